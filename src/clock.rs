@@ -1,0 +1,106 @@
+//! Time as token deadlines need it: a monotonic clock, and the wall clock beside it.
+//!
+//! A deadline that is known only to the monotonic clock is missed by a laptop that sleeps, where
+//! that clock stands still; one that is known only to the wall clock moves when somebody sets the
+//! clock. Deadlines are therefore kept on both, and whichever says "expired" first wins. Where the
+//! monotonic clock counts sleep (Linux and Android have one), it alone is asked.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// A source of time.
+///
+/// [`SystemClock`] is the default. Tests use
+/// [`testing::FakeClock`](crate::testing::FakeClock) (feature `test-util`).
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The time since some fixed point in the past. Never steps back.
+    fn monotonic(&self) -> Duration;
+
+    /// The time of day, which may be wrong and may step either way.
+    fn wall(&self) -> SystemTime;
+
+    /// Whether [`monotonic`](Self::monotonic) goes on counting while the machine sleeps.
+    ///
+    /// If so, deadlines need no second opinion from the wall clock.
+    fn counts_sleep(&self) -> bool {
+        false
+    }
+
+    /// One reading, with as many clocks as judging a deadline takes.
+    fn now(&self) -> Now {
+        Now {
+            monotonic: self.monotonic(),
+            wall: (!self.counts_sleep()).then(|| since_epoch(self.wall())),
+        }
+    }
+}
+
+/// One reading of a [`Clock`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The monotonic clock's time since its fixed point.
+    pub monotonic: Duration,
+    /// The wall clock's time since the Unix epoch; `None` where the monotonic clock counts sleep.
+    pub wall: Option<Duration>,
+}
+
+/// The time since the Unix epoch; zero for a wall clock that is set to before it.
+pub(crate) fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The machine's own clocks.
+///
+/// On Linux and Android the monotonic clock is `CLOCK_BOOTTIME`, which counts sleep. Elsewhere it
+/// is [`std::time::Instant`], and the wall clock is asked too.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl Clock for SystemClock {
+    fn monotonic(&self) -> Duration {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        // Time since boot is never negative, so neither conversion loses anything.
+        Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32)
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn counts_sleep(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+impl Clock for SystemClock {
+    fn monotonic(&self) -> Duration {
+        use std::{sync::OnceLock, time::Instant};
+
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_clock_does_not_step_back() {
+        let first = SystemClock.now();
+        assert!(SystemClock.now().monotonic >= first.monotonic);
+    }
+
+    #[test]
+    fn the_wall_is_read_only_where_the_monotonic_clock_misses_sleep() {
+        assert_eq!(SystemClock.now().wall.is_none(), SystemClock.counts_sleep());
+    }
+}

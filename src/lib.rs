@@ -1,0 +1,26 @@
+//! Automatic OAuth token refresh for Dropbox Sign.
+
+mod account;
+mod clock;
+mod endpoint;
+mod error;
+mod event;
+mod policy;
+mod secret;
+pub mod store;
+mod token;
+
+pub use crate::{
+    account::AccountId,
+    clock::{Clock, Now, SystemClock},
+    endpoint::{EndpointError, EndpointErrorKind, ExpiresIn, TokenEndpoint, TokenGrant},
+    error::{ConfigError, Error, ErrorKind},
+    event::{Event, EventKind, EventSink, RefreshReason},
+    policy::{Backoff, LostReply, RefreshPolicy, Unsaved},
+    secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken},
+    token::{Freshness, Generation, TokenSet},
+};
+
+#[cfg(feature = "test-util")]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
+pub mod testing;

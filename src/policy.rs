@@ -1,0 +1,287 @@
+//! When to refresh, how long to wait, and what to do when it fails.
+
+use std::time::Duration;
+
+use crate::error::ConfigError;
+
+/// The times and choices of a refresher. [`RefreshPolicy::default`] is right for most programs.
+///
+/// All of it is checked when the manager is built; see [`ConfigError`].
+///
+/// ```
+/// use std::time::Duration;
+/// use dropbox_sign_oauth::RefreshPolicy;
+///
+/// let policy = RefreshPolicy {
+///     refresh_window: Duration::from_secs(120),
+///     ..RefreshPolicy::default()
+/// };
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefreshPolicy {
+    /// How long before its end a token is refreshed in the background, while it is still used.
+    /// At most [`refresh_fraction`](Self::refresh_fraction) of its lifetime. Default: 5 minutes.
+    pub refresh_window: Duration,
+    /// The largest part of a lifetime that the refresh window may take. Default: 0.5.
+    pub refresh_fraction: f64,
+    /// The largest part of the refresh window by which an account's refresh is put off, so that
+    /// tokens granted together are not refreshed together. One token's delay never changes.
+    /// Default: 0.1.
+    pub jitter: f64,
+    /// How long before its end a token is no longer sent: the time that a request may need to
+    /// arrive. At most [`expiry_fraction`](Self::expiry_fraction) of its lifetime.
+    /// Default: 10 seconds.
+    pub expiry_margin: Duration,
+    /// The largest part of a lifetime that the expiry margin may take. Default: 0.1.
+    pub expiry_fraction: f64,
+    /// The lifetime to assume where the service states none. Default: 1 hour, the vendor's
+    /// "typically" (`OAuthApi.md`, `oauth_token_refresh`).
+    pub default_lifetime: Duration,
+    /// How long a caller waits for a refresh before it gets
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). The refresh goes on. Default: 30 seconds.
+    pub patience: Duration,
+    /// How long one refresh may go on repeating a request that could not be sent.
+    /// Default: 10 seconds.
+    pub unsent_budget: Duration,
+    /// How long a token that was granted and then refused with a 401 is not refreshed again;
+    /// at most a tenth of its lifetime. Default: 1 minute.
+    pub rejection_cooldown: Duration,
+    /// What to do when a token request's reply was lost.
+    pub lost_reply: LostReply,
+    /// The wait after failures.
+    pub backoff: Backoff,
+    /// What to do when granted tokens cannot be saved.
+    pub unsaved: Unsaved,
+    /// How long the flight retries a save before [`unsaved`](Self::unsaved) applies.
+    /// Default: 2 seconds.
+    pub save_budget: Duration,
+    /// How long the saving goes on after that, until the next refresh. Default: 1 minute.
+    pub save_give_up: Duration,
+    /// How long a store's lease lives without renewal. Must be longer than the endpoint's
+    /// timeout. Default: 60 seconds.
+    pub lease_time_to_live: Duration,
+    /// How long a refresh waits for another process's lease. Default: 20 seconds.
+    pub lease_wait: Duration,
+}
+
+/// The wait between failed refreshes: exponential, with full jitter above a floor of a tenth.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backoff {
+    /// The longest wait after the first failure; it doubles with each further one.
+    /// Default: 1 second.
+    pub initial: Duration,
+    /// The longest wait of all, unless the service asks for more. Default: 1 minute.
+    pub max: Duration,
+    /// The longest wait that the service may ask for. Default: 15 minutes.
+    pub max_retry_after: Duration,
+}
+
+/// What to do when a token request was sent and its reply was lost, so that the refresh token may
+/// be spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LostReply {
+    /// Present it once more at once: services that rotate tokens allow that for a moment, since
+    /// replies do get lost. The second answer counts.
+    #[default]
+    ReplayOnce,
+    /// Never present it again, for a service that answers reuse by revoking the whole grant. The
+    /// account fails with [`ErrorKind::Ambiguous`](crate::ErrorKind::Ambiguous) until new tokens
+    /// are installed or appear in the store.
+    NeverReplay,
+}
+
+/// What to do with granted tokens that cannot be saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Unsaved {
+    /// Use them, while the saving goes on: withholding them saves nothing.
+    #[default]
+    Publish,
+    /// Fail with [`ErrorKind::SaveFailed`](crate::ErrorKind::SaveFailed) until they are saved.
+    Withhold,
+}
+
+impl Default for RefreshPolicy {
+    fn default() -> Self {
+        Self {
+            refresh_window: Duration::from_secs(5 * 60),
+            refresh_fraction: 0.5,
+            jitter: 0.1,
+            expiry_margin: Duration::from_secs(10),
+            expiry_fraction: 0.1,
+            default_lifetime: Duration::from_secs(60 * 60),
+            patience: Duration::from_secs(30),
+            unsent_budget: Duration::from_secs(10),
+            rejection_cooldown: Duration::from_secs(60),
+            lost_reply: LostReply::default(),
+            backoff: Backoff::default(),
+            unsaved: Unsaved::default(),
+            save_budget: Duration::from_secs(2),
+            save_give_up: Duration::from_secs(60),
+            lease_time_to_live: Duration::from_secs(60),
+            lease_wait: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            initial: Duration::from_secs(1),
+            max: Duration::from_secs(60),
+            max_retry_after: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+impl Backoff {
+    /// The wait after `failures` failures in a row. `random` is in `0.0..1.0`.
+    ///
+    /// What the service asked for is a lower bound, up to its cap. Full jitter alone would now and
+    /// then try again at once; the floor keeps the number of requests in an outage bounded.
+    pub(crate) fn delay(
+        &self,
+        failures: u32,
+        retry_after: Option<Duration>,
+        random: f64,
+    ) -> Duration {
+        let doublings = failures.saturating_sub(1).min(31);
+        let ceiling = self.initial.saturating_mul(1 << doublings).min(self.max);
+        let jittered = ceiling.mul_f64(0.1 + 0.9 * random);
+        let asked = retry_after.unwrap_or_default().min(self.max_retry_after);
+        jittered.max(asked)
+    }
+}
+
+impl RefreshPolicy {
+    /// Where the windows of a token with this lifetime begin, counted back from its end:
+    /// (refresh window less jitter, expiry margin). `jitter` is the token's own, in `0.0..1.0`.
+    pub(crate) fn windows(&self, lifetime: Duration, jitter: f64) -> (Duration, Duration) {
+        let window = self
+            .refresh_window
+            .min(lifetime.mul_f64(self.refresh_fraction));
+        let margin = self
+            .expiry_margin
+            .min(lifetime.mul_f64(self.expiry_fraction));
+        (window.mul_f64(1.0 - self.jitter * jitter), margin)
+    }
+
+    /// How long a token with this lifetime, refused right after it was granted, is left alone.
+    pub(crate) fn cooldown(&self, lifetime: Duration) -> Duration {
+        self.rejection_cooldown.min(lifetime / 10)
+    }
+
+    pub(crate) fn validate(&self, endpoint_timeout: Duration) -> Result<(), ConfigError> {
+        for (setting, value) in [
+            ("refresh_window", self.refresh_window),
+            ("default_lifetime", self.default_lifetime),
+            ("patience", self.patience),
+            ("backoff.initial", self.backoff.initial),
+            ("backoff.max", self.backoff.max),
+            ("lease_time_to_live", self.lease_time_to_live),
+        ] {
+            if value.is_zero() {
+                return invalid(setting, "must be longer than zero");
+            }
+        }
+        for (setting, value) in [
+            ("refresh_fraction", self.refresh_fraction),
+            ("jitter", self.jitter),
+            ("expiry_fraction", self.expiry_fraction),
+        ] {
+            if !(0.0..=1.0).contains(&value) {
+                return invalid(setting, "must be from 0 to 1");
+            }
+        }
+        let latest_refresh = 1.0 - self.jitter;
+        if self.expiry_margin.as_secs_f64() >= self.refresh_window.as_secs_f64() * latest_refresh {
+            return invalid(
+                "expiry_margin",
+                "must be shorter than refresh_window less its jitter, or no token is ever \
+                 refreshed in the background",
+            );
+        }
+        if self.expiry_fraction >= self.refresh_fraction * latest_refresh {
+            return invalid(
+                "expiry_fraction",
+                "must be smaller than refresh_fraction less its jitter, or short-lived tokens are \
+                 never refreshed in the background",
+            );
+        }
+        if self.backoff.initial > self.backoff.max {
+            return invalid("backoff.initial", "must not be longer than backoff.max");
+        }
+        if self.lease_time_to_live <= endpoint_timeout {
+            return invalid(
+                "lease_time_to_live",
+                "must be longer than the token endpoint's timeout, or the lease may end while the \
+                 refresh token is being spent",
+            );
+        }
+        Ok(())
+    }
+}
+
+fn invalid<T>(setting: &'static str, reason: &str) -> Result<T, ConfigError> {
+    Err(ConfigError::Invalid {
+        setting,
+        reason: reason.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_default_is_valid() {
+        assert_eq!(RefreshPolicy::default().validate(SECOND), Ok(()));
+    }
+
+    #[test]
+    fn contradictory_windows_and_a_zero_lease_are_refused() {
+        let broken: [fn(&mut RefreshPolicy); 8] = [
+            |p| p.expiry_margin = p.refresh_window,
+            |p| p.expiry_fraction = p.refresh_fraction,
+            |p| p.jitter = 1.5,
+            |p| p.jitter = f64::NAN,
+            |p| p.refresh_window = Duration::ZERO,
+            |p| p.lease_time_to_live = Duration::ZERO,
+            |p| p.lease_time_to_live = SECOND,
+            |p| p.backoff.initial = Duration::MAX,
+        ];
+        for break_it in broken {
+            let mut policy = RefreshPolicy::default();
+            break_it(&mut policy);
+            assert!(policy.validate(SECOND).is_err(), "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_service_asks_for_is_honoured_and_capped() {
+        let backoff = Backoff::default();
+        let asked = Some(90 * SECOND);
+        assert_eq!(backoff.delay(1, asked, 0.5), 90 * SECOND);
+        let absurd = Some(Duration::MAX);
+        assert_eq!(backoff.delay(1, absurd, 0.5), backoff.max_retry_after);
+    }
+
+    proptest! {
+        #[test]
+        fn windows_fit_into_any_lifetime(millis in 1_u64..400_000_000_000, jitter in 0.0..1.0) {
+            let lifetime = Duration::from_millis(millis);
+            let (window, margin) = RefreshPolicy::default().windows(lifetime, jitter);
+            prop_assert!(margin < window && window <= lifetime / 2);
+        }
+
+        #[test]
+        fn backoff_stays_between_its_floor_and_its_ceiling(failures in 1_u32..100, random in 0.0..1.0) {
+            let backoff = Backoff::default();
+            let delay = backoff.delay(failures, None, random);
+            prop_assert!(delay >= backoff.initial / 10 && delay <= backoff.max);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Secrets: never printed, wiped from memory when dropped, exposed by one verb that can be searched
+//! for, [`expose_secret`](AccessToken::expose_secret).
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+
+macro_rules! secret {
+    ($(#[$docs:meta])* $name:ident) => {
+        $(#[$docs])*
+        ///
+        /// `Debug` prints no part of it, and its memory is zeroized when it is dropped.
+        #[derive(Clone)]
+        pub struct $name(SecretString);
+
+        impl $name {
+            /// Takes the secret in.
+            pub fn new(secret: impl Into<String>) -> Self {
+                Self(SecretString::from(secret.into()))
+            }
+
+            /// The secret itself. Do not log it, and do not copy it further than you must.
+            pub fn expose_secret(&self) -> &str {
+                self.0.expose_secret()
+            }
+
+            /// Whether there is nothing in it.
+            pub fn is_empty(&self) -> bool {
+                self.expose_secret().is_empty()
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.expose_secret() == other.expose_secret()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl From<String> for $name {
+            fn from(secret: String) -> Self {
+                Self::new(secret)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(secret: &str) -> Self {
+                Self::new(secret)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(REDACTED)"))
+            }
+        }
+    };
+}
+
+secret! {
+    /// A bearer token for the API (RFC 6749, section 1.4).
+    AccessToken
+}
+
+secret! {
+    /// The token that buys the next access token (RFC 6749, section 1.5).
+    RefreshToken
+}
+
+secret! {
+    /// The secret of an API app (RFC 6749, section 2.3.1).
+    ClientSecret
+}
+
+secret! {
+    /// The code that the authorization callback carries (RFC 6749, section 1.3.1).
+    AuthorizationCode
+}
+
+/// The one place where text that came from outside meets secrets that must not leave: every
+/// occurrence of a secret is replaced, control characters are dropped, and the length is bounded.
+pub(crate) fn scrub(text: &str, secrets: &[&str]) -> String {
+    const LONGEST: usize = 200;
+
+    let mut clean = text.to_owned();
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        clean = clean.replace(secret, "[redacted]");
+    }
+    clean
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_of_a_secret() {
+        assert_eq!(
+            format!("{:?}", RefreshToken::new("canary")),
+            "RefreshToken(REDACTED)"
+        );
+    }
+
+    #[test]
+    fn scrubbing_removes_every_occurrence_control_characters_and_excess() {
+        let text = format!("a canary\n and a canary{}", "x".repeat(500));
+        let clean = scrub(&text, &["canary", ""]);
+        assert!(clean.starts_with("a [redacted] and a [redacted]xx"));
+        assert_eq!(clean.chars().count(), 200);
+    }
+}

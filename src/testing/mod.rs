@@ -1,0 +1,5 @@
+//! Test kit (feature `test-util`).
+
+mod clock;
+
+pub use clock::FakeClock;

@@ -1,0 +1,169 @@
+//! What is known of one account's tokens, and how long they hold.
+//!
+//! [`TokenSet`] is what a sign-in or a refresh gives and what a store keeps. Its deadline counts
+//! from the moment at which the token request was *sent*: the service starts counting no earlier.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    clock::since_epoch,
+    secret::{AccessToken, RefreshToken},
+};
+
+/// The longest lifetime that is believed. `expires_in` beyond it is no duration.
+pub(crate) const LONGEST_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// An access token, its deadline, and the refresh token that replaces it.
+///
+/// It comes out of an [`OAuthTokenResponse`](crate::api::OAuthTokenResponse) by `into()`, or is
+/// made by hand when the tokens come from elsewhere:
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use dropbox_sign_oauth::TokenSet;
+///
+/// let tokens = TokenSet::new("access", SystemTime::now(), Duration::from_secs(86_400))
+///     .with_refresh_token("refresh");
+/// assert!(tokens.refresh_token().is_some());
+///
+/// // With a refresh token alone, the first request fetches the access token.
+/// let tokens = TokenSet::from_refresh_token("refresh");
+/// assert!(tokens.access_token().is_none());
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenSet {
+    access: Option<Access>,
+    refresh_token: Option<RefreshToken>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Access {
+    token: AccessToken,
+    /// Since the Unix epoch.
+    issued_at: Duration,
+    lifetime: Duration,
+}
+
+impl TokenSet {
+    /// An access token that was asked for at `issued_at` and lives for `lifetime` from then on.
+    ///
+    /// A lifetime of more than ten years is taken as ten years.
+    pub fn new(token: impl Into<AccessToken>, issued_at: SystemTime, lifetime: Duration) -> Self {
+        Self {
+            access: Some(Access {
+                token: token.into(),
+                issued_at: since_epoch(issued_at),
+                lifetime: lifetime.min(LONGEST_LIFETIME),
+            }),
+            refresh_token: None,
+        }
+    }
+
+    /// No access token yet: the first request refreshes.
+    pub fn from_refresh_token(token: impl Into<RefreshToken>) -> Self {
+        Self {
+            access: None,
+            refresh_token: None,
+        }
+        .with_refresh_token(token)
+    }
+
+    /// Adds the refresh token. An empty one is no refresh token.
+    #[must_use]
+    pub fn with_refresh_token(mut self, token: impl Into<RefreshToken>) -> Self {
+        self.refresh_token = Some(token.into()).filter(|token| !token.is_empty());
+        self
+    }
+
+    /// The access token, if there is one already.
+    pub fn access_token(&self) -> Option<&AccessToken> {
+        self.access.as_ref().map(|access| &access.token)
+    }
+
+    /// The refresh token, if one was ever given.
+    pub fn refresh_token(&self) -> Option<&RefreshToken> {
+        self.refresh_token.as_ref()
+    }
+
+    /// When the access token was asked for, by the wall clock; the epoch where there is none.
+    pub fn issued_at(&self) -> SystemTime {
+        UNIX_EPOCH + self.access.as_ref().map_or(Duration::ZERO, |a| a.issued_at)
+    }
+
+    /// How long the access token lives from then on; zero where there is none.
+    pub fn lifetime(&self) -> Duration {
+        self.access.as_ref().map_or(Duration::ZERO, |a| a.lifetime)
+    }
+
+    /// When the access token expires, by the wall clock; the epoch where there is none.
+    pub fn expires_at(&self) -> SystemTime {
+        self.issued_at() + self.lifetime()
+    }
+
+    /// The set that stands after a refresh answered with `self`: where the answer carried no
+    /// refresh token, the one that was used stays (RFC 6749, section 6).
+    #[must_use]
+    pub fn or_refresh_token(mut self, used: &RefreshToken) -> Self {
+        self.refresh_token.get_or_insert_with(|| used.clone());
+        self
+    }
+}
+
+impl fmt::Debug for TokenSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSet")
+            .field("access_token", &self.access_token())
+            .field("refresh_token", &self.refresh_token())
+            .field("issued_at", &self.issued_at())
+            .field("lifetime", &self.lifetime())
+            .finish()
+    }
+}
+
+/// How far an access token is from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Freshness {
+    /// Use it.
+    Fresh,
+    /// Still valid, but within the refresh window: use it, and refresh in the background.
+    Stale,
+    /// Too close to its end, or past it: do not send it.
+    Expired,
+}
+
+/// Counts the tokens that one process has had for one account. A newer token has a higher
+/// generation, whatever its expiry says, so that a late 401 cannot throw it away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub(crate) u64);
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_refresh_token_is_none_and_keeps_the_used_one() {
+        let used = RefreshToken::new("old");
+        let reply = TokenSet::new("a", SystemTime::now(), Duration::from_secs(1));
+        let kept = reply.clone().with_refresh_token("").or_refresh_token(&used);
+        assert_eq!(kept.refresh_token(), Some(&used));
+        let rotated = reply.with_refresh_token("new").or_refresh_token(&used);
+        assert_eq!(rotated.refresh_token(), Some(&RefreshToken::new("new")));
+    }
+
+    #[test]
+    fn absurd_times_neither_overflow_nor_panic() {
+        let tokens = TokenSet::new("a", UNIX_EPOCH - Duration::from_secs(5), Duration::MAX);
+        assert_eq!(tokens.issued_at(), UNIX_EPOCH);
+        assert_eq!(tokens.lifetime(), LONGEST_LIFETIME);
+        assert_eq!(tokens.expires_at(), UNIX_EPOCH + LONGEST_LIFETIME);
+    }
+}

@@ -1,0 +1,1 @@
+//! Filled in by the concern of this name.

@@ -1,0 +1,7 @@
+//! The integration tests: one binary, a file for each concern.
+//!
+//! A test named `sNN_…` is row NN of the acceptance scenarios.
+
+mod api;
+mod fake_service;
+mod file_store;
