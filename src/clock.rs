@@ -46,6 +46,24 @@ pub struct Now {
     pub wall: Option<Duration>,
 }
 
+/// The same moment on both clocks, for setting deadlines.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// Since the monotonic clock's fixed point.
+    pub(crate) monotonic: Duration,
+    /// Since the Unix epoch.
+    pub(crate) wall: Duration,
+}
+
+impl Moment {
+    pub(crate) fn read(clock: &dyn Clock) -> Self {
+        Self {
+            monotonic: clock.monotonic(),
+            wall: since_epoch(clock.wall()),
+        }
+    }
+}
+
 /// The time since the Unix epoch; zero for a wall clock that is set to before it.
 pub(crate) fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()

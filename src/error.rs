@@ -30,8 +30,11 @@ pub enum ErrorKind {
     Unavailable,
     /// The caller's patience ended before the refresh did. The refresh goes on: try again.
     Timeout,
-    /// The token store failed before anything was spent. Retried with backoff.
-    Store,
+    /// The token store could not be reached, before anything was spent. Retried with backoff.
+    StoreUnavailable,
+    /// The token store's record cannot be read or cannot be written, before anything was spent.
+    /// Tried again with backoff: mend the store.
+    StoreDefective,
     /// Another process held the account's lease for too long. Retried with backoff.
     LeaseTimeout,
     /// New tokens were granted but could not be saved. They are kept in memory, and the saving is
@@ -53,7 +56,8 @@ impl fmt::Display for ErrorKind {
             Self::AccountRestricted => "the account's plan does not allow it",
             Self::Unavailable => "the token service is unavailable",
             Self::Timeout => "the refresh takes longer than the caller's patience",
-            Self::Store => "the token store failed",
+            Self::StoreUnavailable => "the token store is unavailable",
+            Self::StoreDefective => "the token store is out of order",
             Self::LeaseTimeout => "another process is refreshing for too long",
             Self::SaveFailed => "the new tokens could not be saved",
             Self::ShutDown => "the token manager is shut down",
@@ -71,12 +75,16 @@ impl ErrorKind {
             }
             Self::Configuration => "check the client id, the secret and the API app's settings",
             Self::AccountRestricted => "the account's owner has to change its plan or add-ons",
-            Self::Store => "mend the store",
+            Self::StoreDefective => "mend the store",
             Self::SaveFailed => {
                 "mend the store; the tokens are kept in memory until they are saved"
             }
             Self::ShutDown => "build a new manager",
-            Self::Unavailable | Self::Timeout | Self::LeaseTimeout | Self::Aborted => "try again",
+            Self::Unavailable
+            | Self::Timeout
+            | Self::StoreUnavailable
+            | Self::LeaseTimeout
+            | Self::Aborted => "try again",
         }
     }
 }
@@ -180,7 +188,7 @@ impl Error {
             self.0.kind,
             ErrorKind::Unavailable
                 | ErrorKind::Timeout
-                | ErrorKind::Store
+                | ErrorKind::StoreUnavailable
                 | ErrorKind::LeaseTimeout
                 | ErrorKind::SaveFailed
                 | ErrorKind::Aborted
@@ -195,11 +203,14 @@ impl Error {
         )
     }
 
-    /// Whether somebody has to change the program, its settings or the account's plan.
+    /// Whether somebody has to change the program, its deployment or the account's plan.
     pub fn is_configuration(&self) -> bool {
         matches!(
             self.0.kind,
-            ErrorKind::Configuration | ErrorKind::AccountRestricted | ErrorKind::ShutDown
+            ErrorKind::Configuration
+                | ErrorKind::AccountRestricted
+                | ErrorKind::StoreDefective
+                | ErrorKind::ShutDown
         )
     }
 }

@@ -61,6 +61,8 @@ pub enum EventKind {
         /// Whether it was the last try before the next refresh. The tokens stay in memory.
         gave_up: bool,
     },
+    /// Tokens that could not be saved at first are saved now.
+    SaveRecovered,
     /// A save was refused because the store holds a newer record, which now counts.
     SaveConflict,
     /// The lease could not be renewed while a refresh was running. The save is fenced, so nothing

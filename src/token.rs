@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    clock::since_epoch,
+    clock::{Moment, Now, since_epoch},
     secret::{AccessToken, RefreshToken},
 };
 
@@ -134,6 +134,62 @@ pub enum Freshness {
     Expired,
 }
 
+/// When a token turns stale and when it expires, on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    monotonic: Deadline,
+    wall: Deadline,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    stale: Duration,
+    expired: Duration,
+}
+
+impl Deadlines {
+    /// For a token that lives for `remaining` from `moment` on, given how long before its end it
+    /// turns stale and expired.
+    pub(crate) fn new(
+        moment: Moment,
+        remaining: Duration,
+        (refresh_window, expiry_margin): (Duration, Duration),
+    ) -> Self {
+        let deadline = |now: Duration| {
+            let end = now.saturating_add(remaining);
+            Deadline {
+                stale: end.saturating_sub(refresh_window),
+                expired: end.saturating_sub(expiry_margin),
+            }
+        };
+        Self {
+            monotonic: deadline(moment.monotonic),
+            wall: deadline(moment.wall),
+        }
+    }
+
+    /// The worse of what the two clocks say.
+    pub(crate) fn freshness(&self, now: Now) -> Freshness {
+        let monotonic = self.monotonic.freshness(now.monotonic);
+        match now.wall {
+            Some(wall) => monotonic.max(self.wall.freshness(wall)),
+            None => monotonic,
+        }
+    }
+}
+
+impl Deadline {
+    fn freshness(&self, now: Duration) -> Freshness {
+        if now >= self.expired {
+            Freshness::Expired
+        } else if now >= self.stale {
+            Freshness::Stale
+        } else {
+            Freshness::Fresh
+        }
+    }
+}
+
 /// Counts the tokens that one process has had for one account. A newer token has a higher
 /// generation, whatever its expiry says, so that a late 401 cannot throw it away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -157,6 +213,27 @@ mod tests {
         assert_eq!(kept.refresh_token(), Some(&used));
         let rotated = reply.with_refresh_token("new").or_refresh_token(&used);
         assert_eq!(rotated.refresh_token(), Some(&RefreshToken::new("new")));
+    }
+
+    #[test]
+    fn whichever_clock_says_expired_first_wins() {
+        let second = Duration::from_secs(1);
+        let moment = Moment {
+            monotonic: 1_000 * second,
+            wall: 5_000 * second,
+        };
+        let deadlines = Deadlines::new(moment, 100 * second, (50 * second, 10 * second));
+        let freshness = |monotonic, wall: Option<u32>| {
+            deadlines.freshness(Now {
+                monotonic: monotonic * second,
+                wall: wall.map(|wall| wall * second),
+            })
+        };
+        assert_eq!(freshness(1_049, Some(5_049)), Freshness::Fresh);
+        assert_eq!(freshness(1_050, Some(5_000)), Freshness::Stale);
+        assert_eq!(freshness(1_000, Some(5_090)), Freshness::Expired);
+        assert_eq!(freshness(1_090, Some(4_000)), Freshness::Expired);
+        assert_eq!(freshness(1_049, None), Freshness::Fresh);
     }
 
     #[test]

@@ -1,0 +1,242 @@
+//! Who may use which token, who refreshes, and who has to wait: the decisions of one refresher.
+//!
+//! Pure: no I/O, no async, no clock of its own. Each method is one step, taken under the lock of
+//! [`Handover`](super::handover::Handover).
+//!
+//! ```text
+//!            enter: nothing usable, or stale
+//!   idle ───────────────────────────────────▶ in flight
+//!    ▲ ▲                                        │    │
+//!    │ └───── finish: a token, or no sign-in ───┘    │ finish: failed
+//!    │                                               ▼
+//!    └───────── time is up, or installed ───────── held
+//! ```
+
+use std::{sync::Arc, time::Duration};
+
+use super::live::LiveToken;
+use crate::{
+    clock::Now,
+    error::Error,
+    event::RefreshReason,
+    token::{Freshness, Generation},
+};
+
+/// What is known of one account's token in this process.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    token: Option<Arc<LiveToken>>,
+    flight: Option<FlightId>,
+    hold: Option<Hold>,
+    failures: u32,
+    last_flight: u64,
+    last_generation: Generation,
+    /// Tokens of earlier generations are not put into use any more.
+    floor: Generation,
+    closed: Option<Error>,
+}
+
+/// Tells a flight from those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FlightId(u64);
+
+/// After a failure: nothing is tried before `until`, on the monotonic clock.
+#[derive(Debug)]
+struct Hold {
+    until: Duration,
+    error: Error,
+}
+
+/// What a caller needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Any token that is valid now.
+    Usable,
+    /// A token with time to spare if there is one to be had: the request cannot be replayed.
+    Fresh,
+    /// A token after this one, which the API refused.
+    NewerThan(Generation),
+}
+
+/// What a caller is to do.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// Use this token.
+    Serve(Arc<LiveToken>),
+    /// Use this token, and start a flight that nobody waits for.
+    ServeAndStart(Arc<LiveToken>, Job),
+    /// Wait for the flight that is under way.
+    Join { fallback: Option<Arc<LiveToken>> },
+    /// Start a flight and wait for it.
+    Start {
+        job: Job,
+        fallback: Option<Arc<LiveToken>>,
+    },
+    /// The refused token was granted a moment ago: there is no point in another.
+    Refused,
+    /// There is no token.
+    Fail(Error),
+}
+
+/// What a flight is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Job {
+    pub(crate) id: FlightId,
+    pub(crate) reason: RefreshReason,
+}
+
+/// How a flight ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// With a token.
+    Token(Arc<LiveToken>),
+    /// With the certainty that there is none. The next caller looks again.
+    SignedOut(Error),
+    /// With an error. Nothing is tried for a while.
+    Failed {
+        error: Error,
+        /// Given the number of failures in a row.
+        wait: Duration,
+    },
+    /// Without a result.
+    Aborted,
+}
+
+impl State {
+    /// Decides what a caller is to do, and takes note of the flight if it is to start one.
+    pub(crate) fn enter(&mut self, need: Need, now: Now) -> Decision {
+        if let Need::NewerThan(rejected) = need {
+            match &self.token {
+                Some(token) if token.generation() > rejected => {}
+                Some(token) if self.flight.is_none() && token.is_newly_granted(now) => {
+                    return Decision::Refused;
+                }
+                _ => return self.refresh(RefreshReason::Rejected, None, now),
+            }
+        }
+
+        let Some(token) = self.token.clone() else {
+            return self.refresh(RefreshReason::Expired, None, now);
+        };
+        match (token.freshness(now), need) {
+            (Freshness::Fresh, _) => Decision::Serve(token),
+            (Freshness::Stale, Need::Fresh) => {
+                self.refresh(RefreshReason::Stale, Some(token), now)
+            }
+            (Freshness::Stale, Need::Usable | Need::NewerThan(_)) => {
+                match self.may_start(now).is_ok() && self.flight.is_none() {
+                    true => Decision::ServeAndStart(token, self.start(RefreshReason::Stale)),
+                    false => Decision::Serve(token),
+                }
+            }
+            (Freshness::Expired, _) => self.refresh(RefreshReason::Expired, None, now),
+        }
+    }
+
+    /// Join the flight, start one, or do with the fallback.
+    fn refresh(
+        &mut self,
+        reason: RefreshReason,
+        fallback: Option<Arc<LiveToken>>,
+        now: Now,
+    ) -> Decision {
+        if self.flight.is_some() {
+            return Decision::Join { fallback };
+        }
+        match (self.may_start(now), fallback) {
+            (Ok(()), fallback) => Decision::Start {
+                job: self.start(reason),
+                fallback,
+            },
+            (Err(_), Some(token)) => Decision::Serve(token),
+            (Err(error), None) => Decision::Fail(error),
+        }
+    }
+
+    fn may_start(&self, now: Now) -> Result<(), Error> {
+        if let Some(error) = &self.closed {
+            return Err(error.clone());
+        }
+        match &self.hold {
+            Some(hold) if now.monotonic < hold.until => Err(hold
+                .error
+                .clone()
+                .with_retry_after(hold.until - now.monotonic)),
+            _ => Ok(()),
+        }
+    }
+
+    fn start(&mut self, reason: RefreshReason) -> Job {
+        self.last_flight += 1;
+        let id = FlightId(self.last_flight);
+        self.flight = Some(id);
+        Job { id, reason }
+    }
+
+    /// Ends the flight. The first end counts: a flight has no result to give afterwards.
+    pub(crate) fn finish(&mut self, flight: FlightId, outcome: Outcome, now: Duration) {
+        if self.flight != Some(flight) {
+            return;
+        }
+        self.flight = None;
+        match outcome {
+            Outcome::Token(token) => self.publish(token),
+            Outcome::SignedOut(_) => self.forget(),
+            Outcome::Failed { error, wait } => {
+                self.failures += 1;
+                self.hold = Some(Hold {
+                    until: now.saturating_add(wait),
+                    error,
+                });
+            }
+            Outcome::Aborted => {}
+        }
+    }
+
+    /// Puts a token into use, unless a later one is, or the account was signed out since.
+    pub(crate) fn publish(&mut self, token: Arc<LiveToken>) {
+        if token.generation() < self.floor {
+            return;
+        }
+        self.floor = token.generation();
+        self.token = Some(token);
+        self.hold = None;
+        self.failures = 0;
+    }
+
+    /// Drops the token: the account is signed out.
+    pub(crate) fn forget(&mut self) {
+        self.floor = self.next_generation();
+        self.token = None;
+        self.hold = None;
+        self.failures = 0;
+    }
+
+    /// Starts no flight from now on; valid tokens are still served.
+    pub(crate) fn close(&mut self, error: Error) {
+        self.closed = Some(error);
+    }
+
+    /// A number for the next token.
+    pub(crate) fn next_generation(&mut self) -> Generation {
+        self.last_generation.0 += 1;
+        self.last_generation
+    }
+
+    /// The token in use.
+    pub(crate) fn token(&self) -> Option<&Arc<LiveToken>> {
+        self.token.as_ref()
+    }
+
+    /// The generation of the token in use; zero where there is none.
+    pub(crate) fn generation(&self) -> Generation {
+        self.token
+            .as_ref()
+            .map_or(Generation::default(), |token| token.generation())
+    }
+
+    /// How many flights have failed in a row.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
+    }
+}
