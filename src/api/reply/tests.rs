@@ -218,7 +218,7 @@ fn s33_an_error_in_a_200_goes_by_its_code_even_beside_a_token() {
         ("server_error", Transient),
         ("never_heard_of", Transient),
     ] {
-        let body = format!(r#"{{"error":"{code}","access_token":"a"}}"#);
+        let body = format!(r#"{{"error":"{code}","access_token":"new-access"}}"#);
         let error = refused(200, &body);
         assert_eq!((error.kind(), error.code()), (kind, Some(code)));
     }
