@@ -137,8 +137,8 @@ impl OAuthTokenRefreshRequest {
 /// The tokens that were granted, and what came with them.
 ///
 /// `into()` makes a [`TokenSet`] of it, whose deadline counts from [`sent_at`](Self::sent_at).
-/// The documentation of the service requires none of its fields but in prose; a reply without a
-/// usable access token is an error, everything else may be missing.
+/// The service declares none of its fields as required: a reply without a usable access token is an
+/// error, and everything else may be missing.
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq)]
 pub struct OAuthTokenResponse {

@@ -577,7 +577,7 @@ async fn s29_a_lost_reply_is_ambiguous_and_the_request_is_not_repeated() {
                 .write_all(reply.as_bytes())
                 .expect("the client listens");
         });
-        let error = refresh_error(&api(server.url())).await;
+        let error = refresh_error(&api_over_an_eager_client(server.url())).await;
         assert_eq!(error.kind(), EndpointErrorKind::Ambiguous, "{written:?}");
         let shown = format!("{error} {error:?}");
         assert!(
@@ -586,6 +586,18 @@ async fn s29_a_lost_reply_is_ambiguous_and_the_request_is_not_repeated() {
         );
         server.finish().await;
     }
+}
+
+/// Over a client that its caller has told to repeat whatever fails.
+fn api_over_an_eager_client(base_url: String) -> OAuthApi {
+    let retry = reqwest::retry::for_host("127.0.0.1")
+        .no_budget()
+        .max_retries_per_request(3)
+        .classify_fn(|attempt| attempt.retryable());
+    builder(base_url)
+        .client_builder(reqwest::Client::builder().retry(retry))
+        .build()
+        .expect("the settings are right")
 }
 
 #[tokio::test]
