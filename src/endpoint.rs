@@ -97,7 +97,11 @@ impl ExpiresIn {
     pub fn lifetime(self, sent_at: SystemTime, default: Duration) -> Duration {
         let stated = match self {
             Self::After(lifetime) => lifetime,
-            Self::At(expiry) => expiry.saturating_sub(since_epoch(sent_at)),
+            // Further off than any lifetime, it was no epoch second either.
+            Self::At(expiry) => match expiry.saturating_sub(since_epoch(sent_at)) {
+                left if left > LONGEST_LIFETIME => Duration::ZERO,
+                left => left,
+            },
             Self::Unstated => Duration::ZERO,
         };
         match stated {

@@ -1,10 +1,12 @@
 //! Automatic OAuth token refresh for Dropbox Sign.
 
 mod account;
+pub mod api;
 mod clock;
 mod endpoint;
 mod error;
 mod event;
+mod origin_rules;
 mod policy;
 mod secret;
 pub mod store;
@@ -12,6 +14,7 @@ mod token;
 
 pub use crate::{
     account::AccountId,
+    api::OAuthApi,
     clock::{Clock, Now, SystemClock},
     endpoint::{EndpointError, EndpointErrorKind, ExpiresIn, TokenEndpoint, TokenGrant},
     error::{ConfigError, Error, ErrorKind},

@@ -78,20 +78,29 @@ secret! {
     AuthorizationCode
 }
 
-/// The one place where text that came from outside meets secrets that must not leave: every
-/// occurrence of a secret is replaced, control characters are dropped, and the length is bounded.
+/// The one place where text that came from outside meets secrets that must not leave: control
+/// characters are dropped, every occurrence of a secret is replaced, and the length is bounded.
+///
+/// Long runs of letters and digits are replaced by themselves too, since a secret's `+`, `/` and `=`
+/// come back in many encodings.
 pub(crate) fn scrub(text: &str, secrets: &[&str]) -> String {
     const LONGEST: usize = 200;
+    const TELLING: usize = 8;
 
-    let mut clean = text.to_owned();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        clean = clean.replace(secret, "[redacted]");
+    let runs = secrets
+        .iter()
+        .flat_map(|secret| secret.split(|c: char| !c.is_ascii_alphanumeric()))
+        .filter(|run| run.len() >= TELLING);
+    let mut pieces: Vec<&str> = secrets.iter().copied().chain(runs).collect();
+    // The longest first: what is left of one secret must not depend on another that begins it.
+    pieces.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
+
+    // Control characters go first, or a secret with one in its middle would come together again.
+    let mut clean: String = text.chars().filter(|c| !c.is_control()).collect();
+    for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
+        clean = clean.replace(piece, "[redacted]");
     }
-    clean
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(LONGEST)
-        .collect()
+    clean.chars().take(LONGEST).collect()
 }
 
 #[cfg(test)]
@@ -112,5 +121,21 @@ mod tests {
         let clean = scrub(&text, &["canary", ""]);
         assert!(clean.starts_with("a [redacted] and a [redacted]xx"));
         assert_eq!(clean.chars().count(), 200);
+    }
+
+    #[test]
+    fn scrubbing_leaves_nothing_of_disguised_or_overlapping_secrets() {
+        let secrets = ["canary", "canary-longer", "AbCdEfGh12/x+y=="];
+        for text in [
+            "can\u{0}ary",
+            "canary-longer",
+            "AbCdEfGh12%2Fx%2By%3D%3D",
+            "AbCdEfGh12\\/x+y==",
+        ] {
+            let clean = scrub(text, &secrets);
+            for leak in ["canary", "longer", "AbCdEfGh12"] {
+                assert!(!clean.contains(leak), "{text}: {clean}");
+            }
+        }
     }
 }

@@ -1,0 +1,240 @@
+//! The settings of an [`OAuthApi`], checked before anything is sent.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use reqwest::{ClientBuilder, Url, redirect, retry};
+
+use super::{
+    Inner, OAuthApi,
+    models::{Credentials, Flaw},
+};
+use crate::{error::ConfigError, origin_rules::parse_base_url};
+
+/// Builds an [`OAuthApi`]. Made by [`OAuthApi::builder`].
+#[must_use = "nothing is built before `build` is called"]
+pub struct OAuthApiBuilder {
+    credentials: Option<Credentials>,
+    base_url: String,
+    client: Option<ClientBuilder>,
+    timeout: Duration,
+    connect_timeout: Option<Duration>,
+    max_reply_size: usize,
+}
+
+impl OAuthApiBuilder {
+    pub(super) fn new(credentials: Option<Credentials>) -> Self {
+        Self {
+            credentials,
+            base_url: OAuthApi::BASE_URL.to_owned(),
+            client: None,
+            timeout: Duration::from_secs(15),
+            connect_timeout: None,
+            max_reply_size: 64 * 1024,
+        }
+    }
+
+    /// Where the token endpoint is, without its `/oauth/token`. For a proxy of your own or a test;
+    /// a path in it is kept. Must be https, or http to a loopback address.
+    /// Default: [`OAuthApi::BASE_URL`].
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = url.into();
+        self
+    }
+
+    /// The HTTP client to start from: for TLS, proxies, DNS and default headers.
+    ///
+    /// Timeouts, redirects, retries, compression and pooling are set by this crate. Whatever
+    /// default headers and cookies it holds go to the token endpoint.
+    pub fn client_builder(mut self, client: ClientBuilder) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// The longest time that one request may take, from connecting to the last byte of the reply.
+    /// Default: 15 seconds.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The longest time that connecting may take; must be shorter than [`timeout`](Self::timeout).
+    ///
+    /// A request that ends here is known not to have been sent; one that ends at the whole timeout
+    /// may have been. Default: 5 seconds, or half of the timeout if that is less.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// The largest reply that is read, in bytes. Default: 64 KiB.
+    pub fn max_reply_size(mut self, bytes: usize) -> Self {
+        self.max_reply_size = bytes;
+        self
+    }
+
+    /// Checks the settings and builds the API.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: empty credentials, or ones with white space around them; a base URL that is
+    /// malformed, insecure, or holds more than a place; a time or a size that cannot work; an HTTP
+    /// client that cannot be built.
+    pub fn build(self) -> Result<OAuthApi, ConfigError> {
+        match self.credentials.as_ref().and_then(Credentials::flaw) {
+            Some((name, Flaw::Empty)) => return Err(ConfigError::Empty(name)),
+            Some((name, flaw)) => return Err(invalid(name, flaw)),
+            None => {}
+        }
+        let base = parse_base_url(&self.base_url)?;
+        let connect_timeout = self
+            .connect_timeout
+            .unwrap_or_else(|| Duration::from_secs(5).min(self.timeout / 2));
+        if self.timeout.is_zero() {
+            return Err(invalid("timeout", "must be longer than zero"));
+        }
+        if connect_timeout.is_zero() || connect_timeout >= self.timeout {
+            let reason = "must be longer than zero and shorter than timeout";
+            return Err(invalid("connect_timeout", reason));
+        }
+        if self.max_reply_size == 0 {
+            return Err(invalid("max_reply_size", "must be larger than zero"));
+        }
+
+        let client = self.client.unwrap_or_else(|| {
+            let name = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+            ClientBuilder::new().user_agent(name)
+        });
+        let http = guarded(client)
+            .timeout(self.timeout)
+            .connect_timeout(connect_timeout)
+            .build()
+            .map_err(|error| ConfigError::HttpClient(error.without_url().to_string()))?;
+
+        let generate_url = token_url(&base);
+        let mut refresh_url = generate_url.clone();
+        refresh_url.set_query(Some("refresh"));
+        Ok(OAuthApi(Arc::new(Inner {
+            http,
+            generate_url,
+            refresh_url,
+            credentials: self.credentials,
+            timeout: self.timeout,
+            max_reply_size: self.max_reply_size,
+        })))
+    }
+}
+
+/// What no setting may undo: a token request is sent once, to one place, and is not written to logs.
+fn guarded(client: ClientBuilder) -> ClientBuilder {
+    client
+        .redirect(redirect::Policy::none())
+        // Whether a token may be presented again is for the refresher to decide.
+        .retry(retry::never())
+        // A kept connection that the service has just closed would leave it open whether the
+        // request arrived. Requests are rare enough for a connection each.
+        .pool_max_idle_per_host(0)
+        // It would log bodies.
+        .connection_verbose(false)
+        // A small reply may not unpack into a large one.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+}
+
+fn token_url(base: &Url) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(["oauth", "token"]);
+    }
+    url
+}
+
+fn invalid(setting: &'static str, reason: impl fmt::Display) -> ConfigError {
+    ConfigError::Invalid {
+        setting,
+        reason: reason.to_string(),
+    }
+}
+
+impl fmt::Debug for OAuthApiBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither the URL, which is not checked yet, nor the client's default headers.
+        f.debug_struct("OAuthApiBuilder")
+            .field("credentials", &self.credentials)
+            .field("timeout", &self.timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("max_reply_size", &self.max_reply_size)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn builder() -> OAuthApiBuilder {
+        OAuthApi::builder("id", "secret")
+    }
+
+    fn urls(builder: OAuthApiBuilder) -> (String, String) {
+        let api = builder.build().expect("the settings are right");
+        (
+            api.0.generate_url.to_string(),
+            api.0.refresh_url.to_string(),
+        )
+    }
+
+    #[test]
+    fn the_default_is_the_vendors_token_host() {
+        let (generate, refresh) = urls(builder());
+        assert_eq!(generate, "https://app.hellosign.com/oauth/token");
+        assert_eq!(refresh, "https://app.hellosign.com/oauth/token?refresh");
+    }
+
+    #[test]
+    fn a_path_in_the_base_url_is_kept() {
+        for base in ["https://proxy.example/sign", "https://proxy.example/sign/"] {
+            let (generate, _) = urls(builder().base_url(base));
+            assert_eq!(generate, "https://proxy.example/sign/oauth/token");
+        }
+    }
+
+    #[test]
+    fn credentials_that_cannot_be_right_are_refused() {
+        for (id, secret, name) in [
+            ("", "secret", "client_id"),
+            ("id", "", "client_secret"),
+            ("id", " \n", "client_secret"),
+        ] {
+            let error = OAuthApi::builder(id, secret).build().expect_err("empty");
+            assert_eq!(error, ConfigError::Empty(name));
+        }
+        let error = OAuthApi::builder("id", "canary\n").build();
+        let error = error.expect_err("a line end was copied with it");
+        assert!(matches!(
+            error,
+            ConfigError::Invalid {
+                setting: "client_secret",
+                ..
+            }
+        ));
+        assert!(!error.to_string().contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn urls_times_and_sizes_that_cannot_work_are_refused() {
+        for broken in [
+            builder().base_url("http://app.hellosign.com"),
+            builder().base_url("app.hellosign.com"),
+            builder().timeout(Duration::ZERO),
+            builder().connect_timeout(Duration::ZERO),
+            builder().connect_timeout(Duration::from_secs(15)),
+            builder().max_reply_size(0),
+        ] {
+            let shown = format!("{broken:?}");
+            assert!(broken.build().is_err(), "{shown}");
+        }
+        assert!(builder().timeout(Duration::from_millis(10)).build().is_ok());
+    }
+}

@@ -1,0 +1,193 @@
+//! The one table of error codes: what each means for the token that was presented.
+
+use crate::endpoint::EndpointErrorKind::{
+    self, AccountRestricted, Configuration, GrantRefused, Transient,
+};
+
+/// Said with codes that another operation than the token endpoint's would answer with.
+const WRONG_PLACE: &str = "this is not how the token endpoint answers; check base_url (the API's own host is a wrong one)";
+
+/// What is known of one error code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Code {
+    pub(super) name: &'static str,
+    pub(super) kind: EndpointErrorKind,
+    /// What to do about it.
+    pub(super) hint: &'static str,
+}
+
+const fn code(name: &'static str, kind: EndpointErrorKind, hint: &'static str) -> Code {
+    Code { name, kind, hint }
+}
+
+/// Every code of the vendor's error catalog (`error-catalog.yaml` in hellosign-openapi).
+///
+/// The token endpoint's own come first, by the catalog's causes and remedies. The others are the
+/// API's. Nobody knows that the token endpoint never uses them, so each is decided too:
+///
+/// - What passes by itself is transient (`conflict` and `unprocessable_entity` are "conditional"
+///   in the catalog).
+/// - A refusal of the request or its credentials is a matter of configuration. So is the answer of
+///   another operation, since something other than the token endpoint must have given it.
+/// - None of them ends a grant: `invalid_grant` alone does.
+pub(super) const CODES: &[Code] = &[
+    code("invalid_grant", GrantRefused, "sign in again"),
+    code(
+        "invalid_client",
+        Configuration,
+        "check the client id and secret",
+    ),
+    code(
+        "invalid_request",
+        Configuration,
+        "check the client id, the secret and the request's values",
+    ),
+    code(
+        "unauthorized_client",
+        Configuration,
+        "check that the API app is approved and has the scopes that it needs",
+    ),
+    code(
+        "unsupported_grant_type",
+        Configuration,
+        "check the API app's OAuth settings",
+    ),
+    code("invalid_scope", Configuration, "check the API app's scopes"),
+    code(
+        "payment_required",
+        AccountRestricted,
+        "the account needs a paid plan",
+    ),
+    code(
+        "addon_required",
+        AccountRestricted,
+        "the account's plan lacks an add-on",
+    ),
+    code(
+        "quota_reached",
+        AccountRestricted,
+        "the account's quota is used up",
+    ),
+    code("server_error", Transient, "try again"),
+    code("temporary_unavailable", Transient, "try again"),
+    // The standard's spelling (RFC 6749, section 4.1.2.1) of the vendor's code above.
+    code("temporarily_unavailable", Transient, "try again"),
+    // The codes of the API's host.
+    code("exceeded_rate", Transient, "try again more slowly"),
+    code("maintenance", Transient, "try again"),
+    code("unavailable", Transient, "try again"),
+    code("unknown", Transient, "try again"),
+    code("conflict", Transient, "try again"),
+    code("unprocessable_entity", Transient, "try again"),
+    code("max_faxes", Transient, "try again"),
+    code(
+        "bad_request",
+        Configuration,
+        "check the client id, the secret and the request's values",
+    ),
+    code(
+        "unauthorized",
+        Configuration,
+        "check the client id, the secret and base_url",
+    ),
+    code(
+        "forbidden",
+        Configuration,
+        "check that the API app may use OAuth",
+    ),
+    code("not_found", Configuration, WRONG_PLACE),
+    code("method_not_supported", Configuration, WRONG_PLACE),
+    code("deleted", Configuration, WRONG_PLACE),
+    code("team_invite_failed", Configuration, WRONG_PLACE),
+    code("invalid_recipient", Configuration, WRONG_PLACE),
+    code("invalid_reminder", Configuration, WRONG_PLACE),
+    code(
+        "signature_request_cancel_failed",
+        Configuration,
+        WRONG_PLACE,
+    ),
+    code(
+        "signature_request_remove_failed",
+        Configuration,
+        WRONG_PLACE,
+    ),
+    code("signature_request_expired", Configuration, WRONG_PLACE),
+];
+
+/// What the table says of a code; `None` for one that it does not know, which is transient.
+pub(super) fn lookup(name: &str) -> Option<Code> {
+    CODES.iter().find(|code| code.name == name).copied()
+}
+
+/// What a failing status means where the reply carries no code, and what to do about it.
+///
+/// A status alone never ends a grant: proxies and firewalls answer with any of them.
+pub(super) fn by_status(status: u16) -> (EndpointErrorKind, &'static str) {
+    match status {
+        300..=399 => (
+            Transient,
+            "redirects are not followed, so that no secret goes elsewhere; check base_url",
+        ),
+        402 => (AccountRestricted, "the account needs a paid plan"),
+        404 | 405 | 410 => (Configuration, WRONG_PLACE),
+        407 => (Configuration, "check the proxy's credentials"),
+        _ => (Transient, "try again"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, fs, path::Path};
+
+    use super::*;
+
+    /// The catalog's codes, as of the version that this crate was written against.
+    const CATALOG: &str = "
+        bad_request unauthorized payment_required forbidden not_found conflict exceeded_rate unknown
+        team_invite_failed max_faxes invalid_recipient signature_request_cancel_failed
+        signature_request_remove_failed maintenance method_not_supported invalid_reminder
+        unavailable unprocessable_entity signature_request_expired deleted
+        invalid_grant invalid_client invalid_request unauthorized_client unsupported_grant_type
+        addon_required invalid_scope quota_reached server_error temporary_unavailable";
+
+    #[test]
+    fn s35_every_code_of_the_catalog_is_in_the_table() {
+        for name in CATALOG.split_whitespace() {
+            assert!(lookup(name).is_some(), "{name} is not in the table");
+        }
+    }
+
+    #[test]
+    fn s35_every_code_of_the_catalogs_file_is_in_the_table() {
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/dropbox-sign/error-catalog.yaml");
+        let Ok(yaml) = fs::read_to_string(file) else {
+            // Not part of this repository. The copy of its codes above stands in for it.
+            return;
+        };
+        let names = yaml
+            .lines()
+            .filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'))
+            .filter(|name| !name.starts_with([' ', '-']))
+            .collect::<HashSet<_>>();
+        assert_eq!(names, CATALOG.split_whitespace().collect());
+    }
+
+    #[test]
+    fn s35_each_code_is_in_the_table_once() {
+        let names = CODES.iter().map(|code| code.name).collect::<HashSet<_>>();
+        assert_eq!(names.len(), CODES.len());
+    }
+
+    #[test]
+    fn s35_nothing_but_invalid_grant_ends_a_grant() {
+        let ending = CODES.iter().filter(|code| code.kind == GrantRefused);
+        assert_eq!(
+            ending.map(|code| code.name).collect::<Vec<_>>(),
+            ["invalid_grant"]
+        );
+        for status in 0..=u16::MAX {
+            assert_ne!(by_status(status).0, GrantRefused, "{status}");
+        }
+    }
+}

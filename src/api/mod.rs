@@ -1,0 +1,240 @@
+//! The vendor's OAuth API: its two operations, under the vendor's names.
+//!
+//! [`OAuthApi::oauth_token_generate`] turns the code of a sign-in into tokens, and
+//! [`OAuthApi::oauth_token_refresh`] turns a refresh token into new ones. The first is called once
+//! for each sign-in; the second is what the middleware calls by itself, through
+//! [`TokenEndpoint`].
+//!
+//! # Rules
+//!
+//! - Each call sends one request, over a plain [`reqwest::Client`] of its own. It passes through no
+//!   middleware, follows no redirect, and is not repeated.
+//! - Every failure is an [`EndpointError`], whose [kind](EndpointErrorKind) says what became of the
+//!   token or code that was presented.
+//! - A granted token is not lost to an odd value elsewhere in the reply.
+//!
+//! # Caveats
+//!
+//! - reqwest comes without TLS here. Enable one of its TLS features (`rustls`, `native-tls`) in
+//!   your own `Cargo.toml`, or every call fails with a [`Configuration`] error that says so.
+//! - Dropping a call after its request was sent loses the tokens in its reply. The refresher guards
+//!   against that; whoever calls an operation directly runs it in a task of its own.
+//! - Buffers that this crate owns are wiped after use. Those of the HTTP and TLS libraries are not.
+//!
+//! # Signing in
+//!
+//! Send the user to `https://app.hellosign.com/oauth/authorize?response_type=code&client_id=…&state=…`
+//! with a random `state`, and take `code` and `state` from the callback:
+//!
+//! ```no_run
+//! use dropbox_sign_oauth::{OAuthApi, TokenSet, api::OAuthTokenGenerateRequest};
+//!
+//! # async fn callback(code: String, state: String, expected_state: &str)
+//! # -> Result<TokenSet, Box<dyn std::error::Error>> {
+//! let api = OAuthApi::builder("your client id", "your client secret").build()?;
+//!
+//! if state != expected_state {
+//!     return Err("forged callback".into());
+//! }
+//! let response = api
+//!     .oauth_token_generate(OAuthTokenGenerateRequest::new(code, state))
+//!     .await?;
+//! let tokens = TokenSet::from(response);
+//! # Ok(tokens)
+//! # }
+//! ```
+//!
+//! # What it rests on
+//!
+//! - The operations, their fields, hosts and headers: the specification and its `OAuthApi.md`
+//!   ([hellosign-openapi]). The token endpoint is on `app.hellosign.com`, not on the API's host.
+//! - The request line (`?refresh`, without a value), the content type and the JSON fields: captured
+//!   from the official SDKs for Node and Python. Both leave out `client_id` and `client_secret`
+//!   when they have none.
+//! - Error codes: the specification's `error-catalog.yaml`. The envelope is RFC 6749's
+//!   (`{"error": "code", "error_description"}`) as the SDKs read it, though the specification
+//!   declares the API's own; both are read.
+//! - A reply's fields: none is declared as required. `expires_in` is called both a duration and an
+//!   epoch time; see [`ExpiresIn`](crate::ExpiresIn).
+//!
+//! [`Configuration`]: EndpointErrorKind::Configuration
+//! [hellosign-openapi]: https://github.com/hellosign/hellosign-openapi
+
+mod builder;
+mod codes;
+mod headers;
+mod models;
+mod reply;
+mod transport;
+
+pub use builder::OAuthApiBuilder;
+pub use models::{
+    OAuthTokenGenerateRequest, OAuthTokenRefreshRequest, OAuthTokenResponse, RateLimits,
+};
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use reqwest::Url;
+
+use self::{
+    models::Credentials,
+    transport::{Body, Grant, post},
+};
+use crate::{
+    endpoint::{EndpointError, EndpointErrorKind, TokenEndpoint, TokenGrant},
+    secret::{ClientSecret, RefreshToken},
+};
+
+/// The OAuth operations of Dropbox Sign. Cloning is cheap.
+///
+/// See the [module](self) for the rules and an example.
+#[derive(Clone)]
+pub struct OAuthApi(Arc<Inner>);
+
+struct Inner {
+    http: reqwest::Client,
+    generate_url: Url,
+    refresh_url: Url,
+    credentials: Option<Credentials>,
+    timeout: Duration,
+    max_reply_size: usize,
+}
+
+impl OAuthApi {
+    /// Where the vendor's token endpoint is.
+    pub const BASE_URL: &'static str = "https://app.hellosign.com";
+
+    /// Starts building, with the credentials of the API app.
+    pub fn builder(
+        client_id: impl Into<String>,
+        client_secret: impl Into<ClientSecret>,
+    ) -> OAuthApiBuilder {
+        OAuthApiBuilder::new(Some(Credentials::new(client_id, client_secret)))
+    }
+
+    /// Starts building, for an old API app whose refreshes are not to carry credentials. New API
+    /// apps need them: use [`builder`](Self::builder).
+    ///
+    /// Generating still takes credentials, in the request:
+    /// [`OAuthTokenGenerateRequest::with_credentials`].
+    pub fn builder_without_client_credentials() -> OAuthApiBuilder {
+        OAuthApiBuilder::new(None)
+    }
+
+    /// Exchanges the code of the authorization callback for tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]; [`GrantRefused`](EndpointErrorKind::GrantRefused) for a code that is used,
+    /// expired or another client's.
+    ///
+    /// # Cancel safety
+    ///
+    /// None: dropped after the request was sent, it may leave the code spent and the tokens lost.
+    pub async fn oauth_token_generate(
+        &self,
+        request: OAuthTokenGenerateRequest,
+    ) -> Result<OAuthTokenResponse, EndpointError> {
+        let credentials = self.credentials(request.credentials.as_ref())?;
+        if credentials.is_none() {
+            return Err(unusable(
+                "generating needs the client's credentials; pass them to `with_credentials`",
+            ));
+        }
+        if request.code.is_empty() {
+            return Err(unusable("the code is empty; take it from the callback"));
+        }
+        let grant = Grant::AuthorizationCode {
+            code: request.code.expose_secret(),
+            state: &request.state,
+        };
+        self.post(&self.0.generate_url, credentials, grant, None)
+            .await
+    }
+
+    /// Exchanges a refresh token for a new access token, and perhaps a new refresh token.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]; [`GrantRefused`](EndpointErrorKind::GrantRefused) for a refresh token that
+    /// is revoked, used or another client's.
+    ///
+    /// # Cancel safety
+    ///
+    /// None: dropped after the request was sent, it may leave the refresh token spent and its
+    /// successor lost.
+    pub async fn oauth_token_refresh(
+        &self,
+        request: OAuthTokenRefreshRequest,
+    ) -> Result<OAuthTokenResponse, EndpointError> {
+        let credentials = self.credentials(request.credentials.as_ref())?;
+        self.refresh_with(credentials, &request.refresh_token).await
+    }
+
+    async fn refresh_with(
+        &self,
+        credentials: Option<&Credentials>,
+        presented: &RefreshToken,
+    ) -> Result<OAuthTokenResponse, EndpointError> {
+        if presented.is_empty() {
+            return Err(unusable("the refresh token is empty; sign in first"));
+        }
+        let grant = Grant::RefreshToken {
+            refresh_token: presented.expose_secret(),
+        };
+        self.post(&self.0.refresh_url, credentials, grant, Some(presented))
+            .await
+    }
+
+    /// The request's own credentials if it has any, else the API's.
+    fn credentials<'a>(
+        &'a self,
+        own: Option<&'a Credentials>,
+    ) -> Result<Option<&'a Credentials>, EndpointError> {
+        match own.and_then(Credentials::flaw) {
+            Some((name, flaw)) => Err(unusable(format!("{name} {flaw}"))),
+            None => Ok(own.or(self.0.credentials.as_ref())),
+        }
+    }
+
+    async fn post(
+        &self,
+        url: &Url,
+        credentials: Option<&Credentials>,
+        grant: Grant<'_>,
+        presented: Option<&RefreshToken>,
+    ) -> Result<OAuthTokenResponse, EndpointError> {
+        let body = Body::new(credentials, grant);
+        post(&self.0.http, url, body, presented, self.0.max_reply_size).await
+    }
+}
+
+#[async_trait]
+impl TokenEndpoint for OAuthApi {
+    async fn refresh(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError> {
+        self.refresh_with(self.0.credentials.as_ref(), refresh_token)
+            .await
+            .map(OAuthTokenResponse::into_grant)
+    }
+
+    fn timeout(&self) -> Duration {
+        self.0.timeout
+    }
+}
+
+impl fmt::Debug for OAuthApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OAuthApi")
+            .field("url", &self.0.generate_url.as_str())
+            .field("credentials", &self.0.credentials)
+            .field("timeout", &self.0.timeout)
+            .field("max_reply_size", &self.0.max_reply_size)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request that cannot succeed is not sent.
+fn unusable(message: impl Into<String>) -> EndpointError {
+    EndpointError::new(EndpointErrorKind::Configuration, message)
+}

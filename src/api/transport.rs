@@ -1,0 +1,178 @@
+//! One POST and its bounded reply.
+
+use std::{error::Error as StdError, time::SystemTime};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use reqwest::{Client, Response, Url};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::{
+    models::{Credentials, OAuthTokenResponse},
+    reply::{Asked, Reply, classify, oversized},
+};
+use crate::{
+    endpoint::{EndpointError, EndpointErrorKind},
+    secret::RefreshToken,
+};
+
+/// The JSON body. Its fields, and no others, are what the official SDKs send.
+#[derive(Serialize)]
+pub(super) struct Body<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<&'a str>,
+    #[serde(flatten)]
+    grant: Grant<'a>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(tag = "grant_type", rename_all = "snake_case")]
+pub(super) enum Grant<'a> {
+    AuthorizationCode { code: &'a str, state: &'a str },
+    RefreshToken { refresh_token: &'a str },
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn new(credentials: Option<&'a Credentials>, grant: Grant<'a>) -> Self {
+        Self {
+            client_id: credentials.map(|it| it.client_id.as_str()),
+            client_secret: credentials.map(|it| it.client_secret.expose_secret()),
+            grant,
+        }
+    }
+
+    /// What must not come back in an error. The state is good for one sign-in, but good for it.
+    fn secrets(&self) -> Vec<&'a str> {
+        let mut secrets: Vec<&str> = self.client_secret.into_iter().collect();
+        match self.grant {
+            Grant::AuthorizationCode { code, state } => secrets.extend([code, state]),
+            Grant::RefreshToken { refresh_token } => secrets.push(refresh_token),
+        }
+        secrets
+    }
+
+    /// In a buffer that is wiped, and large enough from the start: growing would leave copies.
+    fn to_json(&self) -> Result<Zeroizing<Vec<u8>>, EndpointError> {
+        const NAMES: usize = 256;
+        const LONGEST_ESCAPE: usize = 6;
+
+        let id = self.client_id.map_or(0, str::len);
+        let values = self.secrets().iter().map(|it| it.len()).sum::<usize>() + id;
+        let mut json = Zeroizing::new(Vec::with_capacity(NAMES + LONGEST_ESCAPE * values));
+        match serde_json::to_writer(&mut *json, self) {
+            Ok(()) => Ok(json),
+            Err(_) => Err(EndpointError::new(
+                EndpointErrorKind::Configuration,
+                "the token request cannot be written as JSON",
+            )),
+        }
+    }
+}
+
+/// Sends `body` once and reads at most `limit` bytes of what comes back.
+pub(super) async fn post(
+    http: &Client,
+    url: &Url,
+    body: Body<'_>,
+    presented: Option<&RefreshToken>,
+    limit: usize,
+) -> Result<OAuthTokenResponse, EndpointError> {
+    let json = Bytes::from_owner(body.to_json()?);
+    let sent_at = SystemTime::now();
+    let mut response = http
+        .post(url.clone())
+        .header(ACCEPT, HeaderValue::from_static("application/json"))
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        .body(json)
+        .send()
+        .await
+        .map_err(unanswered)?;
+    let received_at = SystemTime::now();
+
+    let read = read(&mut response, limit).await?;
+    let reply = Reply {
+        status: response.status(),
+        headers: response.headers(),
+        body: read.as_deref().map_or(&[], Vec::as_slice),
+        received_at,
+    };
+    if read.is_none() {
+        return Err(oversized(reply, limit));
+    }
+    let asked = Asked {
+        presented,
+        secrets: &body.secrets(),
+        sent_at,
+    };
+    classify(reply, asked)
+}
+
+/// The body, or `None` if it is larger than `limit`.
+async fn read(
+    response: &mut Response,
+    limit: usize,
+) -> Result<Option<Zeroizing<Vec<u8>>>, EndpointError> {
+    const ALLOCATED: usize = 64 * 1024;
+
+    // Up to this size, it is never moved, which would leave copies.
+    let mut body = Zeroizing::new(Vec::with_capacity(limit.min(ALLOCATED)));
+    while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
+        if chunk.len() > limit - body.len() {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+/// The error of a request to which no whole reply came.
+fn unanswered(error: reqwest::Error) -> EndpointError {
+    // The URL is the caller's, and so is what it may hold.
+    let error = error.without_url();
+    let (kind, message) = if lacks_tls(&error) {
+        (
+            EndpointErrorKind::Configuration,
+            "reqwest was built without TLS; enable one of its TLS features (`rustls`, `native-tls`)",
+        )
+    } else if error.is_builder() {
+        (
+            EndpointErrorKind::Configuration,
+            "the token request cannot be built",
+        )
+    } else if error.is_connect() {
+        (
+            EndpointErrorKind::NotSent,
+            "the token endpoint cannot be reached",
+        )
+    } else if error.is_timeout() {
+        (
+            EndpointErrorKind::Ambiguous,
+            "the token endpoint did not answer in time",
+        )
+    } else {
+        (
+            EndpointErrorKind::Ambiguous,
+            "the token endpoint's reply was cut off",
+        )
+    };
+    EndpointError::new(kind, message).with_source(error)
+}
+
+/// Without TLS, the connector takes an https URL for a mistake in the URL. Its error has no kind,
+/// so its text has to do; a test holds it.
+fn lacks_tls(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if cause.to_string() == "invalid URL, scheme is not http" {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
+}
