@@ -13,11 +13,11 @@
 //! yours too.
 
 mod error;
-// mod file;
+mod file;
 mod memory;
 
 pub use error::{StoreError, StoreErrorKind};
-// pub use file::FileStore;
+pub use file::FileStore;
 pub use memory::MemoryStore;
 
 use std::{fmt, time::Duration};
