@@ -261,3 +261,202 @@ fn at(error: &serde_json::Error) -> String {
 pub(super) fn corrupt(message: impl Into<String>) -> Fault {
     Fault::new(StoreErrorKind::Corrupt, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EXAMPLE: &str = r#"{
+  "format": 1,
+  "accounts": [
+    {
+      "account": "acme",
+      "version": 3,
+      "access_token": "canary-access",
+      "issued_at_ms": 1735689600000,
+      "lifetime_ms": 86400000,
+      "refresh_token": "canary-refresh"
+    }
+  ]
+}
+"#;
+
+    fn decode(text: &str) -> Result<Accounts, StoreErrorKind> {
+        Accounts::decode(text.as_bytes()).map_err(|fault| fault.kind())
+    }
+
+    #[test]
+    fn the_documented_example_is_what_is_read_and_written() {
+        let mut accounts = decode(EXAMPLE).unwrap_or_default();
+        let record = accounts.get(&"acme".into()).expect("the account");
+        let issued_at = UNIX_EPOCH + Duration::from_secs(1_735_689_600);
+        let tokens = TokenSet::new("canary-access", issued_at, Duration::from_secs(86_400))
+            .with_refresh_token("canary-refresh");
+        assert_eq!(record.tokens, tokens);
+        assert_eq!(record.version.as_u64(), 3);
+
+        let bytes = accounts.encode().unwrap_or_default();
+        assert_eq!(String::from_utf8_lossy(&bytes), EXAMPLE);
+        let version = accounts.set(&"acme".into(), &tokens);
+        assert_eq!(version.ok(), Some(Version::from_u64(4)));
+    }
+
+    #[test]
+    fn s27_what_cannot_be_right_is_corrupt() {
+        let refresh = r#""refresh_token": "canary-refresh""#;
+        let access = r#""access_token": "canary-access","#;
+        let cases = [
+            (EXAMPLE, ""),
+            (EXAMPLE, "{}"),
+            (EXAMPLE, "[]"),
+            (EXAMPLE, "null"),
+            (EXAMPLE, r#"{"format": 1}"#),
+            (r#""format": 1"#, r#""format": 0"#),
+            (r#""format": 1"#, r#""format": -1"#),
+            (r#""format": 1"#, r#""format": "1""#),
+            (r#""format": 1"#, r#""fromat": 1"#),
+            (r#""version": 3"#, r#""version": 0"#),
+            (r#""version": 3"#, r#""version": -3"#),
+            (r#""version": 3"#, r#""version": 3.5"#),
+            (r#""version": 3"#, r#""version": 9007199254740993"#),
+            (r#""version": 3,"#, ""),
+            ("1735689600000", "253402300800000"),
+            ("1735689600000", "18446744073709551615"),
+            ("1735689600000", "-1"),
+            ("86400000", "315360000001"),
+            ("86400000", "1e300"),
+            (access, ""),
+            (r#""issued_at_ms""#, r#""issued_at""#),
+            (refresh, r#""refresh_token": 1"#),
+            ("acme", "\\ud800"),
+            ("}\n  ]", "}, {}]"),
+        ];
+        for (old, new) in cases {
+            let damaged = EXAMPLE.replace(old, new);
+            assert_ne!(damaged, EXAMPLE);
+            let kind = decode(&damaged).err();
+            assert_eq!(kind, Some(StoreErrorKind::Corrupt), "{damaged}");
+        }
+        let twice = EXAMPLE.replace(
+            "  ]",
+            r#", {"account": "acme", "version": 1, "refresh_token": "x"}]"#,
+        );
+        assert_eq!(decode(&twice).err(), Some(StoreErrorKind::Corrupt));
+        let empty =
+            r#"{"format": 1, "accounts": [{"account": "a", "version": 1, "refresh_token": ""}]}"#;
+        assert_eq!(decode(empty).err(), Some(StoreErrorKind::Corrupt));
+    }
+
+    #[test]
+    fn s27_a_newer_format_is_told_apart_whatever_else_it_holds() {
+        for newer in [r#"{"format": 2}"#, r#"{"records": 5, "format": 99}"#] {
+            assert_eq!(decode(newer).err(), Some(StoreErrorKind::UnknownVersion));
+        }
+    }
+
+    #[test]
+    fn unknown_fields_absent_fields_and_white_space_do_not_matter() {
+        let text = r#"{"note": 1, "format": 1, "accounts": [
+            {"account": "a", "version": 1, "x": [], "access_token": null, "refresh_token": "r"}
+        ]}    "#;
+        let accounts = decode(text).unwrap_or_default();
+        let record = accounts.get(&"a".into()).expect("the account");
+        assert_eq!(record.tokens, TokenSet::from_refresh_token("r"));
+    }
+
+    #[test]
+    fn s46_no_error_quotes_the_file() {
+        // The parser's own errors do: "invalid type: string "canary", expected u64".
+        for number in [": 1,", ": 3,", ": 1735689600000,", ": 86400000,"] {
+            let text = EXAMPLE.replace(number, r#": "canary","#);
+            assert_ne!(text, EXAMPLE);
+            let fault = Accounts::decode(text.as_bytes()).err().expect("damaged");
+            let error = fault.into_error("file store x", None);
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains("damaged at line"), "{shown}");
+            assert!(!shown.contains("canary"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_no_file_can_hold_is_brought_into_range_or_refused() {
+        let mut accounts = Accounts::default();
+        let far = UNIX_EPOCH + Duration::from_secs(1 << 60);
+        let tokens = TokenSet::new("a", far, Duration::MAX);
+        assert!(accounts.set(&"a".into(), &tokens).is_ok());
+        let bytes = accounts.encode().unwrap_or_default();
+        assert!(
+            Accounts::decode(&bytes).is_ok(),
+            "what is written can be read"
+        );
+
+        let nothing = TokenSet::from_refresh_token("");
+        assert!(accounts.set(&"b".into(), &nothing).is_err());
+        let huge = TokenSet::from_refresh_token("x".repeat(LONGEST_FILE as usize));
+        assert!(accounts.set(&"c".into(), &huge).is_ok());
+        let kind = accounts.encode().err().map(|fault| fault.kind());
+        assert_eq!(kind, Some(StoreErrorKind::Unwritable));
+    }
+
+    #[test]
+    fn after_the_last_version_comes_the_first() {
+        let last = Version::from_u64(LAST_VERSION);
+        assert_eq!(successor(last), Version::FIRST);
+        assert_eq!(successor(Version::FIRST).as_u64(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn s27_no_bytes_make_it_panic(bytes in any::<Vec<u8>>()) {
+            // Nothing that short and random is a record.
+            prop_assert!(Accounts::decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn s27_a_mutated_file_is_refused_or_whole(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            length in any::<prop::sample::Index>(),
+            truncate in any::<bool>(),
+        ) {
+            let mut bytes = EXAMPLE.as_bytes().to_vec();
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if truncate {
+                // The final newline is no loss.
+                bytes.truncate(length.index(EXAMPLE.len() - 1));
+                prop_assert!(Accounts::decode(&bytes).is_err());
+            } else if let Ok(accounts) = Accounts::decode(&bytes) {
+                prop_assert_eq!(accounts.names().count(), 1);
+                let again = accounts.encode().unwrap_or_default();
+                prop_assert!(Accounts::decode(&again).is_ok());
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read(
+            names in prop::collection::btree_set(any::<String>(), 1..5),
+            access in prop::option::of((any::<String>(), 0..=LATEST, 0..=315_360_000_000_u64)),
+            refresh in "[\\PC\\x00-\\x1f]{1,30}",
+        ) {
+            let tokens = match access {
+                Some((token, issued_at, lifetime)) => TokenSet::new(
+                    token,
+                    UNIX_EPOCH + Duration::from_millis(issued_at),
+                    Duration::from_millis(lifetime),
+                ).with_refresh_token(refresh),
+                None => TokenSet::from_refresh_token(refresh),
+            };
+            let mut accounts = Accounts::default();
+            for name in &names {
+                prop_assert!(accounts.set(&name.as_str().into(), &tokens).is_ok());
+            }
+            let bytes = accounts.encode().unwrap_or_default();
+            let again = Accounts::decode(&bytes).unwrap_or_default();
+            prop_assert!(again.0 == accounts.0);
+        }
+    }
+}

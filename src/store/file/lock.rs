@@ -174,7 +174,7 @@ mod tests {
         let refuses = |_: &File| Err(TryLockError::Error(io::ErrorKind::Unsupported.into()));
         let ignores = |_: &File| Ok(());
         for broken in [refuses, ignores] {
-            let fault = prove_locking(&path, broken).err().expect("refused");
+            let fault = prove_locking(&path, broken).expect_err("refused");
             assert_eq!(fault.kind(), StoreErrorKind::Unsupported);
             let error = fault.into_error("file store x", None).to_string();
             assert!(

@@ -6,6 +6,8 @@ mod format;
 mod lock;
 mod name;
 mod place;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, panic, path::Path, sync::Arc, time::Duration};
 
@@ -209,8 +211,8 @@ impl TokenStore for FileStore {
         };
         self.blocking(account, move |inner, account, files| {
             let _lock = lock;
-            let (_, accounts) = inner.read(account, files)?;
-            Ok(accounts.get(account).cloned())
+            let contents = inner.read(account, files)?;
+            Ok(contents.accounts.get(account).cloned())
         })
         .await
     }
@@ -225,7 +227,7 @@ impl TokenStore for FileStore {
         let tokens = tokens.clone();
         self.blocking(account, move |inner, account, files| {
             let _lock = lock;
-            let (_, mut accounts) = inner.read(account, files)?;
+            let mut accounts = inner.read(account, files)?.accounts;
             if accounts.version(account) != expected {
                 return Ok(Swap::Conflict);
             }
@@ -240,7 +242,7 @@ impl TokenStore for FileStore {
         let lock = self.data_lock(account).await?;
         self.blocking(account, move |inner, account, files| {
             let _lock = lock;
-            let (_, mut accounts) = inner.read(account, files)?;
+            let mut accounts = inner.read(account, files)?.accounts;
             if accounts.version(account) != Some(expected) {
                 return Ok(false);
             }
@@ -275,8 +277,8 @@ impl TokenStore for FileStore {
         let lock = self.data_lock(account).await?;
         self.blocking(account, move |inner, account, files| {
             let _lock = lock;
-            let (bytes, _) = inner.read(account, files)?;
-            let current = bytes.as_ref().map(|bytes| bytes.as_slice());
+            let current = inner.read(account, files)?.bytes;
+            let current = current.as_ref().map(|bytes| bytes.as_slice());
             inner.disk.rehearse(&files.data, current)
         })
         .await?;
@@ -284,20 +286,28 @@ impl TokenStore for FileStore {
     }
 }
 
+/// What was read from an account's file.
+struct Contents {
+    /// `None` if there is no file.
+    bytes: Option<Zeroizing<Vec<u8>>>,
+    accounts: Accounts,
+}
+
 impl Inner {
-    /// The account's file, as bytes and as what they mean; no bytes if there is no file.
-    fn read(
-        &self,
-        account: &AccountId,
-        files: &Files,
-    ) -> Result<(Option<Zeroizing<Vec<u8>>>, Accounts), Fault> {
-        let Some(bytes) = self.disk.read(&files.data)? else {
-            self.place.locks.check_place()?;
-            return Ok((None, Accounts::default()));
+    fn read(&self, account: &AccountId, files: &Files) -> Result<Contents, Fault> {
+        let bytes = self.disk.read(&files.data)?;
+        let accounts = match &bytes {
+            Some(bytes) => {
+                let accounts = Accounts::decode(bytes)?;
+                self.place.check_contents(account, &accounts)?;
+                accounts
+            }
+            None => {
+                self.place.locks.check_place()?;
+                Accounts::default()
+            }
         };
-        let accounts = Accounts::decode(&bytes)?;
-        self.place.check_contents(account, &accounts)?;
-        Ok((Some(bytes), accounts))
+        Ok(Contents { bytes, accounts })
     }
 }
 
