@@ -10,8 +10,9 @@ use std::{
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
+#[cfg(unix)]
+use super::super::StoreErrorKind;
 use super::{
-    super::StoreErrorKind,
     fault::Fault,
     format::{LONGEST_FILE, corrupt},
 };
