@@ -12,7 +12,8 @@ pub enum StoreErrorKind {
     Unavailable,
     /// Somebody else held the lease for as long as we were willing to wait. Worth another try.
     LeaseTimeout,
-    /// It can be read and not written: permissions, a full disk, a read-only file system.
+    /// It must not or cannot be used as it stands: permissions that are missing or too wide, a full
+    /// disk, a read-only file system.
     Unwritable,
     /// The record is damaged. It is left as it is, for you to look at.
     Corrupt,

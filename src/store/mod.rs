@@ -13,11 +13,11 @@
 //! yours too.
 
 mod error;
-// mod file;
+mod file;
 mod memory;
 
 pub use error::{StoreError, StoreErrorKind};
-// pub use file::FileStore;
+pub use file::FileStore;
 pub use memory::MemoryStore;
 
 use std::{fmt, time::Duration};
@@ -94,9 +94,13 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// The versions of one account never repeat while a record exists; after a
     /// [`delete`](Self::delete), they may start again.
     ///
+    /// Tokens come back as they were saved, and times to the millisecond at least.
+    ///
     /// # Errors
     ///
-    /// A failed save leaves the old record whole. A record that cannot be read is not overwritten.
+    /// A failed save leaves a whole record: the old one, or the new one where only the answer was
+    /// lost. Save again with the same `expected` then; a [`Swap::Conflict`] may be with oneself,
+    /// which loading the record tells. A record that cannot be read is not overwritten.
     async fn compare_and_swap(
         &self,
         account: &AccountId,

@@ -1,1 +1,369 @@
-//! Filled in by the concern of this name.
+//! The file store, and what the conformance suite makes of each store and of broken ones.
+
+mod broken;
+#[cfg(unix)]
+mod permissions;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use dropbox_sign_oauth::{
+    AccountId, TokenSet,
+    store::{
+        FileStore, LeaseRequest, MemoryStore, Record, StoreError, StoreErrorKind, Swap, TokenStore,
+        Version,
+    },
+    testing::store_conformance,
+};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+#[tokio::test]
+async fn the_memory_store_conforms() {
+    let store = MemoryStore::new();
+    store_conformance(|| async { store.clone() }).await;
+}
+
+#[tokio::test]
+async fn the_file_store_conforms_with_one_file() {
+    let directory = temporary();
+    let path = directory.path().join("tokens.json");
+    store_conformance(async || FileStore::single_file(&path).expect("a store")).await;
+}
+
+#[tokio::test]
+async fn the_file_store_conforms_with_one_file_and_shared_queues() {
+    let directory = temporary();
+    let store = FileStore::single_file(directory.path().join("tokens.json")).expect("a store");
+    store_conformance(|| async { store.clone() }).await;
+}
+
+#[tokio::test]
+async fn the_file_store_conforms_with_a_directory() {
+    let directory = temporary();
+    store_conformance(async || FileStore::directory(directory.path()).expect("a store")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_file_store_conforms_with_a_directory_and_threads() {
+    let directory = temporary();
+    let conforming = async move {
+        store_conformance(async || FileStore::directory(directory.path()).expect("a store")).await;
+    };
+    conforming.await;
+}
+
+/// Either layout, with one record of `acme` in it.
+struct Signed {
+    store: FileStore,
+    /// Where the record is.
+    file: PathBuf,
+    _directory: TempDir,
+}
+
+impl Signed {
+    async fn in_each_layout() -> [Self; 2] {
+        let single = temporary();
+        let file = single.path().join("tokens.json");
+        let single = Self {
+            store: FileStore::single_file(&file).expect("a store"),
+            file,
+            _directory: single,
+        };
+        let directory = temporary();
+        let directory = Self {
+            store: FileStore::directory(directory.path()).expect("a store"),
+            file: directory.path().join("account-acme.json"),
+            _directory: directory,
+        };
+        for signed in [&single, &directory] {
+            save(&signed.store, None, "old").await;
+        }
+        [single, directory]
+    }
+
+    /// Every operation fails with `kind`, says whose record it is, and leaves the file alone.
+    async fn assert_refused(&self, kind: StoreErrorKind, why: &str) {
+        let acme = acme();
+        let bytes = fs::read(&self.file).ok();
+        let store = &self.store;
+        let errors = [
+            store.load(&acme).await.err(),
+            store
+                .compare_and_swap(&acme, None, &tokens("new"))
+                .await
+                .err(),
+            store
+                .compare_and_swap(&acme, Some(Version::FIRST), &tokens("new"))
+                .await
+                .err(),
+            store.delete(&acme, Version::FIRST).await.err(),
+            store.lease(&acme, request()).await.err(),
+        ];
+        for (n, error) in errors.into_iter().enumerate() {
+            let error = error.unwrap_or_else(|| panic!("{why}: operation {n} went through"));
+            assert_eq!(error.kind(), kind, "{why}: operation {n}: {error}");
+            assert_eq!(error.account(), Some(&acme), "{why}");
+            let text = format!("{error} {error:?}");
+            assert!(!text.contains("canary"), "{why}: {text}");
+        }
+        assert_eq!(fs::read(&self.file).ok(), bytes, "{why}: the file changed");
+        let aside = format!("{}.tmp", self.file.display());
+        assert!(!Path::new(&aside).exists(), "{why}: it left {aside}");
+    }
+}
+
+#[tokio::test]
+async fn s27_a_damaged_file_is_corrupt_and_left_as_it_is() {
+    for signed in Signed::in_each_layout().await {
+        let whole = fs::read(&signed.file).expect("a file");
+        let half = &whole[..whole.len() / 2];
+        let nul = vec![0; whole.len()];
+        for bytes in [b"".as_slice(), b" ", b"garbage", b"\xff\xfe", half, &nul] {
+            fs::write(&signed.file, bytes).expect("written");
+            let why = String::from_utf8_lossy(bytes);
+            signed.assert_refused(StoreErrorKind::Corrupt, &why).await;
+        }
+        // Once mended, all is well, with nothing to restart.
+        fs::write(&signed.file, whole).expect("written");
+        let record = signed.store.load(&acme()).await.expect("mended");
+        assert_eq!(record.expect("signed in").tokens, tokens("old"));
+    }
+}
+
+#[tokio::test]
+async fn s27_a_newer_format_is_an_unknown_version_and_left_as_it_is() {
+    for signed in Signed::in_each_layout().await {
+        let newer = r#"{"format": 2, "refresh": "canary"}"#;
+        fs::write(&signed.file, newer).expect("written");
+        let kind = StoreErrorKind::UnknownVersion;
+        signed.assert_refused(kind, "format 2").await;
+    }
+}
+
+#[tokio::test]
+async fn s27_something_that_is_no_file_is_not_taken_for_nothing() {
+    for signed in Signed::in_each_layout().await {
+        fs::remove_file(&signed.file).expect("removed");
+        fs::create_dir(&signed.file).expect("created");
+        let kind = StoreErrorKind::Corrupt;
+        signed.assert_refused(kind, "a directory").await;
+    }
+}
+
+#[tokio::test]
+async fn s27_a_record_under_another_account_s_name_is_corrupt() {
+    let [_, signed] = Signed::in_each_layout().await;
+    let other = signed.file.with_file_name("account-other.json");
+    fs::copy(&signed.file, &other).expect("copied");
+    let error = signed
+        .store
+        .load(&"other".into())
+        .await
+        .expect_err("acme's");
+    assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+    assert!(error.to_string().contains("`acme`"), "{error}");
+
+    fs::write(&signed.file, r#"{"format": 1, "accounts": []}"#).expect("written");
+    let kind = StoreErrorKind::Corrupt;
+    signed.assert_refused(kind, "a file of nobody").await;
+}
+
+/// As when a volume is unmounted beneath the store.
+#[tokio::test]
+async fn s27_a_place_that_is_gone_is_not_taken_for_empty() {
+    for signed in Signed::in_each_layout().await {
+        let directory = signed.file.parent().expect("a directory");
+        for entry in fs::read_dir(directory).expect("listed") {
+            fs::remove_file(entry.expect("an entry").path()).expect("removed");
+        }
+        let kind = StoreErrorKind::Unavailable;
+        signed.assert_refused(kind, "emptied").await;
+        let entries = fs::read_dir(directory).expect("listed").count();
+        assert_eq!(entries, 0, "nothing was begun in the wrong place");
+        fs::remove_dir(directory).expect("removed");
+        signed.assert_refused(kind, "removed").await;
+    }
+}
+
+#[test]
+fn s27_places_that_cannot_hold_a_store_are_refused_when_it_is_opened() {
+    let directory = temporary();
+    let file = directory.path().join("file");
+    fs::write(&file, "").expect("written");
+
+    for place in [
+        FileStore::directory(&file),
+        FileStore::directory(file.join("below")),
+        FileStore::single_file(file.join("below")),
+        FileStore::single_file(directory.path()),
+        FileStore::single_file("/"),
+    ] {
+        let error = place.expect_err("no place for a store");
+        assert_eq!(error.kind(), StoreErrorKind::Unsupported, "{error}");
+        assert!(error.store().starts_with("file store /"), "{error}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn s27_no_bytes_read_as_not_signed_in(
+        noise in any::<Vec<u8>>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        use_noise in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let loaded = runtime.block_on(async {
+            let [_, signed] = Signed::in_each_layout().await;
+            let mut bytes = fs::read(&signed.file).expect("a file");
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            fs::write(&signed.file, if use_noise { noise } else { bytes }).expect("written");
+            signed.store.load(&acme()).await
+        });
+        match loaded {
+            Ok(record) => prop_assert!(record.is_some(), "not signed in"),
+            Err(error) => prop_assert!(matches!(
+                error.kind(),
+                StoreErrorKind::Corrupt | StoreErrorKind::UnknownVersion
+            ), "{}", error),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_process_left_half_written_is_replaced() {
+    for signed in Signed::in_each_layout().await {
+        let aside = format!("{}.tmp", signed.file.display());
+        fs::write(&aside, "half a rec").expect("written");
+        let record = signed.store.load(&acme()).await.expect("whole");
+        let expected = record.map(|record| record.version);
+        save(&signed.store, expected, "new").await;
+        assert!(!Path::new(&aside).exists());
+    }
+}
+
+#[tokio::test]
+async fn a_rehearsal_leaves_the_record_byte_for_byte() {
+    for signed in Signed::in_each_layout().await {
+        let before = fs::read(&signed.file).expect("a file");
+        let lease = signed
+            .store
+            .lease(&acme(), request())
+            .await
+            .expect("a lease");
+        lease.release().await.expect("released");
+        assert_eq!(fs::read(&signed.file).expect("a file"), before);
+    }
+}
+
+#[tokio::test]
+async fn s51_lock_files_that_are_left_behind_block_nobody() {
+    for signed in Signed::in_each_layout().await {
+        // Those of the first sign-in are there already; what a lease leaves is added.
+        drop(
+            signed
+                .store
+                .lease(&acme(), request())
+                .await
+                .expect("a lease"),
+        );
+        let directory = signed.file.parent().expect("a directory");
+        let left = fs::read_dir(directory).expect("listed").filter(|entry| {
+            let path = entry.as_ref().expect("an entry").path();
+            path.extension()
+                .is_some_and(|end| end == "lock" || end == "lease")
+        });
+        assert!(left.count() >= 2, "they stay");
+
+        let again = match signed.file.ends_with("tokens.json") {
+            true => FileStore::single_file(&signed.file),
+            false => FileStore::directory(directory),
+        };
+        let again = again.expect("a store");
+        let at_once = LeaseRequest {
+            wait: Duration::ZERO,
+            ..request()
+        };
+        let lease = again.lease(&acme(), at_once).await.expect("at once");
+        save(&again, Some(Version::FIRST), "new").await;
+
+        let error = signed.store.lease(&acme(), at_once).await;
+        let error = error.expect_err("held by another store");
+        assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
+        let text = error.to_string();
+        let directory = directory.display().to_string();
+        assert!(
+            text.contains("`acme`") && text.contains(&directory),
+            "{text}"
+        );
+        drop(lease);
+    }
+}
+
+#[test]
+fn s46_a_store_shows_no_tokens() {
+    let directory = temporary();
+    let store = FileStore::directory(directory.path()).expect("a store");
+    let shown = format!("{store:?}");
+    assert!(shown.starts_with("FileStore(Directory("), "{shown}");
+}
+
+#[tokio::test]
+async fn a_lease_of_a_dead_store_is_free() {
+    let directory = temporary();
+    let store = FileStore::directory(directory.path()).expect("a store");
+    let other = FileStore::directory(directory.path()).expect("a store");
+    let lease = store.lease(&acme(), request()).await.expect("a lease");
+    let waiting = Arc::new(other);
+    let waiter = {
+        let waiting = Arc::clone(&waiting);
+        tokio::spawn(async move { waiting.lease(&acme(), request()).await })
+    };
+    drop(store);
+    drop(lease);
+    assert!(waiter.await.expect("no panic").is_ok());
+}
+
+fn temporary() -> TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+fn acme() -> AccountId {
+    AccountId::from("acme")
+}
+
+fn request() -> LeaseRequest {
+    LeaseRequest {
+        time_to_live: Duration::from_secs(60),
+        wait: Duration::from_secs(60),
+    }
+}
+
+fn tokens(name: &str) -> TokenSet {
+    let issued_at = UNIX_EPOCH + Duration::from_secs(1_735_689_600);
+    TokenSet::new(
+        format!("canary {name}"),
+        issued_at,
+        Duration::from_secs(86_400),
+    )
+    .with_refresh_token(format!("canary refresh {name}"))
+}
+
+async fn save(store: &FileStore, expected: Option<Version>, name: &str) {
+    let swap = store
+        .compare_and_swap(&acme(), expected, &tokens(name))
+        .await;
+    assert!(matches!(swap, Ok(Swap::Saved(_))), "{swap:?}");
+}

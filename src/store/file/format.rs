@@ -1,0 +1,462 @@
+//! The contents of a file: bytes to records and back, without any I/O.
+//!
+//! The format is told in the documentation of [`FileStore`](super::FileStore).
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Deserializer, Serialize};
+use zeroize::Zeroizing;
+
+use super::{
+    super::{Record, StoreErrorKind, Version},
+    fault::Fault,
+};
+use crate::{
+    account::AccountId,
+    clock::since_epoch,
+    secret::{AccessToken, RefreshToken},
+    token::{LONGEST_LIFETIME, TokenSet},
+};
+
+/// Counts up with every change to the format, however small.
+const FORMAT: u64 = 1;
+
+/// The end of the year 9999, in Unix milliseconds.
+const LATEST: u64 = 253_402_300_799_999;
+
+/// Beyond it, programs that know no integers but floats would miscount.
+const LAST_VERSION: u64 = 1 << 53;
+
+/// The longest file that is read or written.
+pub(super) const LONGEST_FILE: u64 = 64 * 1024 * 1024;
+
+/// What one file holds.
+#[derive(Default)]
+pub(super) struct Accounts(BTreeMap<AccountId, Record>);
+
+impl Accounts {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
+        // On its own first: a newer format may look different in every other way.
+        let header: Header = parse(bytes)?;
+        match header.format {
+            FORMAT => {}
+            0 => return Err(corrupt("there is no format 0")),
+            newer => {
+                return Err(Fault::new(
+                    StoreErrorKind::UnknownVersion,
+                    format!("the file has format {newer}, and {FORMAT} is the newest known here"),
+                ));
+            }
+        }
+        let contents: Contents = parse(bytes)?;
+        let mut accounts = BTreeMap::new();
+        for entry in contents.accounts {
+            let account = AccountId::from(entry.account.as_str());
+            let record = entry.record()?;
+            if accounts.insert(account, record).is_some() {
+                return Err(corrupt("the file names an account twice"));
+            }
+        }
+        Ok(Self(accounts))
+    }
+
+    pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        let file = FileOut {
+            format: FORMAT,
+            accounts: self.0.iter().map(EntryOut::new).collect(),
+        };
+        // Large enough at once: a buffer that grows would leave copies of secrets behind.
+        let capacity = 64 + file.accounts.iter().map(EntryOut::longest).sum::<usize>();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
+        serde_json::to_writer_pretty(&mut *bytes, &file).map_err(|error| {
+            corrupt(format!(
+                "the records cannot be written as JSON{}",
+                at(&error)
+            ))
+        })?;
+        bytes.push(b'\n');
+        debug_assert!(bytes.len() <= capacity, "the buffer grew");
+        if bytes.len() as u64 > LONGEST_FILE {
+            return Err(Fault::new(
+                StoreErrorKind::Unwritable,
+                "the file would exceed 64 MiB, use a store with a file for each account",
+            ));
+        }
+        Ok(bytes)
+    }
+
+    pub(super) fn get(&self, account: &AccountId) -> Option<&Record> {
+        self.0.get(account)
+    }
+
+    pub(super) fn version(&self, account: &AccountId) -> Option<Version> {
+        self.get(account).map(|record| record.version)
+    }
+
+    /// Replaces the account's record, and gives the version of the new one.
+    pub(super) fn set(&mut self, account: &AccountId, tokens: &TokenSet) -> Result<Version, Fault> {
+        if tokens.access_token().is_none() && tokens.refresh_token().is_none() {
+            return Err(corrupt("there is no token in what should be saved"));
+        }
+        let version = self.version(account).map_or(Version::FIRST, successor);
+        let tokens = tokens.clone();
+        self.0.insert(account.clone(), Record { tokens, version });
+        Ok(version)
+    }
+
+    pub(super) fn remove(&mut self, account: &AccountId) {
+        self.0.remove(account);
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &AccountId> {
+        self.0.keys()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Starts again past the last version, which nobody lives to see.
+fn successor(version: Version) -> Version {
+    if version.as_u64() < LAST_VERSION {
+        version.next()
+    } else {
+        Version::FIRST
+    }
+}
+
+#[derive(Deserialize)]
+struct Header {
+    format: u64,
+}
+
+#[derive(Deserialize)]
+struct Contents {
+    accounts: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    account: String,
+    version: u64,
+    #[serde(default, deserialize_with = "secret")]
+    access_token: Option<AccessToken>,
+    #[serde(default)]
+    issued_at_ms: Option<u64>,
+    #[serde(default)]
+    lifetime_ms: Option<u64>,
+    #[serde(default, deserialize_with = "secret")]
+    refresh_token: Option<RefreshToken>,
+}
+
+fn secret<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: From<String>,
+{
+    Ok(Option::<String>::deserialize(deserializer)?.map(T::from))
+}
+
+impl Entry {
+    fn record(self) -> Result<Record, Fault> {
+        if !(Version::FIRST.as_u64()..=LAST_VERSION).contains(&self.version) {
+            return Err(corrupt("a record's version is out of range"));
+        }
+        let refresh = self.refresh_token.filter(|token| !token.is_empty());
+        let tokens = match (
+            self.access_token,
+            self.issued_at_ms,
+            self.lifetime_ms,
+            refresh,
+        ) {
+            (Some(access), Some(issued_at), Some(lifetime), refresh) => {
+                let lifetime = Duration::from_millis(lifetime);
+                if issued_at > LATEST || lifetime > LONGEST_LIFETIME {
+                    return Err(corrupt("a record's time is out of range"));
+                }
+                let issued_at = UNIX_EPOCH + Duration::from_millis(issued_at);
+                let tokens = TokenSet::new(access, issued_at, lifetime);
+                match refresh {
+                    Some(refresh) => tokens.with_refresh_token(refresh),
+                    None => tokens,
+                }
+            }
+            (None, None, None, Some(refresh)) => TokenSet::from_refresh_token(refresh),
+            (None, None, None, None) => return Err(corrupt("a record holds no token")),
+            _ => {
+                return Err(corrupt(
+                    "a record has only some of access_token, issued_at_ms and lifetime_ms",
+                ));
+            }
+        };
+        Ok(Record {
+            tokens,
+            version: Version::from_u64(self.version),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct FileOut<'a> {
+    format: u64,
+    accounts: Vec<EntryOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct EntryOut<'a> {
+    account: &'a str,
+    version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_at_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lifetime_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+}
+
+impl<'a> EntryOut<'a> {
+    fn new((account, record): (&'a AccountId, &'a Record)) -> Self {
+        let tokens = &record.tokens;
+        let access = tokens.access_token();
+        Self {
+            account: account.as_str(),
+            version: record.version.as_u64(),
+            access_token: access.map(AccessToken::expose_secret),
+            issued_at_ms: access.map(|_| millis(since_epoch(tokens.issued_at())).min(LATEST)),
+            lifetime_ms: access.map(|_| millis(tokens.lifetime())),
+            refresh_token: tokens.refresh_token().map(RefreshToken::expose_secret),
+        }
+    }
+
+    /// An upper bound of its length in the file: JSON escapes make six bytes of one at worst.
+    fn longest(&self) -> usize {
+        let text = self.account.len()
+            + self.access_token.map_or(0, str::len)
+            + self.refresh_token.map_or(0, str::len);
+        256 + 6 * text
+    }
+}
+
+/// Whole milliseconds, rounded down: a token may seem older than it is, never younger.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn parse<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Fault> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| corrupt(format!("the file is damaged{}", at(&error))))
+}
+
+/// Where parsing failed, and no more: the parser's own words quote the text, secrets included.
+fn at(error: &serde_json::Error) -> String {
+    format!(" at line {}, column {}", error.line(), error.column())
+}
+
+pub(super) fn corrupt(message: impl Into<String>) -> Fault {
+    Fault::new(StoreErrorKind::Corrupt, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EXAMPLE: &str = r#"{
+  "format": 1,
+  "accounts": [
+    {
+      "account": "acme",
+      "version": 3,
+      "access_token": "canary-access",
+      "issued_at_ms": 1735689600000,
+      "lifetime_ms": 86400000,
+      "refresh_token": "canary-refresh"
+    }
+  ]
+}
+"#;
+
+    fn decode(text: &str) -> Result<Accounts, StoreErrorKind> {
+        Accounts::decode(text.as_bytes()).map_err(|fault| fault.kind())
+    }
+
+    #[test]
+    fn the_documented_example_is_what_is_read_and_written() {
+        let mut accounts = decode(EXAMPLE).unwrap_or_default();
+        let record = accounts.get(&"acme".into()).expect("the account");
+        let issued_at = UNIX_EPOCH + Duration::from_secs(1_735_689_600);
+        let tokens = TokenSet::new("canary-access", issued_at, Duration::from_secs(86_400))
+            .with_refresh_token("canary-refresh");
+        assert_eq!(record.tokens, tokens);
+        assert_eq!(record.version.as_u64(), 3);
+
+        let bytes = accounts.encode().unwrap_or_default();
+        assert_eq!(String::from_utf8_lossy(&bytes), EXAMPLE);
+        let version = accounts.set(&"acme".into(), &tokens);
+        assert_eq!(version.ok(), Some(Version::from_u64(4)));
+    }
+
+    #[test]
+    fn s27_what_cannot_be_right_is_corrupt() {
+        let refresh = r#""refresh_token": "canary-refresh""#;
+        let access = r#""access_token": "canary-access","#;
+        let cases = [
+            (EXAMPLE, ""),
+            (EXAMPLE, "{}"),
+            (EXAMPLE, "[]"),
+            (EXAMPLE, "null"),
+            (EXAMPLE, r#"{"format": 1}"#),
+            (r#""format": 1"#, r#""format": 0"#),
+            (r#""format": 1"#, r#""format": -1"#),
+            (r#""format": 1"#, r#""format": "1""#),
+            (r#""format": 1"#, r#""fromat": 1"#),
+            (r#""version": 3"#, r#""version": 0"#),
+            (r#""version": 3"#, r#""version": -3"#),
+            (r#""version": 3"#, r#""version": 3.5"#),
+            (r#""version": 3"#, r#""version": 9007199254740993"#),
+            (r#""version": 3,"#, ""),
+            ("1735689600000", "253402300800000"),
+            ("1735689600000", "18446744073709551615"),
+            ("1735689600000", "-1"),
+            ("86400000", "315360000001"),
+            ("86400000", "1e300"),
+            (access, ""),
+            (r#""issued_at_ms""#, r#""issued_at""#),
+            (refresh, r#""refresh_token": 1"#),
+            ("acme", "\\ud800"),
+            ("}\n  ]", "}, {}]"),
+        ];
+        for (old, new) in cases {
+            let damaged = EXAMPLE.replace(old, new);
+            assert_ne!(damaged, EXAMPLE);
+            let kind = decode(&damaged).err();
+            assert_eq!(kind, Some(StoreErrorKind::Corrupt), "{damaged}");
+        }
+        let twice = EXAMPLE.replace(
+            "  ]",
+            r#", {"account": "acme", "version": 1, "refresh_token": "x"}]"#,
+        );
+        assert_eq!(decode(&twice).err(), Some(StoreErrorKind::Corrupt));
+        let empty =
+            r#"{"format": 1, "accounts": [{"account": "a", "version": 1, "refresh_token": ""}]}"#;
+        assert_eq!(decode(empty).err(), Some(StoreErrorKind::Corrupt));
+    }
+
+    #[test]
+    fn s27_a_newer_format_is_told_apart_whatever_else_it_holds() {
+        for newer in [r#"{"format": 2}"#, r#"{"records": 5, "format": 99}"#] {
+            assert_eq!(decode(newer).err(), Some(StoreErrorKind::UnknownVersion));
+        }
+    }
+
+    #[test]
+    fn unknown_fields_absent_fields_and_white_space_do_not_matter() {
+        let text = r#"{"note": 1, "format": 1, "accounts": [
+            {"account": "a", "version": 1, "x": [], "access_token": null, "refresh_token": "r"}
+        ]}    "#;
+        let accounts = decode(text).unwrap_or_default();
+        let record = accounts.get(&"a".into()).expect("the account");
+        assert_eq!(record.tokens, TokenSet::from_refresh_token("r"));
+    }
+
+    #[test]
+    fn s46_no_error_quotes_the_file() {
+        // The parser's own errors do: "invalid type: string "canary", expected u64".
+        for number in [": 1,", ": 3,", ": 1735689600000,", ": 86400000,"] {
+            let text = EXAMPLE.replace(number, r#": "canary","#);
+            assert_ne!(text, EXAMPLE);
+            let fault = Accounts::decode(text.as_bytes()).err().expect("damaged");
+            let error = fault.into_error("file store x", None);
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains("damaged at line"), "{shown}");
+            assert!(!shown.contains("canary"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_no_file_can_hold_is_brought_into_range_or_refused() {
+        let mut accounts = Accounts::default();
+        let far = UNIX_EPOCH + Duration::from_secs(1 << 60);
+        let tokens = TokenSet::new("a", far, Duration::MAX);
+        assert!(accounts.set(&"a".into(), &tokens).is_ok());
+        let bytes = accounts.encode().unwrap_or_default();
+        assert!(
+            Accounts::decode(&bytes).is_ok(),
+            "what is written can be read"
+        );
+
+        let nothing = TokenSet::from_refresh_token("");
+        assert!(accounts.set(&"b".into(), &nothing).is_err());
+        let huge = TokenSet::from_refresh_token("x".repeat(LONGEST_FILE as usize));
+        assert!(accounts.set(&"c".into(), &huge).is_ok());
+        let kind = accounts.encode().err().map(|fault| fault.kind());
+        assert_eq!(kind, Some(StoreErrorKind::Unwritable));
+    }
+
+    #[test]
+    fn after_the_last_version_comes_the_first() {
+        let last = Version::from_u64(LAST_VERSION);
+        assert_eq!(successor(last), Version::FIRST);
+        assert_eq!(successor(Version::FIRST).as_u64(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn s27_no_bytes_make_it_panic(bytes in any::<Vec<u8>>()) {
+            // Nothing that short and random is a record.
+            prop_assert!(Accounts::decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn s27_a_mutated_file_is_refused_or_whole(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            length in any::<prop::sample::Index>(),
+            truncate in any::<bool>(),
+        ) {
+            let mut bytes = EXAMPLE.as_bytes().to_vec();
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if truncate {
+                // The final newline is no loss.
+                bytes.truncate(length.index(EXAMPLE.len() - 1));
+                prop_assert!(Accounts::decode(&bytes).is_err());
+            } else if let Ok(accounts) = Accounts::decode(&bytes) {
+                prop_assert_eq!(accounts.names().count(), 1);
+                let again = accounts.encode().unwrap_or_default();
+                prop_assert!(Accounts::decode(&again).is_ok());
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read(
+            names in prop::collection::btree_set(any::<String>(), 1..5),
+            access in prop::option::of((any::<String>(), 0..=LATEST, 0..=315_360_000_000_u64)),
+            refresh in "[\\PC\\x00-\\x1f]{1,30}",
+        ) {
+            let tokens = match access {
+                Some((token, issued_at, lifetime)) => TokenSet::new(
+                    token,
+                    UNIX_EPOCH + Duration::from_millis(issued_at),
+                    Duration::from_millis(lifetime),
+                ).with_refresh_token(refresh),
+                None => TokenSet::from_refresh_token(refresh),
+            };
+            let mut accounts = Accounts::default();
+            for name in &names {
+                prop_assert!(accounts.set(&name.as_str().into(), &tokens).is_ok());
+            }
+            let bytes = accounts.encode().unwrap_or_default();
+            let again = Accounts::decode(&bytes).unwrap_or_default();
+            prop_assert!(again.0 == accounts.0);
+        }
+    }
+}

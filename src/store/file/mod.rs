@@ -1,0 +1,348 @@
+//! Tokens on disk.
+
+mod disk;
+mod fault;
+mod format;
+mod lock;
+mod name;
+mod place;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, panic, path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
+
+use self::{
+    disk::Disk,
+    fault::Fault,
+    format::Accounts,
+    lock::Lock,
+    place::{Files, Place},
+};
+use super::{Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version};
+use crate::{account::AccountId, token::TokenSet};
+
+/// How long to wait for somebody else's save. Each takes milliseconds, so that only a process that
+/// was stopped in the middle of one holds up others for this long.
+const SAVE_WAIT: Duration = Duration::from_secs(10);
+
+/// Keeps tokens on disk, to be shared by the tasks and processes of one machine. Clones share
+/// their queues, and stores that are opened apart work together as well.
+///
+/// ```no_run
+/// use dropbox_sign_oauth::store::FileStore;
+///
+/// # fn f() -> Result<(), dropbox_sign_oauth::store::StoreError> {
+/// // One file for all accounts: for a command line tool, or a handful of accounts.
+/// let store = FileStore::single_file("/var/lib/example/tokens.json")?;
+/// // A file for each account: for a service.
+/// let store = FileStore::directory("/var/lib/example/tokens")?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Files
+///
+/// In a directory, the account `acme` takes these files; `store.lock` stands beside them.
+///
+/// | file | what it is |
+/// |---|---|
+/// | `account-acme.json` | its record |
+/// | `account-acme.lock` | locked while the record is replaced |
+/// | `account-acme.lease` | locked while the account is refreshed |
+/// | `account-acme.json.tmp` | a record that is being written |
+///
+/// Other bytes of a name than `a-z`, `0-9`, `-` and `_` are escaped as `%` and two hexadecimal
+/// digits, and a long name is cut and its hash appended. For `tokens.json` as a single file, the
+/// same are `tokens.json`, `tokens.json.lock`, `tokens.json.account-acme.lease` and
+/// `tokens.json.tmp`.
+///
+/// **Leave the `.lock` and `.lease` files where they are.** They are empty and are never removed.
+/// The lock is the operating system's and ends with the process that holds it, so that a file left
+/// behind by a dead process blocks nobody. To remove one that is in use lets two processes in at
+/// once.
+///
+/// # Durability
+///
+/// A record is written to a file of its own, synced, and renamed over the old one, and then the
+/// directory is synced. A crash at any moment leaves the old record or the new one, whole. The
+/// work is done by blocking tasks, which run to their end when a future is dropped.
+///
+/// [`lease`](TokenStore::lease) rehearses the next save: it rewrites the record that is there, with
+/// some room to spare. A full disk, missing permissions, a file that is itself a mount point and a
+/// damaged record are thus found out before a refresh token is spent.
+///
+/// A file that is damaged, or was written by a newer version, is never replaced or removed.
+///
+/// # Permissions
+///
+/// On Unix, files are created with mode 0600 and missing directories with 0700; there is no moment
+/// at which they are open wider. The permissions of what exists are not changed, but a replaced
+/// record is a new file, with mode 0600 and owned by whoever wrote it. A record that every user can
+/// read or write, and a directory that every user can write to (without the sticky bit), are
+/// refused with an error that names the `chmod` to use. Access for the group is accepted. On
+/// Windows, files inherit the access rules of their directory.
+///
+/// # Where it works
+///
+/// On file systems that lock files, which is proved when the store is opened. Network file systems
+/// often lock within one machine only: for several machines, use a store that is made for it.
+///
+/// # Format
+///
+/// UTF-8 JSON, the same for both layouts. `access_token`, `issued_at_ms` and `lifetime_ms` stand
+/// together or are absent together; at least one of the two tokens stands.
+///
+/// ```json
+/// {
+///   "format": 1,
+///   "accounts": [
+///     {
+///       "account": "acme",
+///       "version": 3,
+///       "access_token": "…",
+///       "issued_at_ms": 1735689600000,
+///       "lifetime_ms": 86400000,
+///       "refresh_token": "…"
+///     }
+///   ]
+/// }
+/// ```
+///
+/// - `version` counts the saves of the account's record, from 1 to 2⁵³.
+/// - `issued_at_ms` is the time at which the token was asked for, in Unix milliseconds, up to the
+///   end of the year 9999; `lifetime_ms` is how long it lives from then on, up to ten years.
+/// - No account stands twice. A file in a directory holds at least one account, and none whose name
+///   belongs to another file.
+/// - Unknown fields are ignored, and are gone with the next save; what must not be lost gets a new
+///   `format`. A file with a higher `format` is left alone. No file exceeds 64 MiB.
+///
+/// Another program that writes such a file should replace it by renaming, hold the lock of its
+/// `.lock` file meanwhile, and count the version up.
+#[derive(Clone)]
+pub struct FileStore(Arc<Inner>);
+
+struct Inner {
+    /// What the store calls itself in errors.
+    name: String,
+    place: Place,
+    disk: Disk,
+}
+
+impl FileStore {
+    /// A store that keeps all accounts in one file. The file is created by the first save, its
+    /// directory now if it is missing.
+    ///
+    /// Blocks for as long as it takes to look at a file and lock it.
+    ///
+    /// # Errors
+    ///
+    /// When the place cannot be written to, is open to every user, or cannot lock files. The
+    /// contents of the file are not looked at yet.
+    pub fn single_file(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open(path.as_ref(), Place::single_file)
+    }
+
+    /// A store that keeps a file for each account in one directory, which is created if it is
+    /// missing.
+    ///
+    /// Blocks for as long as it takes to look at a directory and lock a file.
+    ///
+    /// # Errors
+    ///
+    /// As for [`single_file`](Self::single_file).
+    pub fn directory(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open(path.as_ref(), Place::directory)
+    }
+
+    fn open(path: &Path, place: fn(&Path) -> Result<Place, Fault>) -> Result<Self, StoreError> {
+        let name = |path: &Path| format!("file store {}", path.display());
+        let place = place(path).map_err(|fault| fault.into_error(&name(path), None))?;
+        Ok(Self(Arc::new(Inner {
+            name: name(place.path()),
+            place,
+            disk: Disk::default(),
+        })))
+    }
+
+    /// Does `work` where it may block. Once begun, it runs to its end.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        account: &AccountId,
+        work: impl FnOnce(&Inner, &AccountId, &Files) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (inner, owned) = (Arc::clone(&self.0), account.clone());
+        run_blocking(move || work(&inner, &owned, &inner.place.files(&owned)))
+            .await
+            .map_err(|fault| self.error(fault, account))
+    }
+
+    /// Keeps everybody else from replacing the account's file.
+    async fn data_lock(&self, account: &AccountId) -> Result<Lock, StoreError> {
+        let path = self.0.place.files(account).data_lock;
+        match self.0.place.locks.acquire(path.clone(), SAVE_WAIT).await {
+            Ok(Some(lock)) => Ok(lock),
+            Ok(None) => Err(Fault::new(
+                StoreErrorKind::Unavailable,
+                format!("{} stays locked, a process may hang", path.display()),
+            )),
+            Err(fault) => Err(fault),
+        }
+        .map_err(|fault| self.error(fault, account))
+    }
+
+    fn error(&self, fault: Fault, account: &AccountId) -> StoreError {
+        fault.into_error(&self.0.name, Some(account))
+    }
+}
+
+#[async_trait]
+impl TokenStore for FileStore {
+    async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
+        // Renaming is atomic, so that reading needs no lock; but on Windows it fails while
+        // somebody reads.
+        let lock = if cfg!(windows) {
+            Some(self.data_lock(account).await?)
+        } else {
+            None
+        };
+        self.blocking(account, move |inner, account, files| {
+            let _lock = lock;
+            let contents = inner.read(account, files)?;
+            Ok(contents.accounts.get(account).cloned())
+        })
+        .await
+    }
+
+    async fn compare_and_swap(
+        &self,
+        account: &AccountId,
+        expected: Option<Version>,
+        tokens: &TokenSet,
+    ) -> Result<Swap, StoreError> {
+        let lock = self.data_lock(account).await?;
+        let tokens = tokens.clone();
+        self.blocking(account, move |inner, account, files| {
+            let _lock = lock;
+            let mut accounts = inner.read(account, files)?.accounts;
+            if accounts.version(account) != expected {
+                return Ok(Swap::Conflict);
+            }
+            let version = accounts.set(account, &tokens)?;
+            inner.disk.replace(&files.data, &accounts.encode()?)?;
+            Ok(Swap::Saved(version))
+        })
+        .await
+    }
+
+    async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {
+        let lock = self.data_lock(account).await?;
+        self.blocking(account, move |inner, account, files| {
+            let _lock = lock;
+            let mut accounts = inner.read(account, files)?.accounts;
+            if accounts.version(account) != Some(expected) {
+                return Ok(false);
+            }
+            accounts.remove(account);
+            if accounts.is_empty() && inner.place.removes_empty_files() {
+                inner.disk.remove(&files.data)?;
+            } else {
+                inner.disk.replace(&files.data, &accounts.encode()?)?;
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn lease(
+        &self,
+        account: &AccountId,
+        request: LeaseRequest,
+    ) -> Result<Box<dyn Lease>, StoreError> {
+        let path = self.0.place.files(account).lease;
+        let lease = match self.0.place.locks.acquire(path, request.wait).await {
+            Ok(Some(lock)) => FileLease { _lock: lock },
+            Ok(None) => {
+                let fault = Fault::new(
+                    StoreErrorKind::LeaseTimeout,
+                    "the lease is held by another refresh",
+                );
+                return Err(self.error(fault, account));
+            }
+            Err(fault) => return Err(self.error(fault, account)),
+        };
+        let lock = self.data_lock(account).await?;
+        self.blocking(account, move |inner, account, files| {
+            let _lock = lock;
+            let current = inner.read(account, files)?.bytes;
+            let current = current.as_ref().map(|bytes| bytes.as_slice());
+            inner.disk.rehearse(&files.data, current)
+        })
+        .await?;
+        Ok(Box::new(lease))
+    }
+}
+
+/// What was read from an account's file.
+struct Contents {
+    /// `None` if there is no file.
+    bytes: Option<Zeroizing<Vec<u8>>>,
+    accounts: Accounts,
+}
+
+impl Inner {
+    fn read(&self, account: &AccountId, files: &Files) -> Result<Contents, Fault> {
+        let bytes = self.disk.read(&files.data)?;
+        let accounts = match &bytes {
+            Some(bytes) => {
+                let accounts = Accounts::decode(bytes)?;
+                self.place.check_contents(account, &accounts)?;
+                accounts
+            }
+            None => {
+                self.place.locks.check_place()?;
+                Accounts::default()
+            }
+        };
+        Ok(Contents { bytes, accounts })
+    }
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FileStore")
+            .field(self.0.place.layout())
+            .finish()
+    }
+}
+
+/// Held until it is dropped, or its process dies: there is nothing to renew.
+#[derive(Debug)]
+struct FileLease {
+    _lock: Lock,
+}
+
+#[async_trait]
+impl Lease for FileLease {
+    async fn release(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    match spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(payload) => panic::resume_unwind(payload),
+            Err(_) => Err(Fault::new(
+                StoreErrorKind::Unavailable,
+                "the runtime is shutting down",
+            )),
+        },
+    }
+}

@@ -1,0 +1,208 @@
+//! What takes a disk that fails at will.
+
+use std::{
+    fs, io,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use tempfile::TempDir;
+
+use super::{disk::Step, *};
+
+type Before = fn(Step) -> io::Result<()>;
+
+const STEPS: [(Step, Before); 5] = [
+    (Step::Create, |step| full_at(Step::Create, step)),
+    (Step::Write, |step| full_at(Step::Write, step)),
+    (Step::Sync, |step| full_at(Step::Sync, step)),
+    (Step::Rename, |step| full_at(Step::Rename, step)),
+    (Step::SyncDirectory, |step| {
+        full_at(Step::SyncDirectory, step)
+    }),
+];
+
+fn full_at(this: Step, step: Step) -> io::Result<()> {
+    if this == step {
+        Err(io::ErrorKind::StorageFull.into())
+    } else {
+        Ok(())
+    }
+}
+
+/// A store whose disk asks `before` each step, and its directory.
+fn store(before: Before) -> (FileStore, TempDir) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let place = Place::directory(directory.path()).ok().expect("a place");
+    let store = FileStore(Arc::new(Inner {
+        name: "file store x".to_owned(),
+        place,
+        disk: Disk { before },
+    }));
+    (store, directory)
+}
+
+/// The same directory without faults, with one record in it, and that record's file.
+async fn signed_in(directory: &TempDir) -> (FileStore, PathBuf) {
+    let sound = FileStore::directory(directory.path()).expect("a store");
+    let tokens = TokenSet::from_refresh_token("old");
+    let swap = sound.compare_and_swap(&account(), None, &tokens).await;
+    assert_eq!(swap.expect("saved"), Swap::Saved(Version::FIRST));
+    let file = directory.path().join("account-acme.json");
+    (sound, file)
+}
+
+fn account() -> AccountId {
+    AccountId::from("acme")
+}
+
+fn request() -> LeaseRequest {
+    LeaseRequest {
+        time_to_live: Duration::from_secs(60),
+        wait: Duration::from_secs(60),
+    }
+}
+
+#[tokio::test]
+async fn s27_a_disk_that_is_full_at_any_step_of_a_save_leaves_the_old_record_or_the_new() {
+    for (step, before) in STEPS {
+        let (store, directory) = store(before);
+        let (sound, file) = signed_in(&directory).await;
+        let old = fs::read(&file).expect("a file");
+
+        let account = account();
+        let tokens = TokenSet::from_refresh_token("new");
+        let saved = store.compare_and_swap(&account, Some(Version::FIRST), &tokens);
+        let error = saved.await.expect_err("the disk is full");
+        assert_eq!(error.kind(), StoreErrorKind::Unwritable, "{step:?}");
+        assert_eq!(error.account(), Some(&account));
+
+        let record = sound.load(&account).await.expect("whole");
+        let record = record.expect("signed in");
+        if step == Step::SyncDirectory {
+            assert_eq!(record.tokens, tokens, "the last step comes too late");
+        } else {
+            assert_eq!(fs::read(&file).expect("a file"), old, "{step:?}");
+        }
+        let aside = directory.path().join("account-acme.json.tmp");
+        assert!(!aside.exists(), "{step:?} leaves secrets lying about");
+
+        // Nor does it stand in the way of the next save.
+        let expected = Some(record.version);
+        let swap = sound.compare_and_swap(&account, expected, &tokens).await;
+        assert!(matches!(swap, Ok(Swap::Saved(_))), "{step:?}: {swap:?}");
+    }
+}
+
+#[tokio::test]
+async fn s24_a_lease_is_refused_on_a_disk_that_is_full_at_any_step() {
+    for (step, before) in STEPS {
+        if step == Step::SyncDirectory {
+            // A rehearsal changes nothing that would have to last.
+            continue;
+        }
+        let (store, directory) = store(before);
+        let (sound, file) = signed_in(&directory).await;
+        let old = fs::read(&file).expect("a file");
+
+        let error = store.lease(&account(), request()).await.expect_err("full");
+        assert_eq!(error.kind(), StoreErrorKind::Unwritable, "{step:?}");
+        assert_eq!(fs::read(&file).expect("a file"), old, "{step:?}");
+        // The lease itself was given back.
+        let lease = sound.lease(&account(), request()).await;
+        assert!(lease.is_ok(), "{step:?}: {lease:?}");
+        assert_eq!(fs::read(&file).expect("a file"), old, "rehearsed");
+    }
+}
+
+#[tokio::test]
+async fn s24_a_lease_is_refused_before_the_first_sign_in_too() {
+    let (store, _directory) = store(|step| full_at(Step::Sync, step));
+    let error = store.lease(&account(), request()).await.expect_err("full");
+    assert_eq!(error.kind(), StoreErrorKind::Unwritable);
+}
+
+#[tokio::test]
+async fn accounts_whose_long_names_hash_alike_share_a_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = FileStore::directory(directory.path()).expect("a store");
+    // A collision of the hash, calculated by lattice reduction.
+    let long = "x".repeat(120);
+    let accounts = ["j3p2k6jvj2by3n0n", "u20z8o5jtvaotbza"]
+        .map(|tail| AccountId::from(format!("{long}{tail}")));
+    let [a, b] = &accounts;
+    assert_eq!(name::stem(a.as_str()), name::stem(b.as_str()));
+
+    for account in [a, b] {
+        assert_eq!(store.load(account).await.expect("no error"), None);
+        let tokens = TokenSet::from_refresh_token(account.as_str());
+        let swap = store.compare_and_swap(account, None, &tokens).await;
+        assert_eq!(swap.expect("saved"), Swap::Saved(Version::FIRST));
+    }
+    assert!(store.delete(a, Version::FIRST).await.expect("no error"));
+    assert_eq!(store.load(a).await.expect("no error"), None);
+    let record = store.load(b).await.expect("no error").expect("kept");
+    assert_eq!(record.tokens, TokenSet::from_refresh_token(b.as_str()));
+}
+
+/// Where the next test's save goes.
+#[cfg(unix)]
+static ASIDE: parking_lot::Mutex<PathBuf> = parking_lot::Mutex::new(PathBuf::new());
+
+#[cfg(unix)]
+#[tokio::test]
+async fn s47_a_record_is_never_open_wider_while_it_is_written() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (store, directory) = store(|step| {
+        if step == Step::Create || step == Step::SyncDirectory {
+            return Ok(());
+        }
+        let metadata = fs::metadata(&*ASIDE.lock())?;
+        match metadata.permissions().mode() & 0o777 {
+            0o600 => Ok(()),
+            wider => Err(io::Error::other(format!("mode {wider:o} at {step:?}"))),
+        }
+    });
+    *ASIDE.lock() = directory.path().join("account-acme.json.tmp");
+    let tokens = TokenSet::from_refresh_token("new");
+    let swap = store.compare_and_swap(&account(), None, &tokens).await;
+    assert!(matches!(swap, Ok(Swap::Saved(_))), "{swap:?}");
+    let lease = store.lease(&account(), request()).await;
+    assert!(lease.is_ok(), "{lease:?}");
+}
+
+/// A save stops before it renames for as long as this is locked.
+static GATE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+static AT_GATE: AtomicBool = AtomicBool::new(false);
+
+#[tokio::test]
+async fn s19_a_save_runs_to_its_end_when_its_future_is_dropped() {
+    let (store, _directory) = store(|step| {
+        if step == Step::Rename {
+            AT_GATE.store(true, Ordering::SeqCst);
+            drop(GATE.blocking_lock());
+        }
+        Ok(())
+    });
+    let account = account();
+    let tokens = TokenSet::from_refresh_token("new");
+
+    let closed = GATE.lock().await;
+    let mut save = store.compare_and_swap(&account, None, &tokens);
+    while !AT_GATE.load(Ordering::SeqCst) {
+        tokio::select! {
+            biased;
+            _ = &mut save => panic!("it went through the gate"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    drop(save);
+    assert_eq!(store.load(&account).await.expect("no error"), None);
+    drop(closed);
+
+    // It holds its lock to the end.
+    drop(store.data_lock(&account).await.expect("unlocked"));
+    let record = store.load(&account).await.expect("no error");
+    assert_eq!(record.expect("saved").tokens, tokens);
+}

@@ -1,0 +1,149 @@
+//! Stores that break one rule each. The suite has to notice.
+
+use std::panic::AssertUnwindSafe;
+
+use async_trait::async_trait;
+use dropbox_sign_oauth::store::Lease;
+use futures_util::FutureExt;
+
+use super::*;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rule {
+    None,
+    SwapsBlindly,
+    SwapsOverNothing,
+    DeletesBlindly,
+    DeletesNothing,
+    ForgetsRefreshTokens,
+    ForgetsMilliseconds,
+    IgnoresCase,
+    CutsNames,
+    LeasesToEverybody,
+    LeasesOnceForAll,
+    LeasesForGood,
+    NamesNoAccount,
+}
+
+#[derive(Clone, Debug)]
+struct Broken(MemoryStore, Rule);
+
+impl Broken {
+    fn name(&self, account: &AccountId) -> AccountId {
+        match self.1 {
+            Rule::IgnoresCase => account.as_str().to_lowercase().into(),
+            Rule::CutsNames => account.as_str().chars().take(64).collect::<String>().into(),
+            _ => account.clone(),
+        }
+    }
+
+    async fn newest(&self, account: &AccountId) -> Option<Version> {
+        let record = self.0.load(account).await.expect("memory");
+        record.map(|record| record.version)
+    }
+}
+
+#[async_trait]
+impl TokenStore for Broken {
+    async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
+        self.0.load(&self.name(account)).await
+    }
+
+    async fn compare_and_swap(
+        &self,
+        account: &AccountId,
+        expected: Option<Version>,
+        tokens: &TokenSet,
+    ) -> Result<Swap, StoreError> {
+        let account = self.name(account);
+        let newest = self.newest(&account).await;
+        let expected = match self.1 {
+            Rule::SwapsBlindly => newest,
+            Rule::SwapsOverNothing if newest.is_none() => None,
+            _ => expected,
+        };
+        let access = tokens.access_token().map(|token| token.expose_secret());
+        let tokens = match (self.1, access) {
+            (Rule::ForgetsRefreshTokens, Some(access)) => {
+                TokenSet::new(access, tokens.issued_at(), tokens.lifetime())
+            }
+            (Rule::ForgetsMilliseconds, Some(access)) => {
+                let issued_at = tokens.issued_at().duration_since(UNIX_EPOCH);
+                let seconds = issued_at.expect("after the epoch").as_secs();
+                let issued_at = UNIX_EPOCH + Duration::from_secs(seconds);
+                let refresh = tokens
+                    .refresh_token()
+                    .map_or("", |token| token.expose_secret());
+                TokenSet::new(access, issued_at, tokens.lifetime()).with_refresh_token(refresh)
+            }
+            _ => tokens.clone(),
+        };
+        self.0.compare_and_swap(&account, expected, &tokens).await
+    }
+
+    async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {
+        let account = self.name(account);
+        let expected = match (self.1, self.newest(&account).await) {
+            (Rule::DeletesBlindly, Some(newest)) => newest,
+            (Rule::DeletesNothing, newest) => return Ok(newest == Some(expected)),
+            _ => expected,
+        };
+        self.0.delete(&account, expected).await
+    }
+
+    async fn lease(
+        &self,
+        account: &AccountId,
+        request: LeaseRequest,
+    ) -> Result<Box<dyn Lease>, StoreError> {
+        match self.1 {
+            Rule::LeasesToEverybody => MemoryStore::new().lease(account, request).await,
+            Rule::LeasesOnceForAll => self.0.lease(&"all".into(), request).await,
+            Rule::LeasesForGood => {
+                let wait = request.wait.min(Duration::from_millis(20));
+                let request = LeaseRequest { wait, ..request };
+                std::mem::forget(self.0.lease(account, request).await?);
+                MemoryStore::new().lease(account, request).await
+            }
+            Rule::NamesNoAccount => self.0.lease(account, request).await.map_err(|error| {
+                StoreError::new(error.kind(), error.store(), "somebody's lease is held")
+            }),
+            _ => self.0.lease(&self.name(account), request).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_suite_notices_a_broken_rule() {
+    let cases = [
+        (Rule::SwapsBlindly, "the first save expects no record"),
+        (Rule::SwapsOverNothing, "the first save expects no record"),
+        (Rule::DeletesBlindly, "deleting names the newest version"),
+        (Rule::DeletesNothing, "accounts are independent"),
+        (
+            Rule::ForgetsRefreshTokens,
+            "the first save expects no record",
+        ),
+        (
+            Rule::ForgetsMilliseconds,
+            "the first save expects no record",
+        ),
+        (Rule::IgnoresCase, "accounts are independent"),
+        (Rule::CutsNames, "accounts are independent"),
+        (Rule::LeasesToEverybody, "a lease keeps others out"),
+        (Rule::LeasesOnceForAll, "a lease keeps others out"),
+        (Rule::LeasesForGood, "a lease keeps others out"),
+        (Rule::NamesNoAccount, "a lease keeps others out"),
+    ];
+    for (broken, rule) in cases {
+        let store = Broken(MemoryStore::new(), broken);
+        let panic = AssertUnwindSafe(store_conformance(|| async { store.clone() }))
+            .catch_unwind()
+            .await
+            .expect_err("the suite noticed nothing");
+        let message = panic.downcast_ref::<String>().expect("a message");
+        assert!(message.contains(rule), "{broken:?}: {message}");
+    }
+    let sound = Broken(MemoryStore::new(), Rule::None);
+    store_conformance(|| async { sound.clone() }).await;
+}
