@@ -6,8 +6,10 @@ mod clock;
 mod endpoint;
 mod error;
 mod event;
+mod manager;
 mod origin_rules;
 mod policy;
+mod refresher;
 mod secret;
 pub mod store;
 mod token;
@@ -19,7 +21,9 @@ pub use crate::{
     endpoint::{EndpointError, EndpointErrorKind, ExpiresIn, TokenEndpoint, TokenGrant},
     error::{ConfigError, Error, ErrorKind},
     event::{Event, EventKind, EventSink, RefreshReason},
+    manager::{TokenManager, TokenManagerBuilder},
     policy::{Backoff, LostReply, RefreshPolicy, Unsaved},
+    refresher::{BearerToken, Refresher},
     secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken},
     token::{Freshness, Generation, TokenSet},
 };

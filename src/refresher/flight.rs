@@ -45,7 +45,7 @@ pub(super) struct Pilot {
 }
 
 /// What there is to do after a look into the store.
-enum Look {
+pub(super) enum Look {
     /// There is a token to use; no request is called for.
     Found(Arc<LiveToken>),
     /// The refresh token is to be presented.
@@ -90,7 +90,7 @@ impl Pilot {
     }
 
     /// Looks whether the store has brought a token, or what there is to do to get one.
-    async fn look(&self, reason: RefreshReason) -> Result<Look, Outcome> {
+    pub(super) async fn look(&self, reason: RefreshReason) -> Result<Look, Outcome> {
         let stored = self.load().await.map_err(|e| self.store_failed(e))?;
         let found = self.ledger().reconcile(stored);
         match found {

@@ -81,6 +81,12 @@ impl Ledger {
     /// are ahead: it still holds just the record that our tokens are to replace.
     pub(super) fn reconcile(&mut self, stored: Option<Record>) -> Found {
         let stored_version = stored.as_ref().map(|record| record.version);
+        if let (Some(known), Some(record)) = (&mut self.known, &stored) {
+            // A save that erred may have taken effect all the same.
+            if known.tokens.same_tokens(&record.tokens) {
+                known.saved = Saved::As(record.version);
+            }
+        }
         let unsaved = self.is_unsaved();
         match (&self.known, stored) {
             (Some(known), _) if known.version() == stored_version => match known.saved {
@@ -169,6 +175,17 @@ mod tests {
             }
             assert!(!ledger.is_unsaved());
         }
+    }
+
+    #[test]
+    fn a_save_that_erred_and_took_effect_is_recognised() {
+        let mut ledger = Ledger::default();
+        let replaces = Some(Version::from_u64(1));
+        ledger.set(tokens("new"), Saved::NotYet { replaces });
+        assert!(matches!(
+            ledger.reconcile(Some(record("new", 2))),
+            Found::Same(known) if known.saved == Saved::As(Version::from_u64(2))
+        ));
     }
 
     #[test]

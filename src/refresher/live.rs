@@ -88,6 +88,18 @@ impl LiveToken {
         })
     }
 
+    /// The same token under another generation.
+    pub(crate) fn renumbered(&self, generation: Generation) -> Self {
+        Self {
+            bearer: BearerToken {
+                generation,
+                ..self.bearer.clone()
+            },
+            deadlines: self.deadlines,
+            granted: None,
+        }
+    }
+
     pub(crate) fn generation(&self) -> Generation {
         self.bearer.generation
     }
@@ -154,7 +166,8 @@ impl BearerToken {
         Self {
             header: sensitive(Zeroizing::new(self.header.as_bytes().to_vec()))
                 .unwrap_or_else(|_| self.header.clone()),
-            ..*self
+            generation: self.generation,
+            expires_at: self.expires_at,
         }
     }
 }

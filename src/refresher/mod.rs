@@ -10,8 +10,10 @@
 
 mod flight;
 mod handover;
+mod lease;
 mod ledger;
 mod live;
+mod saving;
 mod state;
 mod sync;
 mod thread_cache;
