@@ -7,6 +7,7 @@ mod endpoint;
 mod error;
 mod event;
 mod manager;
+pub mod middleware;
 mod origin_rules;
 mod policy;
 mod refresher;
@@ -22,6 +23,7 @@ pub use crate::{
     error::{ConfigError, Error, ErrorKind},
     event::{Event, EventKind, EventSink, RefreshReason},
     manager::{TokenManager, TokenManagerBuilder},
+    middleware::TokenRefreshMiddleware,
     policy::{Backoff, LostReply, RefreshPolicy, Unsaved},
     refresher::{BearerToken, Refresher},
     secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken},

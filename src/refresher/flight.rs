@@ -266,9 +266,10 @@ impl Pilot {
                 self.ledger().refuse(refresh_token.clone(), error.clone());
                 failed(error, STORE_RECHECK)
             }
-            EndpointErrorKind::Configuration => {
-                failed(self.refused(ErrorKind::Configuration, error), policy.backoff.max)
-            }
+            EndpointErrorKind::Configuration => failed(
+                self.refused(ErrorKind::Configuration, error),
+                policy.backoff.max,
+            ),
             EndpointErrorKind::AccountRestricted => failed(
                 self.refused(ErrorKind::AccountRestricted, error),
                 policy.backoff.max,

@@ -141,7 +141,10 @@ impl Shared {
     fn waiter(&self, fallback: Option<Arc<LiveToken>>) -> Waiter {
         Waiter {
             // A waiter is made only while a flight is under way, which has set this.
-            arrivals: self.arrivals.clone().unwrap_or_else(|| watch::channel(None).1),
+            arrivals: self
+                .arrivals
+                .clone()
+                .unwrap_or_else(|| watch::channel(None).1),
             fallback,
         }
     }
@@ -194,8 +197,7 @@ impl Flight {
             Outcome::Aborted => None,
         };
         let id = self.id;
-        self.handover
-            .update(|state| state.finish(id, outcome, now));
+        self.handover.update(|state| state.finish(id, outcome, now));
         if let (Some(sender), Some(landing)) = (self.landing.take(), landing) {
             sender.send_replace(Some(landing));
         }

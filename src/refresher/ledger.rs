@@ -193,7 +193,10 @@ mod tests {
         let mut ledger = Ledger::default();
         assert!(matches!(
             ledger.reconcile(Some(record("a", 1))),
-            Found::Newer { conflict: false, .. }
+            Found::Newer {
+                conflict: false,
+                ..
+            }
         ));
         assert!(matches!(
             ledger.reconcile(Some(record("a", 1))),

@@ -115,9 +115,10 @@ impl Refresher {
     pub async fn token(&self) -> Result<BearerToken, Error> {
         match self.fresh() {
             Some(token) => Ok(token),
-            None => self.acquire(Need::Usable).await.map(|token| {
-                token.expect("only a need for a newer token is ever refused")
-            }),
+            None => self
+                .acquire(Need::Usable)
+                .await
+                .map(|token| token.expect("only a need for a newer token is ever refused")),
         }
     }
 

@@ -49,19 +49,23 @@ impl Pilot {
         replaces: Option<Version>,
     ) -> Result<Option<Arc<LiveToken>>, Outcome> {
         let policy = &self.context().policy;
-        match self.try_saving(tokens, replaces, policy.save_budget, false).await {
+        match self
+            .try_saving(tokens, replaces, policy.save_budget, false)
+            .await
+        {
             Attempts::Saved => Ok(None),
             Attempts::Conflict => self.follow_winner().await.map(Some),
             Attempts::Failed(_) if policy.unsaved == Unsaved::Publish => Ok(None),
-            Attempts::Failed(error) => {
-                Err(self.failed_with_backoff(self.save_failed(error), None))
-            }
+            Attempts::Failed(error) => Err(self.failed_with_backoff(self.save_failed(error), None)),
         }
     }
 
     /// Saves tokens that an earlier flight could not. Until they are, nothing may be spent.
     pub(super) async fn save_before_spending(&self, known: &Known) -> Result<(), Outcome> {
-        match self.try_saving(&known.tokens, known.version(), Duration::ZERO, true).await {
+        match self
+            .try_saving(&known.tokens, known.version(), Duration::ZERO, true)
+            .await
+        {
             // In case of a conflict, the next look follows the winner.
             Attempts::Saved | Attempts::Conflict => Ok(()),
             Attempts::Failed(error) => Err(self.store_failed(error)),
@@ -74,7 +78,10 @@ impl Pilot {
             return;
         };
         let give_up = self.context().policy.save_give_up;
-        match self.try_saving(&known.tokens, known.version(), give_up, true).await {
+        match self
+            .try_saving(&known.tokens, known.version(), give_up, true)
+            .await
+        {
             Attempts::Saved => {
                 // Tokens that were withheld may be used now.
                 if let Ok(Some(token)) = self.found(&known.tokens) {
@@ -92,14 +99,20 @@ impl Pilot {
 
     /// The last chance before the process ends.
     pub(super) async fn save_leftovers(&self) -> Result<(), Error> {
-        let lease = self.lease().await.map_err(|error| self.save_failed(error))?;
+        let lease = self
+            .lease()
+            .await
+            .map_err(|error| self.save_failed(error))?;
         lease
             .hold(async {
                 let Some(known) = self.unsaved() else {
                     return Ok(());
                 };
                 let budget = self.context().policy.save_budget;
-                match self.try_saving(&known.tokens, known.version(), budget, true).await {
+                match self
+                    .try_saving(&known.tokens, known.version(), budget, true)
+                    .await
+                {
                     Attempts::Saved | Attempts::Conflict => Ok(()),
                     Attempts::Failed(error) => Err(self.save_failed(error)),
                 }
@@ -162,7 +175,10 @@ impl Pilot {
 
     /// Removes the account's tokens, from the store first.
     pub(super) async fn sign_out(&self) -> Result<(), Error> {
-        let lease = self.lease().await.map_err(|error| self.store_error(error))?;
+        let lease = self
+            .lease()
+            .await
+            .map_err(|error| self.store_error(error))?;
         lease
             .hold(async {
                 self.remove_record()

@@ -120,9 +120,7 @@ impl State {
         };
         match (token.freshness(now), need) {
             (Freshness::Fresh, _) => Decision::Serve(token),
-            (Freshness::Stale, Need::Fresh) => {
-                self.refresh(RefreshReason::Stale, Some(token), now)
-            }
+            (Freshness::Stale, Need::Fresh) => self.refresh(RefreshReason::Stale, Some(token), now),
             (Freshness::Stale, Need::Usable | Need::NewerThan(_)) => {
                 match self.may_start(now).is_ok() && self.flight.is_none() {
                     true => Decision::ServeAndStart(token, self.start(RefreshReason::Stale)),

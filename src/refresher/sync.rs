@@ -14,7 +14,9 @@ mod model {
 
     impl<T> Mutex<T> {
         pub(crate) fn lock(&self) -> shuttle::sync::MutexGuard<'_, T> {
-            self.0.lock().expect("no task of the model panics under the lock")
+            self.0
+                .lock()
+                .expect("no task of the model panics under the lock")
         }
     }
 }

@@ -34,8 +34,7 @@ pub(super) fn find(
         .try_with(|cache| {
             let cache = cache.try_borrow().ok()?;
             let copied = cache[slot(refresher)].as_ref()?;
-            let current =
-                copied.refresher == refresher && copied.bearer.generation() == generation;
+            let current = copied.refresher == refresher && copied.bearer.generation() == generation;
             (current && accept(&copied.deadlines)).then(|| copied.bearer.clone())
         })
         .ok()

@@ -1,0 +1,231 @@
+//! The middleware: every request that may carry the token carries a valid one.
+//!
+//! A request goes on untouched if it has an `Authorization` header of its own, or if its origin is
+//! not on the allow-list. All others are given the account's token, and if the API answers 401,
+//! they are sent once more with a newer one.
+//!
+//! # Beside `reqwest-retry`
+//!
+//! Put this middleware *inside* the retries, that is, add it after them: then each try takes the
+//! token that is valid at that moment. Outside, it works too, but a retry sends the token that was
+//! valid before the wait. `reqwest-retry` refuses streams, multipart forms among them.
+
+mod origin;
+mod replay;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::{
+    Extensions, StatusCode,
+    header::{AUTHORIZATION, WWW_AUTHENTICATE},
+};
+use reqwest::{Request, Response};
+use reqwest_middleware::{Middleware, Next, Result};
+
+use self::origin::{AllowList, same_origin};
+use crate::{
+    account::AccountId,
+    error::ConfigError,
+    manager::TokenManager,
+    refresher::{BearerToken, Need, Refresher},
+};
+
+/// Where Dropbox Sign's API is, and the only place that is sent tokens by default.
+pub const API_ORIGIN: &str = "https://api.hellosign.com";
+
+/// Attaches a valid bearer token to each request, and replays a request once after a 401.
+///
+/// See the [module](self) for the rules. The account is the request's
+/// [`AccountId`] extension if it has one, else the one that the middleware is bound to.
+///
+/// ```
+/// # fn f(manager: dropbox_sign_oauth::TokenManager, http: reqwest::Client) {
+/// use dropbox_sign_oauth::TokenRefreshMiddleware;
+/// use reqwest_middleware::ClientBuilder;
+///
+/// let default_account = TokenRefreshMiddleware::new(&manager);
+/// // For clients that call `build()` and `execute()`, and so lose extensions: one client for each
+/// // account. They share the manager, the connections and the settings.
+/// let acme = ClientBuilder::new(http.clone())
+///     .with(default_account.for_account("acme"))
+///     .build();
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct TokenRefreshMiddleware {
+    manager: TokenManager,
+    bound: Refresher,
+    settings: Arc<Settings>,
+}
+
+#[derive(Debug)]
+struct Settings {
+    allowed: AllowList,
+    replay_buffer: usize,
+}
+
+impl TokenRefreshMiddleware {
+    /// With the default settings, bound to the default account.
+    pub fn new(manager: &TokenManager) -> Self {
+        Self::builder(manager)
+            .build()
+            .expect("the default settings are valid")
+    }
+
+    /// With settings of your own.
+    pub fn builder(manager: &TokenManager) -> TokenRefreshMiddlewareBuilder {
+        TokenRefreshMiddlewareBuilder {
+            manager: manager.clone(),
+            account: AccountId::default(),
+            origins: Vec::new(),
+            replay_buffer: 1024 * 1024,
+        }
+    }
+
+    /// The same, bound to another account. Cheap.
+    #[must_use]
+    pub fn for_account(&self, account: impl Into<AccountId>) -> Self {
+        Self {
+            bound: self.manager.account(account),
+            ..self.clone()
+        }
+    }
+
+    /// The request as it can be sent again, if it can.
+    async fn attach(
+        refresher: &Refresher,
+        request: &mut Request,
+    ) -> Result<(BearerToken, Option<Request>)> {
+        let replay = request.try_clone();
+        let token = match refresher.fresh() {
+            Some(token) => token,
+            // What cannot be replayed must not meet its token's end on the way.
+            None if replay.is_none() => required(refresher.acquire(Need::Fresh).await?),
+            None => required(refresher.acquire(Need::Usable).await?),
+        };
+        set(request, token.clone());
+        Ok((token, replay))
+    }
+}
+
+#[async_trait]
+impl Middleware for TokenRefreshMiddleware {
+    async fn handle(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        if request.headers().contains_key(AUTHORIZATION)
+            || !self.settings.allowed.allows(request.url())
+        {
+            return next.run(request, extensions).await;
+        }
+        let chosen = extensions
+            .get::<AccountId>()
+            .map(|account| self.manager.account(account.clone()));
+        let refresher = chosen.as_ref().unwrap_or(&self.bound);
+
+        replay::buffer(&mut request, self.settings.replay_buffer).await?;
+        let url = request.body().is_some().then(|| request.url().clone());
+        let (token, replay) = Self::attach(refresher, &mut request).await?;
+        let sent_to = replay.as_ref().map(Request::url).or(url.as_ref()).cloned();
+        let response = next.clone().run(request, extensions).await?;
+
+        let is_ours = sent_to.is_none_or(|sent_to| same_origin(&sent_to, response.url()));
+        if !is_ours || !calls_for_refresh(&response) {
+            return Ok(response);
+        }
+        let rejected = token.generation();
+        let Some(mut replay) = replay else {
+            let started = refresher.refresh_in_background(rejected);
+            refresher.report_rejection(rejected, started.is_ok());
+            return Ok(response);
+        };
+        let newer = refresher.force_refresh(rejected).await;
+        refresher.report_rejection(rejected, !matches!(newer, Ok(None)));
+        match newer? {
+            Some(token) => {
+                set(&mut replay, token);
+                next.run(replay, extensions).await
+            }
+            None => Ok(response),
+        }
+    }
+}
+
+fn required(token: Option<BearerToken>) -> BearerToken {
+    token.expect("only a need for a newer token is ever refused")
+}
+
+/// Replaces the header: two of them would go out otherwise.
+fn set(request: &mut Request, token: BearerToken) {
+    request
+        .headers_mut()
+        .insert(AUTHORIZATION, token.into_header());
+}
+
+/// Dropbox Sign sends no `WWW-Authenticate`, so the status counts; but where one comes that asks
+/// for more scope (RFC 6750, section 3.1), a newer token would have no more of it.
+fn calls_for_refresh(response: &Response) -> bool {
+    response.status() == StatusCode::UNAUTHORIZED
+        && !response
+            .headers()
+            .get_all(WWW_AUTHENTICATE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.contains("insufficient_scope"))
+}
+
+/// Sets up a [`TokenRefreshMiddleware`].
+#[derive(Clone, Debug)]
+pub struct TokenRefreshMiddlewareBuilder {
+    manager: TokenManager,
+    account: AccountId,
+    origins: Vec<String>,
+    replay_buffer: usize,
+}
+
+impl TokenRefreshMiddlewareBuilder {
+    /// The account of requests that choose none. Default: [`AccountId::DEFAULT`].
+    #[must_use]
+    pub fn account(mut self, account: impl Into<AccountId>) -> Self {
+        self.account = account.into();
+        self
+    }
+
+    /// Allows one more origin, and no longer [`API_ORIGIN`] unless that is named too.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+
+    /// How many bytes of a stream are read into memory, so that it can be replayed; 0 reads none.
+    /// Default: 1 MiB.
+    #[must_use]
+    pub fn replay_buffer(mut self, bytes: usize) -> Self {
+        self.replay_buffer = bytes;
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for an origin that is no URL, or plain http to a host that is not loopback.
+    pub fn build(mut self) -> std::result::Result<TokenRefreshMiddleware, ConfigError> {
+        if self.origins.is_empty() {
+            self.origins.push(API_ORIGIN.to_owned());
+        }
+        Ok(TokenRefreshMiddleware {
+            bound: self.manager.account(self.account),
+            manager: self.manager,
+            settings: Arc::new(Settings {
+                allowed: AllowList::new(&self.origins)?,
+                replay_buffer: self.replay_buffer,
+            }),
+        })
+    }
+}
