@@ -1,4 +1,5 @@
-//! Automatic OAuth token refresh for Dropbox Sign.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod account;
 pub mod api;

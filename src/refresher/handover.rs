@@ -12,12 +12,12 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{
     live::LiveToken,
     state::{Decision, FlightId, Job, Need, Outcome, State},
-    sync::Mutex,
 };
 use crate::{
     account::AccountId,

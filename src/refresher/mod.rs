@@ -15,7 +15,6 @@ mod ledger;
 mod live;
 mod saving;
 mod state;
-mod sync;
 mod thread_cache;
 
 pub use live::BearerToken;
