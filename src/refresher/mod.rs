@@ -163,7 +163,7 @@ impl Refresher {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Store`] or [`ErrorKind::LeaseTimeout`] if the record could not be removed; the
+    /// [`ErrorKind::StoreUnavailable`] or [`ErrorKind::LeaseTimeout`] if the record could not be removed; the
     /// account then stays signed in.
     ///
     /// # Cancel safety
