@@ -1,0 +1,300 @@
+//! What goes wrong with one request.
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+/// What goes wrong with one request, or with each of them during an outage.
+///
+/// ```
+/// use std::time::Duration;
+/// use dropbox_sign_oauth::testing::Fault;
+/// use serde_json::json;
+///
+/// // Answered instead of processed: no token is spent.
+/// let busy = Fault::status(503).with_header("retry-after", "7");
+/// let refused = Fault::oauth_error("invalid_client");
+/// let page = Fault::html(502);
+///
+/// // The refresh token is spent, and the client never learns what it was spent on.
+/// let lost = Fault::cut_after_processing();
+/// let late = Fault::delay(Duration::from_millis(20));
+/// let spent_and_failed = Fault::status(500).after_processing();
+///
+/// // A real reply, with something odd in it.
+/// let odd = Fault::reply_with(json!({ "expires_in": "3600" })).without_field("state");
+/// ```
+///
+/// `Debug` prints no body and no header's value.
+#[must_use = "give it to `next_token_request` or its siblings"]
+#[derive(Clone)]
+pub struct Fault {
+    /// Whether the service does what the request asks for.
+    pub(super) processed: bool,
+    pub(super) status: Option<StatusCode>,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Bytes>,
+    /// Fields to set in the JSON reply, or to remove.
+    pub(super) edits: Vec<(String, Option<Value>)>,
+    pub(super) delay: Duration,
+    pub(super) delivery: Delivery,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    Whole,
+    Truncated,
+    Cut,
+}
+
+impl Fault {
+    /// Nothing goes wrong: a place in the queue.
+    pub fn none() -> Self {
+        Self {
+            processed: true,
+            status: None,
+            headers: HeaderMap::new(),
+            body: None,
+            edits: Vec::new(),
+            delay: Duration::ZERO,
+            delivery: Delivery::Whole,
+        }
+    }
+
+    /// Answers with this status and an empty body, instead of processing the request.
+    ///
+    /// # Panics
+    ///
+    /// If it is no status (100 to 999).
+    pub fn status(status: u16) -> Self {
+        Self {
+            processed: false,
+            body: Some(Bytes::new()),
+            ..Self::none()
+        }
+        .with_status(status)
+    }
+
+    /// Answers with this JSON, instead of processing the request.
+    ///
+    /// # Panics
+    ///
+    /// If the status is none.
+    pub fn json(status: u16, body: Value) -> Self {
+        Self::status(status)
+            .with_header("content-type", "application/json")
+            .with_body(body.to_string())
+    }
+
+    /// Answers with a page such as a proxy's, instead of processing the request.
+    ///
+    /// # Panics
+    ///
+    /// If the status is none.
+    pub fn html(status: u16) -> Self {
+        Self::status(status)
+            .with_header("content-type", "text/html")
+            .with_body("<html><body><h1>Something went wrong</h1></body></html>")
+    }
+
+    /// Answers as the token host does, `{"error": code, "error_description": …}`, with the status
+    /// that the vendor documents for the code.
+    pub fn oauth_error(code: &str) -> Self {
+        let status = match code {
+            "payment_required" | "addon_required" | "quota_reached" => 402,
+            "exceeded_rate" => 429,
+            "server_error" | "unknown" => 500,
+            "temporary_unavailable" | "maintenance" | "unavailable" => 503,
+            _ => 400,
+        };
+        let description = format!("scripted {code}");
+        Self::json(
+            status,
+            json!({ "error": code, "error_description": description }),
+        )
+    }
+
+    /// Answers as the API does, `{"error": {"error_name": name, "error_msg": …}}`.
+    ///
+    /// # Panics
+    ///
+    /// If the status is none.
+    pub fn api_error(status: u16, name: &str) -> Self {
+        let message = format!("scripted {name}");
+        Self::json(
+            status,
+            json!({ "error": { "error_name": name, "error_msg": message } }),
+        )
+    }
+
+    /// Answers with a 307 to `url`, instead of processing the request.
+    ///
+    /// # Panics
+    ///
+    /// If `url` cannot stand in a header.
+    pub fn redirect(url: &str) -> Self {
+        Self::status(307).with_header("location", url)
+    }
+
+    /// Closes the connection without a reply; the service never saw the request.
+    pub fn cut_before_processing() -> Self {
+        Self {
+            delivery: Delivery::Cut,
+            ..Self::status(503)
+        }
+    }
+
+    /// Processes the request, so that a refresh token is spent, and closes the connection without
+    /// a reply.
+    pub fn cut_after_processing() -> Self {
+        Self {
+            delivery: Delivery::Cut,
+            ..Self::none()
+        }
+    }
+
+    /// Processes the request and closes the connection in the middle of the reply.
+    pub fn truncated_reply() -> Self {
+        Self {
+            delivery: Delivery::Truncated,
+            ..Self::none()
+        }
+    }
+
+    /// Processes the request and replies only after this time, by the real clock.
+    ///
+    /// [A hold](super::FakeDropboxSign::hold_token_replies) does the same without any time, and is
+    /// what a test should prefer.
+    pub fn delay(delay: Duration) -> Self {
+        Self {
+            delay,
+            ..Self::none()
+        }
+    }
+
+    /// Processes the request and sets these fields of the JSON reply, whatever they were.
+    ///
+    /// # Panics
+    ///
+    /// If `fields` is no JSON object.
+    pub fn reply_with(fields: Value) -> Self {
+        let Value::Object(fields) = fields else {
+            panic!("reply_with takes a JSON object, such as json!({{\"expires_in\": 0}})");
+        };
+        Self {
+            edits: fields.into_iter().map(|(k, v)| (k, Some(v))).collect(),
+            ..Self::none()
+        }
+    }
+
+    /// Removes this field from the JSON reply.
+    pub fn without_field(mut self, name: &str) -> Self {
+        self.edits.push((name.to_owned(), None));
+        self
+    }
+
+    /// Replaces the reply's status.
+    ///
+    /// # Panics
+    ///
+    /// If it is no status (100 to 999).
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(StatusCode::from_u16(status).expect("a status is from 100 to 999"));
+        self
+    }
+
+    /// Sets a header of the reply.
+    ///
+    /// # Panics
+    ///
+    /// If name or value cannot stand in a header.
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
+        let value = HeaderValue::from_str(value).expect("a header's value");
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Replaces the reply's body.
+    pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// Processes the request all the same, so that a refresh token is spent, whatever the reply
+    /// says.
+    pub fn after_processing(mut self) -> Self {
+        self.processed = true;
+        self
+    }
+
+    /// Whether the service never gets to see the request.
+    pub(super) fn is_cut_before_processing(&self) -> bool {
+        !self.processed && self.delivery == Delivery::Cut
+    }
+
+    /// What the client gets, given what the service would have said.
+    pub(super) fn apply_to(&self, mut reply: Reply) -> Reply {
+        if let Some(status) = self.status {
+            reply.status = status;
+        }
+        if let Some(body) = &self.body {
+            reply.headers.remove(header::CONTENT_TYPE);
+            reply.body = body.clone();
+        }
+        for (name, value) in &self.headers {
+            reply.headers.insert(name, value.clone());
+        }
+        if !self.edits.is_empty() {
+            if let Ok(Value::Object(mut fields)) = serde_json::from_slice(&reply.body) {
+                for (name, value) in &self.edits {
+                    match value {
+                        Some(value) => fields.insert(name.clone(), value.clone()),
+                        None => fields.remove(name),
+                    };
+                }
+                reply.body = Value::Object(fields).to_string().into();
+            }
+        }
+        reply
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fault")
+            .field("processed", &self.processed)
+            .field("status", &self.status)
+            .field("delay", &self.delay)
+            .field("delivery", &self.delivery)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One reply.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Reply {
+    pub(super) fn empty() -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    pub(super) fn json(status: StatusCode, body: &Value) -> Self {
+        let content_type = HeaderValue::from_static("application/json");
+        Self {
+            status,
+            headers: HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]),
+            body: body.to_string().into(),
+        }
+    }
+}

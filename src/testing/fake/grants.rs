@@ -1,0 +1,223 @@
+//! Who holds which token: the rules of the service, without any I/O.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, SystemTime},
+};
+
+/// What a refresh does to the refresh token.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Rotation {
+    /// The reply carries a new refresh token, and the one that was presented is spent.
+    #[default]
+    NewToken,
+    /// The reply carries the refresh token that was presented, as in the vendor's example.
+    SameToken,
+    /// The reply carries no refresh token: the one that was presented stays valid.
+    NoToken,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    pub(super) rotation: Rotation,
+    pub(super) reuse_detection: bool,
+    pub(super) reuse_grace: u32,
+    pub(super) lifetime: Duration,
+}
+
+/// What one sign-in, exchange or refresh gives.
+#[derive(Clone)]
+pub(super) struct Granted {
+    pub(super) access_token: String,
+    pub(super) refresh_token: Option<String>,
+    pub(super) lifetime: Duration,
+}
+
+/// Every token ever issued. All that descends from one sign-in is a family, which is revoked as one.
+pub(super) struct Grants {
+    rules: Rules,
+    revoked: Vec<bool>,
+    refresh_tokens: HashMap<String, Refresh>,
+    access_tokens: HashMap<String, Access>,
+    codes: HashSet<String>,
+    issued: u64,
+}
+
+struct Refresh {
+    family: usize,
+    presented: usize,
+    /// What it was exchanged for; `None` while it is not spent.
+    successor: Option<Granted>,
+    grace: u32,
+}
+
+struct Access {
+    family: usize,
+    /// `None` where that lies beyond the end of time.
+    expires_at: Option<SystemTime>,
+    revoked: bool,
+}
+
+impl Grants {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            revoked: Vec::new(),
+            refresh_tokens: HashMap::new(),
+            access_tokens: HashMap::new(),
+            codes: HashSet::new(),
+            issued: 0,
+        }
+    }
+
+    /// Starts a family.
+    pub(super) fn sign_in(&mut self, now: SystemTime) -> Granted {
+        let family = self.revoked.len();
+        self.revoked.push(false);
+        let refresh_token = self.issue_refresh_token(family);
+        self.grant(family, Some(refresh_token), now)
+    }
+
+    pub(super) fn issue_code(&mut self) -> String {
+        let code = self.unique("code");
+        self.codes.insert(code.clone());
+        code
+    }
+
+    /// Exchanges a code, once. `None` is the service's `invalid_grant`.
+    pub(super) fn exchange(&mut self, code: &str, now: SystemTime) -> Option<Granted> {
+        self.codes.remove(code).then(|| self.sign_in(now))
+    }
+
+    /// Presents a refresh token. `None` is the service's `invalid_grant`.
+    pub(super) fn refresh(&mut self, token: &str, now: SystemTime) -> Option<Granted> {
+        let known = self.refresh_tokens.get_mut(token)?;
+        known.presented += 1;
+        let family = known.family;
+        if self.revoked[family] {
+            return None;
+        }
+        if known.successor.is_some() {
+            return self.present_again(token);
+        }
+        let refresh_token = match self.rules.rotation {
+            Rotation::NewToken => Some(self.issue_refresh_token(family)),
+            Rotation::SameToken => Some(token.to_owned()),
+            Rotation::NoToken => None,
+        };
+        let granted = self.grant(family, refresh_token, now);
+        if self.rules.rotation == Rotation::NewToken {
+            if let Some(spent) = self.refresh_tokens.get_mut(token) {
+                spent.successor = Some(granted.clone());
+            }
+        }
+        Some(granted)
+    }
+
+    /// A spent token comes back: either the reply was lost, or somebody stole it.
+    fn present_again(&mut self, token: &str) -> Option<Granted> {
+        let successor_is_unused = self
+            .refresh_tokens
+            .get(token)?
+            .successor
+            .as_ref()
+            .and_then(|granted| self.refresh_tokens.get(granted.refresh_token.as_ref()?))
+            .is_some_and(|successor| successor.successor.is_none());
+        let known = self.refresh_tokens.get_mut(token)?;
+        if successor_is_unused && known.grace > 0 {
+            known.grace -= 1;
+            return known.successor.clone();
+        }
+        if self.rules.reuse_detection {
+            self.revoked[known.family] = true;
+        }
+        None
+    }
+
+    pub(super) fn admits(&self, access_token: &str, now: SystemTime) -> bool {
+        self.access_tokens.get(access_token).is_some_and(|access| {
+            !access.revoked
+                && !self.revoked[access.family]
+                && access.expires_at.is_none_or(|end| now < end)
+        })
+    }
+
+    /// Whether a refresh with this token would be granted as the first use of it.
+    pub(super) fn accepts(&self, refresh_token: &str) -> bool {
+        self.refresh_tokens
+            .get(refresh_token)
+            .is_some_and(|known| known.successor.is_none() && !self.revoked[known.family])
+    }
+
+    pub(super) fn revoke_access_tokens(&mut self) {
+        for access in self.access_tokens.values_mut() {
+            access.revoked = true;
+        }
+    }
+
+    /// Whether there is such a family.
+    pub(super) fn revoke_family_of(&mut self, refresh_token: &str) -> bool {
+        let family = self.refresh_tokens.get(refresh_token).map(|t| t.family);
+        if let Some(family) = family {
+            self.revoked[family] = true;
+        }
+        family.is_some()
+    }
+
+    pub(super) fn revoke_all(&mut self) {
+        self.revoked.fill(true);
+    }
+
+    pub(super) fn families_revoked(&self) -> usize {
+        self.revoked.iter().filter(|revoked| **revoked).count()
+    }
+
+    pub(super) fn uses_of(&self, refresh_token: &str) -> usize {
+        self.refresh_tokens
+            .get(refresh_token)
+            .map_or(0, |known| known.presented)
+    }
+
+    pub(super) fn max_uses(&self) -> usize {
+        self.refresh_tokens
+            .values()
+            .map(|known| known.presented)
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn grant(&mut self, family: usize, refresh_token: Option<String>, now: SystemTime) -> Granted {
+        let access_token = self.unique("at");
+        let access = Access {
+            family,
+            expires_at: now.checked_add(self.rules.lifetime),
+            revoked: false,
+        };
+        self.access_tokens.insert(access_token.clone(), access);
+        Granted {
+            access_token,
+            refresh_token,
+            lifetime: self.rules.lifetime,
+        }
+    }
+
+    fn issue_refresh_token(&mut self, family: usize) -> String {
+        let token = self.unique("rt");
+        let fresh = Refresh {
+            family,
+            presented: 0,
+            successor: None,
+            grace: self.rules.reuse_grace,
+        };
+        self.refresh_tokens.insert(token.clone(), fresh);
+        token
+    }
+
+    /// Numbered for the eye; random, so that a search for it in logs finds nothing else; and with
+    /// the characters of base64, which careless encoding breaks.
+    fn unique(&mut self, kind: &str) -> String {
+        self.issued += 1;
+        format!("{kind}-{}-{:016x}+/=", self.issued, fastrand::u64(..))
+    }
+}

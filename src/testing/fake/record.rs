@@ -1,0 +1,54 @@
+//! What the fake remembers of the requests that it got.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, header};
+
+use crate::secret::AccessToken;
+
+/// One request as it arrived.
+///
+/// `Debug` prints neither the body nor any header's value.
+#[non_exhaustive]
+#[derive(Clone)]
+pub struct RecordedRequest {
+    /// The method.
+    pub method: Method,
+    /// The path, such as `/v3/account`.
+    pub path: String,
+    /// What follows the `?`, if there is one.
+    pub query: Option<String>,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// The reply's status, whether or not the reply reached the client; `None` where the connection
+    /// was cut before the request was processed.
+    pub status: Option<StatusCode>,
+}
+
+impl RecordedRequest {
+    /// The bearer token that the request carried, if it carried exactly one `Authorization` header.
+    pub fn bearer(&self) -> Option<AccessToken> {
+        bearer(&self.headers).map(AccessToken::from)
+    }
+}
+
+impl fmt::Debug for RecordedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordedRequest")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("body_bytes", &self.body.len())
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    (values.next().is_none() && scheme.eq_ignore_ascii_case("bearer")).then_some(token)
+}
