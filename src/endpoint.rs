@@ -132,7 +132,7 @@ pub enum EndpointErrorKind {
 
 /// A failed token request.
 ///
-/// It never holds a secret: what the service said is bounded in length, and rid of the secrets of
+/// It never shows a secret: what the service said is bounded in length, and rid of the secrets of
 /// the request.
 #[derive(Clone)]
 pub struct EndpointError(Arc<Inner>);
@@ -144,6 +144,7 @@ struct Inner {
     status: Option<u16>,
     code: Option<String>,
     retry_after: Option<Duration>,
+    refresh_token: Option<RefreshToken>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -156,6 +157,7 @@ impl EndpointError {
             status: None,
             code: None,
             retry_after: None,
+            refresh_token: None,
             source: None,
         }))
     }
@@ -183,6 +185,13 @@ impl EndpointError {
         self.edit(|inner| inner.retry_after = Some(delay))
     }
 
+    /// Adds the refresh token that came, though no access token did that could be used. It replaces
+    /// the one that was presented.
+    #[must_use]
+    pub fn with_refresh_token(self, token: impl Into<RefreshToken>) -> Self {
+        self.edit(|inner| inner.refresh_token = Some(token.into()))
+    }
+
     /// Adds the cause. It must hold no secret.
     #[must_use]
     pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -202,6 +211,11 @@ impl EndpointError {
     /// The error code that the service gave, if it gave one.
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
+    }
+
+    /// The refresh token that came with the failure, and replaces the one that was presented.
+    pub fn refresh_token(&self) -> Option<&RefreshToken> {
+        self.0.refresh_token.as_ref()
     }
 
     /// How long the service asked to be left alone, counted from the reply; not yet capped.

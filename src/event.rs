@@ -4,7 +4,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::{SyncSender, TrySendError, sync_channel},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use crate::{account::AccountId, error::Error, store::StoreError, token::Generation};
@@ -46,6 +46,13 @@ pub enum EventKind {
     RefreshFailed {
         /// The result that everybody who waited was given.
         error: Error,
+    },
+    /// The last refresh has left no outcome in the store: whoever presented the refresh token was
+    /// killed, or lost the store. The token may be spent;
+    /// [`LostReply`](crate::LostReply) says whether it is presented again.
+    InDoubt {
+        /// When it was about to be presented.
+        presented_at: SystemTime,
     },
     /// A token request could not be sent or its reply was lost, and it is sent again at once.
     RequestRepeated {
@@ -191,6 +198,9 @@ fn trace(account: &AccountId, kind: &EventKind) {
             rotated,
         } => {
             tracing::info!(target: TARGET, %account, %generation, ?lifetime, rotated, "refreshed");
+        }
+        EventKind::InDoubt { presented_at } => {
+            tracing::warn!(target: TARGET, %account, ?presented_at, "refresh token may be spent");
         }
         other => tracing::debug!(target: TARGET, %account, event = ?other),
     }

@@ -103,11 +103,6 @@ impl TokenSet {
         self.issued_at() + self.lifetime()
     }
 
-    /// Whether both hold the same secrets; a store may have rounded the times.
-    pub(crate) fn same_tokens(&self, other: &Self) -> bool {
-        self.access_token() == other.access_token() && self.refresh_token == other.refresh_token
-    }
-
     /// The set that stands after a refresh answered with `self`: where the answer carried no
     /// refresh token, the one that was used stays (RFC 6749, section 6).
     #[must_use]

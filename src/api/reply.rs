@@ -104,14 +104,12 @@ fn grant(
         .as_ref()
         .is_some_and(|issued| Some(issued) != asked.presented);
 
-    let access_token = match fields.access_token() {
-        Ok(token) => token,
-        // It cannot be used, but what was presented may be spent: that is worth a prompt replay.
-        Err(flaw) if issues => {
-            let message = format!("the reply holds a refresh token and {flaw}");
-            return Err(failure.error(EndpointErrorKind::Ambiguous, message, false));
+    let access_token = match (fields.access_token(), refresh_token.clone()) {
+        (Ok(token), _) => token,
+        (Err(flaw), Some(issued)) if issues => {
+            return Err(failure.unusable(flaw).with_refresh_token(issued));
         }
-        Err(flaw) => return Err(failure.unusable(flaw)),
+        (Err(flaw), _) => return Err(failure.unusable(flaw)),
     };
     let token_type = fields
         .text("token_type")
@@ -166,7 +164,7 @@ impl Failure<'_> {
         self.error(kind, message, false)
     }
 
-    /// A success that is of no use, and has cost nothing.
+    /// A success that is of no use.
     fn unusable(&self, flaw: &str) -> EndpointError {
         let message = format!(
             "the token endpoint granted nothing usable: {flaw} in {}",

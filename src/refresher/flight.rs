@@ -6,9 +6,10 @@
 //! 1. Look into the store: somebody else may have refreshed.
 //! 2. Take the store's lease. No lease, no request.
 //! 3. Look again, now that nobody else can refresh.
-//! 4. Present the refresh token.
-//! 5. Save what was granted, and only then use it.
-//! 6. Wake everybody, give the lease back.
+//! 4. Note in the store that the refresh token is about to be presented.
+//! 5. Present it.
+//! 6. Save what was granted, and only then use it.
+//! 7. Wake everybody, give the lease back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{
     Refresher,
     handover::Flight,
-    ledger::{Found, Known, Saved},
+    ledger::{Found, Known},
     live::LiveToken,
     state::Outcome,
 };
@@ -28,13 +29,13 @@ use crate::{
     event::{EventKind, RefreshReason},
     policy::LostReply,
     secret::RefreshToken,
-    store::{Record, StoreError, StoreErrorKind},
+    store::{Record, StoreError, StoreErrorKind, Version},
     token::{Freshness, TokenSet},
 };
 
 /// How long a refresh token that was refused for good is left alone before the store is asked
 /// whether there is another by now.
-const STORE_RECHECK: Duration = Duration::from_secs(5);
+pub(super) const STORE_RECHECK: Duration = Duration::from_secs(5);
 
 /// A refresh token may be replaced in the store while we present it; this often, we follow.
 const MOST_GRANTS_TRIED: usize = 3;
@@ -50,8 +51,8 @@ pub(super) enum Look {
     Found(Arc<LiveToken>),
     /// The refresh token is to be presented.
     Refresh(Known),
-    /// Tokens of ours have to be saved first.
-    Save(Known),
+    /// A record of ours has to be saved first, over the stored one of this version.
+    Save(Record, Option<Version>),
 }
 
 impl Pilot {
@@ -63,7 +64,7 @@ impl Pilot {
         let reason = flight.reason();
         match self.look(reason).await {
             Ok(Look::Found(token)) => self.land(flight, Outcome::Token(token)),
-            Ok(Look::Refresh(_) | Look::Save(_)) => match self.lease().await {
+            Ok(Look::Refresh(_) | Look::Save(..)) => match self.lease().await {
                 Ok(lease) => lease.hold(self.fly_with_lease(flight)).await,
                 Err(error) => self.land(flight, self.store_failed(error)),
             },
@@ -101,10 +102,7 @@ impl Pilot {
                 }
                 self.judge(known, reason)
             }
-            Found::Unsaved { tokens, replaces } => Ok(Look::Save(Known {
-                tokens,
-                saved: Saved::NotYet { replaces },
-            })),
+            Found::Unsaved { record, replaces } => Ok(Look::Save(record, replaces)),
             Found::Nothing { conflict } => {
                 if conflict {
                     self.refresher.emit(EventKind::SaveConflict);
@@ -116,13 +114,13 @@ impl Pilot {
 
     /// Whether these tokens are the way out, or have to be refreshed themselves.
     fn judge(&self, known: Known, reason: RefreshReason) -> Result<Look, Outcome> {
-        if let Some(token) = self.adoptable(&known.tokens, reason) {
+        if let Some(token) = self.adoptable(&known.record.tokens, reason) {
             self.refresher.emit(EventKind::Adopted {
                 generation: token.generation(),
             });
             return Ok(Look::Found(token));
         }
-        let Some(refresh_token) = known.tokens.refresh_token() else {
+        let Some(refresh_token) = known.record.tokens.refresh_token() else {
             let error = self
                 .error(ErrorKind::NotAuthorized)
                 .with_detail("the access token came without a refresh token");
@@ -152,27 +150,37 @@ impl Pilot {
             let known = match self.look(reason).await? {
                 Look::Found(token) => return Ok(token),
                 Look::Refresh(known) => known,
-                Look::Save(known) => {
-                    self.save_before_spending(&known).await?;
+                Look::Save(record, replaces) => {
+                    self.save_before_spending(&record, replaces).await?;
                     continue;
                 }
             };
-            let Some(refresh_token) = known.tokens.refresh_token() else {
+            let Some(refresh_token) = known.record.tokens.refresh_token() else {
+                continue;
+            };
+            self.settle_doubt(&known, refresh_token)?;
+            let Some(announced) = self.announce(&known).await? else {
                 continue;
             };
             self.refresher.emit(EventKind::RefreshStarted { reason });
-            match self.exchange(refresh_token).await {
-                Ok((grant, sent)) => {
-                    return self.settle(grant, sent, &known, refresh_token).await;
-                }
-                Err(error) if error.kind() == EndpointErrorKind::GrantRefused => {
-                    // Somebody without our lease may have used it and saved the next one: then
-                    // the next look finds that. If it finds the same, it finds the refusal.
-                    let error = self.refused(ErrorKind::GrantRefused, error);
-                    self.ledger().refuse(refresh_token.clone(), error);
-                }
-                Err(error) => return Err(self.exchange_failed(error, refresh_token)),
+            let error = match self.exchange(refresh_token).await {
+                Ok((grant, sent)) => return self.settle(grant, sent, &announced).await,
+                Err(error) => error,
+            };
+            if let Some(issued) = error.refresh_token() {
+                self.keep_issued(issued, &announced).await?;
+                return Err(self.exchange_failed(error, refresh_token));
             }
+            if error.kind() != EndpointErrorKind::Ambiguous {
+                self.withdraw(&announced).await;
+            }
+            if error.kind() != EndpointErrorKind::GrantRefused {
+                return Err(self.exchange_failed(error, refresh_token));
+            }
+            // Somebody without our lease may have used it and saved the next one: then the next
+            // look finds that. If it finds the same, it finds the refusal.
+            let error = self.refused(ErrorKind::GrantRefused, error);
+            self.ledger().refuse(refresh_token.clone(), error);
         }
         let error = self
             .error(ErrorKind::Unavailable)
@@ -232,29 +240,35 @@ impl Pilot {
         &self,
         grant: TokenGrant,
         sent: Moment,
-        replaced: &Known,
-        spent: &RefreshToken,
+        announced: &Record,
     ) -> Result<Arc<LiveToken>, Outcome> {
-        let rotated = grant.refresh_token.as_ref().is_some_and(|new| new != spent);
         let sent_at = std::time::UNIX_EPOCH + sent.wall;
-        let tokens = grant
-            .into_tokens(sent_at, self.context().policy.default_lifetime)
-            .or_refresh_token(spent);
-        // From here on the new tokens are known to this process, whatever comes of the save.
-        let replaces = replaced.version();
-        self.ledger()
-            .set(tokens.clone(), Saved::NotYet { replaces });
-        if let Some(token) = self.save_granted(&tokens, replaces).await? {
+        let mut tokens = grant.into_tokens(sent_at, self.context().policy.default_lifetime);
+        let spent = announced.tokens.refresh_token();
+        let rotated = tokens.refresh_token().is_some() && tokens.refresh_token() != spent;
+        if let Some(spent) = spent {
+            tokens = tokens.or_refresh_token(spent);
+        }
+        let record = Record::new(tokens);
+        if let Some(token) = self.save_granted(&record, announced).await? {
             return Ok(token);
         }
 
-        let token = self.granted(&tokens, sent)?;
+        let token = self.granted(&record.tokens, sent)?;
         self.refresher.emit(EventKind::Refreshed {
             generation: token.generation(),
-            lifetime: tokens.lifetime(),
+            lifetime: record.tokens.lifetime(),
             rotated,
         });
         Ok(token)
+    }
+
+    /// Saves a refresh token that came without an access token to use.
+    async fn keep_issued(&self, issued: &RefreshToken, announced: &Record) -> Result<(), Outcome> {
+        let tokens = announced.tokens.clone().with_refresh_token(issued.clone());
+        self.save_granted(&Record::new(tokens), announced)
+            .await
+            .map(drop)
     }
 
     /// What a failed request means for those who wait and for the refresh token.

@@ -4,33 +4,40 @@
 //! Changed only by whoever holds the account's lease, but for tokens that are installed while the
 //! store is out of order.
 
+use std::time::SystemTime;
+
 use crate::{
     error::Error,
     secret::RefreshToken,
     store::{Record, Version},
-    token::TokenSet,
 };
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     known: Option<Known>,
     refused: Option<(RefreshToken, Error)>,
+    /// The last record by which this process announced a presentation. What came of that is known
+    /// here, whatever the store has of it.
+    announced: Option<Version>,
 }
 
-/// The newest tokens that this process knows.
+/// The newest record that this process knows.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
-    pub(super) tokens: TokenSet,
+    pub(super) record: Record,
     pub(super) saved: Saved,
 }
 
-/// Where the store stands with them.
+/// Where the store stands with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Saved {
-    /// They are its record of this version.
-    As(Version),
-    /// They are to replace its record of this version, or its lack of one.
+    /// It is the stored one.
+    Yes,
+    /// It is to replace the stored one of this version, or the lack of one. Any other that turns
+    /// up in the store is newer.
     NotYet { replaces: Option<Version> },
+    /// It is to replace whatever is stored: somebody has signed in.
+    NotYetInstalled,
 }
 
 /// What a look into the store has brought.
@@ -38,25 +45,15 @@ pub(super) enum Saved {
 pub(super) enum Found {
     /// Nothing new.
     Same(Known),
-    /// Tokens of ours that the store still lacks.
+    /// The store still lacks a record of ours; it holds this version.
     Unsaved {
-        tokens: TokenSet,
+        record: Record,
         replaces: Option<Version>,
     },
-    /// A record of somebody else's. `conflict` if tokens of ours gave way to it.
+    /// A record of somebody else's. `conflict` if one of ours gave way to it.
     Newer { known: Known, conflict: bool },
-    /// No record. `conflict` if tokens of ours gave way to its removal.
+    /// No record. `conflict` if one of ours gave way to its removal.
     Nothing { conflict: bool },
-}
-
-impl Known {
-    /// What has to be named to replace the record.
-    pub(super) fn version(&self) -> Option<Version> {
-        match self.saved {
-            Saved::As(version) => Some(version),
-            Saved::NotYet { replaces } => replaces,
-        }
-    }
 }
 
 impl Ledger {
@@ -65,53 +62,60 @@ impl Ledger {
     }
 
     pub(super) fn is_unsaved(&self) -> bool {
-        matches!(&self.known, Some(known) if matches!(known.saved, Saved::NotYet { .. }))
+        matches!(&self.known, Some(known) if known.saved != Saved::Yes)
     }
 
-    pub(super) fn set(&mut self, tokens: TokenSet, saved: Saved) {
-        self.known = Some(Known { tokens, saved });
+    pub(super) fn set(&mut self, record: Record, saved: Saved) {
+        self.known = Some(Known { record, saved });
     }
 
     pub(super) fn clear(&mut self) {
-        self.known = None;
-        self.refused = None;
+        *self = Self::default();
     }
 
     /// Compares what the store holds with what we know, and follows the store unless it is we who
-    /// are ahead: it still holds just the record that our tokens are to replace.
+    /// are ahead.
     pub(super) fn reconcile(&mut self, stored: Option<Record>) -> Found {
         let stored_version = stored.as_ref().map(|record| record.version);
-        if let (Some(known), Some(record)) = (&mut self.known, &stored) {
+        if let Some(known) = &mut self.known {
             // A save that erred may have taken effect all the same.
-            if known.tokens.same_tokens(&record.tokens) {
-                known.saved = Saved::As(record.version);
+            if Some(known.record.version) == stored_version {
+                known.saved = Saved::Yes;
+                return Found::Same(known.clone());
             }
-        }
-        let unsaved = self.is_unsaved();
-        match (&self.known, stored) {
-            (Some(known), _) if known.version() == stored_version => match known.saved {
-                Saved::As(_) => Found::Same(known.clone()),
-                Saved::NotYet { replaces } => Found::Unsaved {
-                    tokens: known.tokens.clone(),
-                    replaces,
-                },
-            },
-            (_, Some(record)) => {
-                let known = Known {
-                    tokens: record.tokens,
-                    saved: Saved::As(record.version),
+            let replaces = match known.saved {
+                Saved::NotYet { replaces } => Some(replaces),
+                Saved::NotYetInstalled => Some(stored_version),
+                Saved::Yes => None,
+            };
+            if replaces == Some(stored_version) {
+                return Found::Unsaved {
+                    record: known.record.clone(),
+                    replaces: stored_version,
                 };
-                self.known = Some(known.clone());
-                Found::Newer {
-                    known,
-                    conflict: unsaved,
-                }
-            }
-            (_, None) => {
-                self.known = None;
-                Found::Nothing { conflict: unsaved }
             }
         }
+        let conflict = self.is_unsaved();
+        self.known = stored.map(|record| Known {
+            record,
+            saved: Saved::Yes,
+        });
+        match self.known.clone() {
+            Some(known) => Found::Newer { known, conflict },
+            None => Found::Nothing { conflict },
+        }
+    }
+
+    /// Takes note of a record that is about to be saved to announce a presentation.
+    pub(super) fn announce(&mut self, version: Version) {
+        self.announced = Some(version);
+    }
+
+    /// When somebody else was about to present the record's refresh token, with no outcome known.
+    pub(super) fn in_doubt(&self, record: &Record) -> Option<SystemTime> {
+        record
+            .presented_at
+            .filter(|_| self.announced != Some(record.version))
     }
 
     /// From now on this refresh token is answered with this error instead of being presented.
@@ -126,51 +130,48 @@ impl Ledger {
             _ => None,
         }
     }
-
-    /// Lets every refresh token be presented again.
-    pub(super) fn pardon(&mut self) {
-        self.refused = None;
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     use super::*;
+    use crate::token::TokenSet;
 
-    fn tokens(name: &str) -> TokenSet {
-        TokenSet::new(name, SystemTime::UNIX_EPOCH, Duration::from_secs(1))
-    }
-
-    fn record(name: &str, version: u64) -> Record {
-        Record {
-            tokens: tokens(name),
-            version: Version::from_u64(version),
-        }
+    fn record(name: &str) -> Record {
+        let lifetime = Duration::from_secs(1);
+        Record::new(TokenSet::new(name, SystemTime::UNIX_EPOCH, lifetime))
     }
 
     #[test]
-    fn unsaved_tokens_stand_while_the_store_holds_what_they_replace() {
+    fn an_unsaved_record_stands_while_the_store_holds_what_it_replaces() {
+        let (old, new) = (record("old"), record("new"));
         let mut ledger = Ledger::default();
-        let replaces = Some(Version::from_u64(1));
-        ledger.set(tokens("new"), Saved::NotYet { replaces });
-        let found = ledger.reconcile(Some(record("old", 1)));
-        assert!(matches!(found, Found::Unsaved { tokens: t, .. } if t == tokens("new")));
+        let replaces = Some(old.version);
+        ledger.set(new.clone(), Saved::NotYet { replaces });
+        match ledger.reconcile(Some(old)) {
+            Found::Unsaved {
+                record,
+                replaces: r,
+            } => assert_eq!((record, r), (new, replaces)),
+            other => panic!("{other:?}"),
+        }
+        assert!(ledger.is_unsaved());
     }
 
     #[test]
-    fn unsaved_tokens_give_way_to_a_newer_record_and_to_its_removal() {
-        for stored in [Some(record("winner", 2)), None] {
+    fn an_unsaved_record_gives_way_to_a_newer_one_and_to_a_removal() {
+        for stored in [Some(record("winner")), None] {
             let mut ledger = Ledger::default();
-            let replaces = Some(Version::from_u64(1));
-            ledger.set(tokens("new"), Saved::NotYet { replaces });
-            match ledger.reconcile(stored) {
+            let replaces = Some(Version::unique());
+            ledger.set(record("new"), Saved::NotYet { replaces });
+            match ledger.reconcile(stored.clone()) {
                 Found::Newer { known, conflict } => {
                     assert!(conflict);
-                    assert_eq!(known.tokens, tokens("winner"));
+                    assert_eq!(Some(known.record), stored);
                 }
-                Found::Nothing { conflict } => assert!(conflict),
+                Found::Nothing { conflict } => assert!(conflict && stored.is_none()),
                 other => panic!("{other:?}"),
             }
             assert!(!ledger.is_unsaved());
@@ -178,29 +179,55 @@ mod tests {
     }
 
     #[test]
+    fn an_installed_record_gives_way_to_nothing() {
+        for stored in [Some(record("stored")), None] {
+            let mut ledger = Ledger::default();
+            ledger.set(record("installed"), Saved::NotYetInstalled);
+            let version = stored.as_ref().map(|record| record.version);
+            assert!(matches!(
+                ledger.reconcile(stored),
+                Found::Unsaved { replaces, .. } if replaces == version
+            ));
+            assert!(ledger.is_unsaved());
+        }
+    }
+
+    #[test]
     fn a_save_that_erred_and_took_effect_is_recognised() {
-        let mut ledger = Ledger::default();
-        let replaces = Some(Version::from_u64(1));
-        ledger.set(tokens("new"), Saved::NotYet { replaces });
-        assert!(matches!(
-            ledger.reconcile(Some(record("new", 2))),
-            Found::Same(known) if known.saved == Saved::As(Version::from_u64(2))
-        ));
+        for saved in [
+            Saved::NotYet { replaces: None },
+            Saved::NotYetInstalled,
+            Saved::Yes,
+        ] {
+            let mut ledger = Ledger::default();
+            ledger.set(record("new"), saved);
+            let stored = ledger.known().map(|known| known.record.clone());
+            assert!(matches!(ledger.reconcile(stored), Found::Same(_)));
+            assert!(!ledger.is_unsaved());
+        }
     }
 
     #[test]
     fn the_same_record_brings_nothing_new() {
+        let stored = record("a");
         let mut ledger = Ledger::default();
         assert!(matches!(
-            ledger.reconcile(Some(record("a", 1))),
+            ledger.reconcile(Some(stored.clone())),
             Found::Newer {
                 conflict: false,
                 ..
             }
         ));
-        assert!(matches!(
-            ledger.reconcile(Some(record("a", 1))),
-            Found::Same(_)
-        ));
+        assert!(matches!(ledger.reconcile(Some(stored)), Found::Same(_)));
+    }
+
+    #[test]
+    fn only_a_strangers_announcement_leaves_doubt() {
+        let announced = record("a").presented_at(SystemTime::UNIX_EPOCH);
+        let mut ledger = Ledger::default();
+        assert!(ledger.in_doubt(&announced).is_some());
+        ledger.announce(announced.version);
+        assert!(ledger.in_doubt(&announced).is_none());
+        assert!(ledger.in_doubt(&record("b")).is_none());
     }
 }

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Context, Handover,
-    flight::Pilot,
-    ledger::{Known, Ledger, Saved},
+    flight::{Look, Pilot},
+    ledger::{Found, Known, Ledger, Saved},
     live::LiveToken,
     state::Outcome,
 };
@@ -21,7 +21,7 @@ use crate::{
     error::{Error, ErrorKind},
     event::{EventKind, RefreshReason},
     policy::Unsaved,
-    store::{StoreError, Swap, Version},
+    store::{Record, StoreError, StoreErrorKind, Swap, Version},
     token::TokenSet,
 };
 
@@ -31,6 +31,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often an installation follows a record that others keep replacing.
 const MOST_CONFLICTS: usize = 8;
 
+/// Which series of tries to save it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Try {
+    /// The one right after the grant.
+    First,
+    /// One after that has failed; none follows until the next refresh.
+    Last,
+}
+
 /// How a series of tries to save ended.
 enum Attempts {
     Saved,
@@ -39,18 +48,22 @@ enum Attempts {
 }
 
 impl Pilot {
-    /// Saves freshly granted tokens within the policy's budget.
+    /// Saves what was granted within the policy's budget.
     ///
-    /// `None` if they may be used: they are saved, or the policy lets them be used all the same.
-    /// `Some` is the token of a record that won against ours.
+    /// `None` if it may be used: it is saved, or the policy lets it be used all the same. `Some` is
+    /// the token of a record that won against ours.
     pub(super) async fn save_granted(
         &self,
-        tokens: &TokenSet,
-        replaces: Option<Version>,
+        granted: &Record,
+        announced: &Record,
     ) -> Result<Option<Arc<LiveToken>>, Outcome> {
+        let replaces = Some(announced.version);
+        // From here on it is known to this process, whatever comes of the save.
+        self.ledger()
+            .set(granted.clone(), Saved::NotYet { replaces });
         let policy = &self.context().policy;
         match self
-            .try_saving(tokens, replaces, policy.save_budget, false)
+            .try_saving(granted, replaces, policy.save_budget, Try::First)
             .await
         {
             Attempts::Saved => Ok(None),
@@ -60,10 +73,14 @@ impl Pilot {
         }
     }
 
-    /// Saves tokens that an earlier flight could not. Until they are, nothing may be spent.
-    pub(super) async fn save_before_spending(&self, known: &Known) -> Result<(), Outcome> {
+    /// Saves what an earlier flight could not. Until that is done, nothing may be spent.
+    pub(super) async fn save_before_spending(
+        &self,
+        record: &Record,
+        replaces: Option<Version>,
+    ) -> Result<(), Outcome> {
         match self
-            .try_saving(&known.tokens, known.version(), Duration::ZERO, true)
+            .try_saving(record, replaces, Duration::ZERO, Try::Last)
             .await
         {
             // In case of a conflict, the next look follows the winner.
@@ -74,17 +91,14 @@ impl Pilot {
 
     /// Goes on saving what the flight could not, until the policy gives up.
     pub(super) async fn keep_saving(&self) {
-        let Some(known) = self.unsaved() else {
+        let Some((record, replaces)) = self.unsaved() else {
             return;
         };
         let give_up = self.context().policy.save_give_up;
-        match self
-            .try_saving(&known.tokens, known.version(), give_up, true)
-            .await
-        {
+        match self.try_saving(&record, replaces, give_up, Try::Last).await {
             Attempts::Saved => {
                 // Tokens that were withheld may be used now.
-                if let Ok(Some(token)) = self.found(&known.tokens) {
+                if let Ok(Some(token)) = self.found(&record.tokens) {
                     self.publish_if_withheld(token);
                 }
             }
@@ -99,46 +113,42 @@ impl Pilot {
 
     /// The last chance before the process ends.
     pub(super) async fn save_leftovers(&self) -> Result<(), Error> {
-        let lease = self
-            .lease()
-            .await
-            .map_err(|error| self.save_failed(error))?;
-        lease
-            .hold(async {
-                let Some(known) = self.unsaved() else {
-                    return Ok(());
-                };
-                let budget = self.context().policy.save_budget;
-                match self
-                    .try_saving(&known.tokens, known.version(), budget, true)
-                    .await
-                {
-                    Attempts::Saved | Attempts::Conflict => Ok(()),
-                    Attempts::Failed(error) => Err(self.save_failed(error)),
-                }
-            })
-            .await
+        let saved = match self.lease().await {
+            Ok(lease) => lease.hold(self.save_what_is_left()).await,
+            Err(error) => Err(error),
+        };
+        saved.map_err(|error| self.save_failed(error))
+    }
+
+    async fn save_what_is_left(&self) -> Result<(), StoreError> {
+        let stored = self.load().await?;
+        let Found::Unsaved { record, replaces } = self.ledger().reconcile(stored) else {
+            return Ok(());
+        };
+        let budget = self.context().policy.save_budget;
+        match self.try_saving(&record, replaces, budget, Try::Last).await {
+            Attempts::Saved | Attempts::Conflict => Ok(()),
+            Attempts::Failed(error) => Err(error),
+        }
     }
 
     /// Makes these the account's tokens.
     pub(super) async fn install(&self, tokens: TokenSet) -> Result<(), Error> {
-        let saved = match self.lease().await {
-            Ok(lease) => lease.hold(self.save_installed(&tokens)).await,
+        let record = Record::new(tokens);
+        let result = match self.lease().await {
+            Ok(lease) => lease.hold(self.save_installed(&record)).await,
             Err(error) => Err(error),
         };
-        let (result, saved) = match saved {
-            Ok(version) => (Ok(()), Saved::As(version)),
-            Err(error) => {
-                let replaces = self.ledger().known().and_then(Known::version);
-                (Err(self.save_failed(error)), Saved::NotYet { replaces })
-            }
+        let saved = match result {
+            Ok(()) => Saved::Yes,
+            Err(_) => Saved::NotYetInstalled,
         };
         {
             let mut ledger = self.ledger();
-            ledger.set(tokens.clone(), saved);
-            ledger.pardon();
+            ledger.clear();
+            ledger.set(record.clone(), saved);
         }
-        let token = match self.found(&tokens) {
+        let token = match self.found(&record.tokens) {
             Ok(token) => token,
             Err(Outcome::Failed { error, .. }) => return Err(error),
             Err(_) => None,
@@ -153,24 +163,22 @@ impl Pilot {
         self.refresher.emit(EventKind::Installed {
             generation: self.handover().published(),
         });
-        result
+        result.map_err(|error| self.save_failed(error))
     }
 
-    async fn save_installed(&self, tokens: &TokenSet) -> Result<Version, StoreError> {
-        let store = &self.context().store;
-        let account = self.refresher.account();
+    async fn save_installed(&self, record: &Record) -> Result<(), StoreError> {
         for _ in 0..MOST_CONFLICTS {
-            let stored = self.load().await?.map(|record| record.version);
-            if let Swap::Saved(version) = store.compare_and_swap(account, stored, tokens).await? {
-                return Ok(version);
+            let stored = self.load().await?.map(|stored| stored.version);
+            if self.swap(stored, record).await? == Swap::Saved {
+                return Ok(());
             }
         }
         Err(StoreError::new(
-            crate::store::StoreErrorKind::Unavailable,
+            StoreErrorKind::Unavailable,
             "token store",
             "the record keeps changing while new tokens are installed",
         )
-        .with_account(account))
+        .with_account(self.refresher.account()))
     }
 
     /// Removes the account's tokens, from the store first.
@@ -205,21 +213,19 @@ impl Pilot {
     /// Tries to save until it succeeds, meets a newer record, or `budget` is spent; at least once.
     async fn try_saving(
         &self,
-        tokens: &TokenSet,
+        record: &Record,
         replaces: Option<Version>,
         budget: Duration,
-        last_chance: bool,
+        which: Try,
     ) -> Attempts {
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
-            let store = &self.context().store;
-            let account = self.refresher.account();
-            let error = match store.compare_and_swap(account, replaces, tokens).await {
-                Ok(Swap::Saved(version)) => {
-                    self.ledger().set(tokens.clone(), Saved::As(version));
-                    if attempt > 1 || last_chance {
+            let error = match self.swap_or_recognise(replaces, record).await {
+                Ok(Swap::Saved) => {
+                    self.ledger().set(record.clone(), Saved::Yes);
+                    if attempt > 1 || which == Try::Last {
                         self.refresher.emit(EventKind::SaveRecovered);
                     }
                     return Attempts::Saved;
@@ -231,7 +237,7 @@ impl Pilot {
             self.refresher.emit(EventKind::SaveFailed {
                 error: error.clone(),
                 attempt,
-                gave_up: over && last_chance,
+                gave_up: over && which == Try::Last,
             });
             if over {
                 return Attempts::Failed(error);
@@ -242,11 +248,39 @@ impl Pilot {
         }
     }
 
+    /// Saves. A conflict with an earlier try of the same save, whose answer was lost, is none.
+    async fn swap_or_recognise(
+        &self,
+        replaces: Option<Version>,
+        record: &Record,
+    ) -> Result<Swap, StoreError> {
+        match self.swap(replaces, record).await? {
+            Swap::Conflict => {
+                let stored = self.load().await?.map(|stored| stored.version);
+                Ok(match stored == Some(record.version) {
+                    true => Swap::Saved,
+                    false => Swap::Conflict,
+                })
+            }
+            Swap::Saved => Ok(Swap::Saved),
+        }
+    }
+
+    pub(super) async fn swap(
+        &self,
+        expected: Option<Version>,
+        record: &Record,
+    ) -> Result<Swap, StoreError> {
+        let account = self.refresher.account();
+        let store = &self.context().store;
+        store.compare_and_swap(account, expected, record).await
+    }
+
     /// Our save was refused: what the store holds now counts.
     async fn follow_winner(&self) -> Result<Arc<LiveToken>, Outcome> {
         // `look` reconciles with the store, reports the conflict and judges what it finds.
         match self.look(RefreshReason::Expired).await? {
-            super::flight::Look::Found(token) => Ok(token),
+            Look::Found(token) => Ok(token),
             _ => {
                 let error = self
                     .error(ErrorKind::Unavailable)
@@ -265,9 +299,15 @@ impl Pilot {
         });
     }
 
-    fn unsaved(&self) -> Option<Known> {
-        let ledger = self.ledger();
-        ledger.known().filter(|_| ledger.is_unsaved()).cloned()
+    /// What the flight that is ending could not save.
+    fn unsaved(&self) -> Option<(Record, Option<Version>)> {
+        match self.ledger().known()? {
+            Known {
+                record,
+                saved: Saved::NotYet { replaces },
+            } => Some((record.clone(), *replaces)),
+            _ => None,
+        }
     }
 
     fn save_failed(&self, error: StoreError) -> Error {

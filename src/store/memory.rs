@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::{sync::OwnedMutexGuard, time::timeout};
 
 use super::{Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version};
-use crate::{account::AccountId, token::TokenSet};
+use crate::account::AccountId;
 
 /// Keeps tokens in memory. Clones share them.
 ///
@@ -19,8 +19,6 @@ pub struct MemoryStore(Arc<Mutex<HashMap<AccountId, Slot>>>);
 #[derive(Default)]
 struct Slot {
     record: Option<Record>,
-    /// Outlives the record, so that a version is not used twice.
-    last_version: Option<Version>,
     lease: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -45,20 +43,15 @@ impl TokenStore for MemoryStore {
         &self,
         account: &AccountId,
         expected: Option<Version>,
-        tokens: &TokenSet,
+        record: &Record,
     ) -> Result<Swap, StoreError> {
         let mut slots = self.0.lock();
         let slot = slots.entry(account.clone()).or_default();
         if slot.record.as_ref().map(|record| record.version) != expected {
             return Ok(Swap::Conflict);
         }
-        let version = slot.last_version.map_or(Version::FIRST, Version::next);
-        slot.last_version = Some(version);
-        slot.record = Some(Record {
-            tokens: tokens.clone(),
-            version,
-        });
-        Ok(Swap::Saved(version))
+        slot.record = Some(record.clone());
+        Ok(Swap::Saved)
     }
 
     async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {

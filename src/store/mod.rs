@@ -8,6 +8,10 @@
 //!   longer the newest. A holder that was paused past its lease therefore cannot overwrite what
 //!   came after it.
 //!
+//! A third makes it safe to be killed at any moment: before a refresh token is presented, the
+//! record is saved with the time of it ([`Record::presented_at`]). A store that cannot be written
+//! to thus fails before anything is spent, and whoever comes next knows that the token may be.
+//!
 //! [`MemoryStore`] keeps tokens as long as the process lives; [`FileStore`] keeps them on disk.
 //! `testing::store_conformance` (feature `test-util`) is the suite that every store has to pass,
 //! yours too.
@@ -20,30 +24,37 @@ pub use error::{StoreError, StoreErrorKind};
 pub use file::FileStore;
 pub use memory::MemoryStore;
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    hash::{BuildHasher, Hasher, RandomState},
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 
 use crate::{account::AccountId, token::TokenSet};
 
-/// Counts the saves of one account's record, from 1. What a version stands for is compared, never
-/// computed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Names one save of a record. No two saves share a version, those of a deleted record included, so
+/// that a late save can never pass for a timely one. Versions are compared and kept, nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Version(u64);
 
 impl Version {
-    /// The version of an account's first record.
-    pub const FIRST: Self = Self(1);
+    /// The largest version. Programs that know no integers but floats count no further.
+    pub const MAX: Self = Self((1 << 53) - 1);
 
-    /// The version after this one.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+    /// A new version, drawn at random.
+    pub fn unique() -> Self {
+        // The standard library's keyed hasher takes its key from the operating system.
+        Self(RandomState::new().build_hasher().finish() % Self::MAX.0 + 1)
     }
 
-    /// A version as a store has kept it.
-    pub const fn from_u64(version: u64) -> Self {
-        Self(version)
+    /// A version as a store has kept it; `None` outside of 1 to [`MAX`](Self::MAX).
+    pub const fn from_u64(version: u64) -> Option<Self> {
+        match version {
+            1..=9_007_199_254_740_991 => Some(Self(version)),
+            _ => None,
+        }
     }
 
     /// The number, for a store to keep.
@@ -52,21 +63,44 @@ impl Version {
     }
 }
 
-/// One account's tokens and their version.
+/// One account's tokens, as a store keeps them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The tokens.
     pub tokens: TokenSet,
-    /// What a save has to name to replace them.
+    /// What a save has to name to replace this record.
     pub version: Version,
+    /// The journal: when somebody was about to present the refresh token. `None` once what came of
+    /// it is saved. Whoever finds this under the lease knows that the token may be spent.
+    pub presented_at: Option<SystemTime>,
+}
+
+impl Record {
+    /// A record to save, with a version of its own.
+    pub fn new(tokens: TokenSet) -> Self {
+        Self {
+            tokens,
+            version: Version::unique(),
+            presented_at: None,
+        }
+    }
+
+    /// The record to save before its refresh token is presented.
+    #[must_use]
+    pub fn presented_at(&self, now: SystemTime) -> Self {
+        Self {
+            presented_at: Some(now),
+            ..Self::new(self.tokens.clone())
+        }
+    }
 }
 
 /// How a [`compare_and_swap`](TokenStore::compare_and_swap) ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Swap {
-    /// The tokens are saved, durably, under this version.
-    Saved(Version),
-    /// The record is no longer at the expected version. Nothing was written.
+    /// The record is saved, durably.
+    Saved,
+    /// The stored record is no longer at the expected version. Nothing was written.
     Conflict,
 }
 
@@ -88,24 +122,22 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// A record that exists but cannot be read is an error, never `None`.
     async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError>;
 
-    /// Saves `tokens` if the record is still at `expected` (`None`: if there is no record).
+    /// Saves `record` if the stored one is still at `expected` (`None`: if there is none).
     ///
-    /// When this returns [`Swap::Saved`], the tokens survive what the store promises to survive.
-    /// The versions of one account never repeat while a record exists; after a
-    /// [`delete`](Self::delete), they may start again.
-    ///
-    /// Tokens come back as they were saved, and times to the millisecond at least.
+    /// When this returns [`Swap::Saved`], the record survives what the store promises to survive.
+    /// It comes back as it was saved, its times to the millisecond at least.
     ///
     /// # Errors
     ///
     /// A failed save leaves a whole record: the old one, or the new one where only the answer was
-    /// lost. Save again with the same `expected` then; a [`Swap::Conflict`] may be with oneself,
-    /// which loading the record tells. A record that cannot be read is not overwritten.
+    /// lost. Save again with the same arguments then; a [`Swap::Conflict`] may be with oneself,
+    /// which the version of the loaded record tells. A record that cannot be read is not
+    /// overwritten.
     async fn compare_and_swap(
         &self,
         account: &AccountId,
         expected: Option<Version>,
-        tokens: &TokenSet,
+        record: &Record,
     ) -> Result<Swap, StoreError>;
 
     /// Removes the account's record if it is still at `expected`; says whether it did.
@@ -116,9 +148,6 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError>;
 
     /// Waits for the right to refresh the account, for as long as `request.wait` says.
-    ///
-    /// A refresh token is spent right after this succeeds. A store must therefore refuse a lease
-    /// where it can already tell that a save would fail: read-only, full, no permission.
     ///
     /// # Errors
     ///

@@ -1,7 +1,6 @@
 //! What every token store has to do, as tests.
 
 use std::{
-    collections::BTreeSet,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -62,7 +61,9 @@ where
     nobody_is_signed_in_at_first(&*one).await;
     a_first_save_expects_no_record(&*one, &*other).await;
     a_save_expects_the_newest_version(&*one, &*other).await;
+    a_repeated_save_is_recognised(&*one, &*other).await;
     every_field_survives(&*one, &*other).await;
+    the_journal_survives(&*one, &*other).await;
     accounts_are_independent(&*one, &*other).await;
     deleting_expects_the_newest_version(&*one, &*other).await;
     after_deleting_the_account_starts_anew(&*one, &*other).await;
@@ -93,25 +94,21 @@ async fn nobody_is_signed_in_at_first(store: &impl TokenStore) {
 async fn a_first_save_expects_no_record(one: &impl TokenStore, other: &impl TokenStore) {
     let rule = "the first save expects no record";
     let account = AccountId::from("first-save");
-    let swap = swap(one, &account, Some(Version::FIRST), &tokens("a"), rule).await;
+    let swap = swap(one, &account, Some(Version::unique()), &record("a"), rule).await;
     assert_eq!(swap, Swap::Conflict, "{rule}: saved over a missing record");
     assert_eq!(load(one, &account, rule).await, None, "{rule}: it wrote");
 
-    let version = save(one, &account, None, &tokens("a"), rule).await;
-    let swap = self::swap(other, &account, None, &tokens("b"), rule).await;
+    let first = record("a");
+    let swap = self::swap(one, &account, None, &first, rule).await;
+    assert_eq!(swap, Swap::Saved, "{rule}");
+    let swap = self::swap(other, &account, None, &record("b"), rule).await;
     assert_eq!(swap, Swap::Conflict, "{rule}: a record was overlooked");
-    let record = load(other, &account, rule).await;
-    assert_eq!(
-        record,
-        Some(Record {
-            tokens: tokens("a"),
-            version
-        }),
-        "{rule}: the record is not what was saved"
-    );
+    let loaded = load(other, &account, rule).await;
+    let message = "the record is not what was saved";
+    assert_eq!(loaded, Some(first), "{rule}: {message}");
 }
 
-/// Each save has a version of its own, and only the newest can be replaced.
+/// Only the newest version can be replaced, and a record keeps the version that it was saved with.
 async fn a_save_expects_the_newest_version(one: &impl TokenStore, other: &impl TokenStore) {
     let rule = "a save names the newest version";
     let account = AccountId::from("newest-version");
@@ -119,18 +116,30 @@ async fn a_save_expects_the_newest_version(one: &impl TokenStore, other: &impl T
     let mut expected = None;
     for n in 0..5 {
         let store: &dyn TokenStore = if n % 2 == 0 { one } else { other };
-        let version = save(store, &account, expected, &tokens(&n.to_string()), rule).await;
+        let record = record(&n.to_string());
+        let saved = swap(store, &account, expected, &record, rule).await;
+        assert_eq!(saved, Swap::Saved, "{rule}: the newest was not enough");
         for stale in &versions {
-            let swap = swap(store, &account, Some(*stale), &tokens("stale"), rule).await;
+            let swap = swap(store, &account, *stale, &self::record("stale"), rule).await;
             assert_eq!(swap, Swap::Conflict, "{rule}: a stale save went through");
         }
-        assert!(!versions.contains(&version), "{rule}: a version repeats");
-        versions.push(version);
-        expected = Some(version);
-        let record = load(one, &account, rule).await.expect(rule);
-        assert_eq!(record.tokens, tokens(&n.to_string()), "{rule}");
-        assert_eq!(record.version, version, "{rule}: another version loads");
+        versions.push(expected);
+        expected = Some(record.version);
+        let loaded = load(one, &account, rule).await;
+        assert_eq!(loaded, Some(record), "{rule}: another record loads");
     }
+}
+
+/// A save whose answer was lost is tried again, and meets itself: the version tells.
+async fn a_repeated_save_is_recognised(one: &impl TokenStore, other: &impl TokenStore) {
+    let rule = "a repeated save is recognised by its version";
+    let account = AccountId::from("repeated");
+    let expected = Some(save(one, &account, None, tokens("a"), rule).await);
+    let record = record("b");
+    let first = swap(one, &account, expected, &record, rule).await;
+    let second = swap(other, &account, expected, &record, rule).await;
+    assert_eq!((first, second), (Swap::Saved, Swap::Conflict), "{rule}");
+    assert_eq!(load(one, &account, rule).await, Some(record), "{rule}");
 }
 
 /// Tokens come back as they were saved; times, to the millisecond.
@@ -158,7 +167,7 @@ async fn every_field_survives(one: &impl TokenStore, other: &impl TokenStore) {
     ];
     let mut expected = None;
     for case in cases {
-        expected = Some(save(one, &account, expected, &case, rule).await);
+        expected = Some(save(one, &account, expected, case.clone(), rule).await);
         let record = load(other, &account, rule).await.expect(rule);
         // Compared first, since `assert_eq!` could not show the difference of redacted tokens.
         assert_eq!(record.tokens.issued_at(), case.issued_at(), "{rule}");
@@ -169,6 +178,22 @@ async fn every_field_survives(one: &impl TokenStore, other: &impl TokenStore) {
             "{rule}: a token differs: {:?}, {case:?}",
             record.tokens
         );
+    }
+}
+
+/// The time of a presentation comes back to the millisecond, and goes with the next record.
+async fn the_journal_survives(one: &impl TokenStore, other: &impl TokenStore) {
+    let rule = "the journal survives";
+    let account = AccountId::from("journal");
+    let first = record("a");
+    let announced = first.presented_at(issued_at());
+    let last = record("b");
+    let mut expected = None;
+    for record in [first, announced, last] {
+        let saved = swap(one, &account, expected, &record, rule).await;
+        assert_eq!(saved, Swap::Saved, "{rule}");
+        expected = Some(record.version);
+        assert_eq!(load(other, &account, rule).await, Some(record), "{rule}");
     }
 }
 
@@ -206,7 +231,7 @@ async fn accounts_are_independent(one: &impl TokenStore, other: &impl TokenStore
     let mut versions = Vec::new();
     for account in &accounts {
         let tokens = tokens(account.as_str());
-        versions.push(save(one, account, None, &tokens, rule).await);
+        versions.push(save(one, account, None, tokens, rule).await);
     }
     for account in &accounts {
         let record = load(other, account, rule).await;
@@ -227,11 +252,11 @@ async fn accounts_are_independent(one: &impl TokenStore, other: &impl TokenStore
 async fn deleting_expects_the_newest_version(one: &impl TokenStore, other: &impl TokenStore) {
     let rule = "deleting names the newest version";
     let account = AccountId::from("delete");
-    let gone = delete(one, &account, Version::FIRST, rule).await;
+    let gone = delete(one, &account, Version::unique(), rule).await;
     assert!(!gone, "{rule}: removed what was not there");
 
-    let first = save(one, &account, None, &tokens("a"), rule).await;
-    let second = save(one, &account, Some(first), &tokens("b"), rule).await;
+    let first = save(one, &account, None, tokens("a"), rule).await;
+    let second = save(one, &account, Some(first), tokens("b"), rule).await;
     let gone = delete(other, &account, first, rule).await;
     assert!(!gone, "{rule}: a stale version sufficed");
     let record = load(one, &account, rule).await;
@@ -248,12 +273,12 @@ async fn deleting_expects_the_newest_version(one: &impl TokenStore, other: &impl
 async fn after_deleting_the_account_starts_anew(one: &impl TokenStore, other: &impl TokenStore) {
     let rule = "a deleted account starts anew";
     let account = AccountId::from("start-anew");
-    let version = save(one, &account, None, &tokens("a"), rule).await;
+    let version = save(one, &account, None, tokens("a"), rule).await;
     assert!(delete(one, &account, version, rule).await, "{rule}");
-    let swap = swap(other, &account, Some(version), &tokens("b"), rule).await;
+    let swap = swap(other, &account, Some(version), &record("b"), rule).await;
     assert_eq!(swap, Swap::Conflict, "{rule}: a late save undid it");
     assert_eq!(load(one, &account, rule).await, None, "{rule}");
-    save(other, &account, None, &tokens("c"), rule).await;
+    save(other, &account, None, tokens("c"), rule).await;
     let record = load(one, &account, rule).await.expect(rule);
     assert_eq!(record.tokens, tokens("c"), "{rule}");
 }
@@ -301,7 +326,7 @@ async fn a_lease_is_no_record(store: &impl TokenStore) {
     let account = AccountId::from("no-record");
     let lease = acquire(store, &account, PATIENT, rule).await;
     assert_eq!(load(store, &account, rule).await, None, "{rule}");
-    let version = save(store, &account, None, &tokens("a"), rule).await;
+    let version = save(store, &account, None, tokens("a"), rule).await;
     release(lease, rule).await;
     let lease = acquire(store, &account, PATIENT, rule).await;
     let record = load(store, &account, rule).await.expect(rule);
@@ -395,16 +420,14 @@ async fn one_of_many_equal_saves_wins<S: TokenStore>(one: &Arc<S>, other: &Arc<S
             let store = Arc::clone(if n % 2 == 0 { one } else { other });
             let account = account.clone();
             saves.push(tokio::spawn(async move {
-                let tokens = tokens(&format!("{round}-{n}"));
-                let swap = swap(&*store, &account, expected, &tokens, rule).await;
-                (swap, tokens)
+                let record = record(&format!("{round}-{n}"));
+                let swap = swap(&*store, &account, expected, &record, rule).await;
+                (swap == Swap::Saved).then_some(record)
             }));
         }
         let mut winners = Vec::new();
         for save in saves {
-            if let (Swap::Saved(version), tokens) = save.await.expect(rule) {
-                winners.push(Record { tokens, version });
-            }
+            winners.extend(save.await.expect(rule));
         }
         assert_eq!(winners.len(), 1, "{rule}, round {round}");
         let record = load(&**one, &account, rule).await;
@@ -425,26 +448,22 @@ async fn no_concurrent_save_is_lost<S: TokenStore>(one: &Arc<S>, other: &Arc<S>)
         let store = Arc::clone(if n % 2 == 0 { one } else { other });
         let account = account.clone();
         tasks.push(tokio::spawn(async move {
-            let mut versions = Vec::new();
-            while versions.len() < EACH {
-                let record = load(&*store, &account, rule).await;
-                let counted = tokens(&(count(record.as_ref(), rule) + 1).to_string());
-                let expected = record.map(|record| record.version);
-                match swap(&*store, &account, expected, &counted, rule).await {
-                    Swap::Saved(version) => versions.push(version),
-                    Swap::Conflict => {}
+            let mut saved = 0;
+            while saved < EACH {
+                let stored = load(&*store, &account, rule).await;
+                let counted = record(&(count(stored.as_ref(), rule) + 1).to_string());
+                let expected = stored.map(|stored| stored.version);
+                if swap(&*store, &account, expected, &counted, rule).await == Swap::Saved {
+                    saved += 1;
                 }
             }
-            versions
         }));
     }
-    let mut versions = BTreeSet::new();
     for task in tasks {
-        versions.extend(task.await.expect(rule));
+        task.await.expect(rule);
     }
     let record = load(&**one, &account, rule).await;
     assert_eq!(count(record.as_ref(), rule), TASKS * EACH, "{rule}");
-    assert_eq!(versions.len(), TASKS * EACH, "{rule}: a version repeats");
 }
 
 /// Saves of many accounts at once all stand.
@@ -458,21 +477,27 @@ async fn concurrent_accounts_do_not_disturb_each_other<S: TokenStore>(
     for n in 0..16 {
         let store = Arc::clone(if n % 2 == 0 { one } else { other });
         tasks.push(tokio::spawn(async move {
-            let first = save(&*store, &account(n), None, &tokens("first"), rule).await;
+            let first = save(&*store, &account(n), None, tokens("first"), rule).await;
             let second = tokens(&n.to_string());
-            save(&*store, &account(n), Some(first), &second, rule).await
+            save(&*store, &account(n), Some(first), second, rule).await
         }));
     }
     for (n, task) in tasks.into_iter().enumerate() {
         let version = task.await.expect(rule);
         let record = load(&**one, &account(n), rule).await;
-        let tokens = tokens(&n.to_string());
-        assert_eq!(record, Some(Record { tokens, version }), "{rule}");
+        let record = record.expect(rule);
+        assert_eq!(record.version, version, "{rule}");
+        assert_eq!(record.tokens, tokens(&n.to_string()), "{rule}");
     }
 }
 
 fn issued_at() -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(1_735_689_600_123)
+}
+
+/// A new record with [`tokens`] of this name.
+fn record(name: &str) -> Record {
+    Record::new(tokens(name))
 }
 
 /// A set that carries `name`, so that two can be told apart.
@@ -507,22 +532,24 @@ async fn swap(
     store: &(impl TokenStore + ?Sized),
     account: &AccountId,
     expected: Option<Version>,
-    tokens: &TokenSet,
+    record: &Record,
     rule: &str,
 ) -> Swap {
-    let swap = store.compare_and_swap(account, expected, tokens).await;
+    let swap = store.compare_and_swap(account, expected, record).await;
     swap.unwrap_or_else(|e| failed(rule, &e))
 }
 
+/// Saves a new record with these tokens, and gives its version.
 async fn save(
     store: &(impl TokenStore + ?Sized),
     account: &AccountId,
     expected: Option<Version>,
-    tokens: &TokenSet,
+    tokens: TokenSet,
     rule: &str,
 ) -> Version {
-    match swap(store, account, expected, tokens, rule).await {
-        Swap::Saved(version) => version,
+    let record = Record::new(tokens);
+    match swap(store, account, expected, &record, rule).await {
+        Swap::Saved => record.version,
         Swap::Conflict => panic!("{rule}: a conflict where nobody else saved"),
     }
 }

@@ -170,11 +170,12 @@ fn a_foreign_token_type_is_an_error_only_if_that_loses_nothing() {
 }
 
 #[test]
-fn an_unusable_access_token_beside_a_new_refresh_token_is_ambiguous() {
+fn a_new_refresh_token_is_kept_though_its_access_token_is_of_no_use() {
     for access in [r#""a\nb""#, "\"\"", "5", "null"] {
         let body = format!(r#"{{"access_token":{access},"refresh_token":"rotated-token"}}"#);
         let error = refused(200, &body);
-        assert_eq!(error.kind(), Ambiguous, "{access}");
+        assert_eq!(error.kind(), Transient, "{access}");
+        assert_eq!(error.refresh_token(), Some(&"rotated-token".into()));
         assert!(!format!("{error:?}").contains("rotated-token"), "{error:?}");
 
         let body = format!(r#"{{"access_token":{access},"refresh_token":"presented-token"}}"#);

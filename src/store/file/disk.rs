@@ -17,9 +17,6 @@ use super::{
     format::{LONGEST_FILE, corrupt},
 };
 
-/// How much larger than the old record the next one may be, as far as a rehearsal proves.
-const HEADROOM: [u8; 4096] = [b' '; 4096];
-
 /// One step of a write. Each may fail on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -79,25 +76,9 @@ impl Disk {
     /// Makes `bytes` the contents of `path`, durably. On an error, the old contents stand, unless
     /// it was the last step that failed: then the new ones do, and may not survive a power cut.
     pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), Fault> {
-        let aside = self.write_aside(path, bytes, &[])?;
+        let aside = self.write_aside(path, bytes)?;
         self.rename(aside, path)?;
         self.sync_directory_of(path)
-    }
-
-    /// Does what the next save will do, with the contents that are there already: a disk that is
-    /// full or a file that cannot be replaced is found out before a refresh token is spent.
-    pub(super) fn rehearse(&self, path: &Path, current: Option<&[u8]>) -> Result<(), Fault> {
-        let bytes = current.unwrap_or_default();
-        let aside = self.write_aside(path, bytes, &HEADROOM)?;
-        // Should a crash undo this, white space at the end does no harm.
-        aside
-            .as_file()
-            .set_len(bytes.len() as u64)
-            .map_err(|error| Fault::io("write", aside.path(), error))?;
-        match current {
-            Some(_) => self.rename(aside, path),
-            None => Ok(()),
-        }
     }
 
     pub(super) fn remove(&self, path: &Path) -> Result<(), Fault> {
@@ -108,12 +89,7 @@ impl Disk {
     /// Writes a file beside `path`, durably. It is 0600 from the start, and is removed again
     /// unless it is renamed. The caller holds the lock of `path`, so that the name is ours, and
     /// what a killed process left under it is garbage.
-    fn write_aside(
-        &self,
-        path: &Path,
-        bytes: &[u8],
-        headroom: &[u8],
-    ) -> Result<NamedTempFile, Fault> {
+    fn write_aside(&self, path: &Path, bytes: &[u8]) -> Result<NamedTempFile, Fault> {
         let name = with_suffix(path, ".tmp");
         let written = (|| {
             self.before(Step::Create)?;
@@ -127,7 +103,6 @@ impl Disk {
                 .tempfile_in(directory_of(path))?;
             self.before(Step::Write)?;
             aside.write_all(bytes)?;
-            aside.write_all(headroom)?;
             self.before(Step::Sync)?;
             aside.as_file().sync_all()?;
             Ok(aside)

@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    time::{Duration, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -26,9 +26,6 @@ const FORMAT: u64 = 1;
 
 /// The end of the year 9999, in Unix milliseconds.
 const LATEST: u64 = 253_402_300_799_999;
-
-/// Beyond it, programs that know no integers but floats would miscount.
-const LAST_VERSION: u64 = 1 << 53;
 
 /// The longest file that is read or written.
 pub(super) const LONGEST_FILE: u64 = 64 * 1024 * 1024;
@@ -96,15 +93,13 @@ impl Accounts {
         self.get(account).map(|record| record.version)
     }
 
-    /// Replaces the account's record, and gives the version of the new one.
-    pub(super) fn set(&mut self, account: &AccountId, tokens: &TokenSet) -> Result<Version, Fault> {
-        if tokens.access_token().is_none() && tokens.refresh_token().is_none() {
+    /// Replaces the account's record.
+    pub(super) fn set(&mut self, account: &AccountId, record: Record) -> Result<(), Fault> {
+        if record.tokens.access_token().is_none() && record.tokens.refresh_token().is_none() {
             return Err(corrupt("there is no token in what should be saved"));
         }
-        let version = self.version(account).map_or(Version::FIRST, successor);
-        let tokens = tokens.clone();
-        self.0.insert(account.clone(), Record { tokens, version });
-        Ok(version)
+        self.0.insert(account.clone(), record);
+        Ok(())
     }
 
     pub(super) fn remove(&mut self, account: &AccountId) {
@@ -117,15 +112,6 @@ impl Accounts {
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-/// Starts again past the last version, which nobody lives to see.
-fn successor(version: Version) -> Version {
-    if version.as_u64() < LAST_VERSION {
-        version.next()
-    } else {
-        Version::FIRST
     }
 }
 
@@ -151,6 +137,8 @@ struct Entry {
     lifetime_ms: Option<u64>,
     #[serde(default, deserialize_with = "secret")]
     refresh_token: Option<RefreshToken>,
+    #[serde(default)]
+    presented_at_ms: Option<u64>,
 }
 
 fn secret<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -163,9 +151,8 @@ where
 
 impl Entry {
     fn record(self) -> Result<Record, Fault> {
-        if !(Version::FIRST.as_u64()..=LAST_VERSION).contains(&self.version) {
-            return Err(corrupt("a record's version is out of range"));
-        }
+        let version = Version::from_u64(self.version)
+            .ok_or_else(|| corrupt("a record's version is out of range"))?;
         let refresh = self.refresh_token.filter(|token| !token.is_empty());
         let tokens = match (
             self.access_token,
@@ -175,11 +162,10 @@ impl Entry {
         ) {
             (Some(access), Some(issued_at), Some(lifetime), refresh) => {
                 let lifetime = Duration::from_millis(lifetime);
-                if issued_at > LATEST || lifetime > LONGEST_LIFETIME {
-                    return Err(corrupt("a record's time is out of range"));
+                if lifetime > LONGEST_LIFETIME {
+                    return Err(corrupt("a record's lifetime is out of range"));
                 }
-                let issued_at = UNIX_EPOCH + Duration::from_millis(issued_at);
-                let tokens = TokenSet::new(access, issued_at, lifetime);
+                let tokens = TokenSet::new(access, time(issued_at)?, lifetime);
                 match refresh {
                     Some(refresh) => tokens.with_refresh_token(refresh),
                     None => tokens,
@@ -195,7 +181,8 @@ impl Entry {
         };
         Ok(Record {
             tokens,
-            version: Version::from_u64(self.version),
+            version,
+            presented_at: self.presented_at_ms.map(time).transpose()?,
         })
     }
 }
@@ -218,6 +205,8 @@ struct EntryOut<'a> {
     lifetime_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presented_at_ms: Option<u64>,
 }
 
 impl<'a> EntryOut<'a> {
@@ -228,9 +217,10 @@ impl<'a> EntryOut<'a> {
             account: account.as_str(),
             version: record.version.as_u64(),
             access_token: access.map(AccessToken::expose_secret),
-            issued_at_ms: access.map(|_| millis(since_epoch(tokens.issued_at())).min(LATEST)),
+            issued_at_ms: access.map(|_| unix_millis(tokens.issued_at())),
             lifetime_ms: access.map(|_| millis(tokens.lifetime())),
             refresh_token: tokens.refresh_token().map(RefreshToken::expose_secret),
+            presented_at_ms: record.presented_at.map(unix_millis),
         }
     }
 
@@ -246,6 +236,17 @@ impl<'a> EntryOut<'a> {
 /// Whole milliseconds, rounded down: a token may seem older than it is, never younger.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn unix_millis(time: SystemTime) -> u64 {
+    millis(since_epoch(time)).min(LATEST)
+}
+
+fn time(unix_millis: u64) -> Result<SystemTime, Fault> {
+    if unix_millis > LATEST {
+        return Err(corrupt("a record's time is out of range"));
+    }
+    Ok(UNIX_EPOCH + Duration::from_millis(unix_millis))
 }
 
 fn parse<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Fault> {
@@ -277,7 +278,8 @@ mod tests {
       "access_token": "canary-access",
       "issued_at_ms": 1735689600000,
       "lifetime_ms": 86400000,
-      "refresh_token": "canary-refresh"
+      "refresh_token": "canary-refresh",
+      "presented_at_ms": 1735693200000
     }
   ]
 }
@@ -289,18 +291,18 @@ mod tests {
 
     #[test]
     fn the_documented_example_is_what_is_read_and_written() {
-        let mut accounts = decode(EXAMPLE).unwrap_or_default();
+        let accounts = decode(EXAMPLE).unwrap_or_default();
         let record = accounts.get(&"acme".into()).expect("the account");
         let issued_at = UNIX_EPOCH + Duration::from_secs(1_735_689_600);
         let tokens = TokenSet::new("canary-access", issued_at, Duration::from_secs(86_400))
             .with_refresh_token("canary-refresh");
         assert_eq!(record.tokens, tokens);
         assert_eq!(record.version.as_u64(), 3);
+        let presented_at = issued_at + Duration::from_secs(3600);
+        assert_eq!(record.presented_at, Some(presented_at));
 
         let bytes = accounts.encode().unwrap_or_default();
         assert_eq!(String::from_utf8_lossy(&bytes), EXAMPLE);
-        let version = accounts.set(&"acme".into(), &tokens);
-        assert_eq!(version.ok(), Some(Version::from_u64(4)));
     }
 
     #[test]
@@ -320,11 +322,12 @@ mod tests {
             (r#""version": 3"#, r#""version": 0"#),
             (r#""version": 3"#, r#""version": -3"#),
             (r#""version": 3"#, r#""version": 3.5"#),
-            (r#""version": 3"#, r#""version": 9007199254740993"#),
+            (r#""version": 3"#, r#""version": 9007199254740992"#),
             (r#""version": 3,"#, ""),
             ("1735689600000", "253402300800000"),
             ("1735689600000", "18446744073709551615"),
             ("1735689600000", "-1"),
+            ("1735693200000", "253402300800000"),
             ("86400000", "315360000001"),
             ("86400000", "1e300"),
             (access, ""),
@@ -385,7 +388,7 @@ mod tests {
         let mut accounts = Accounts::default();
         let far = UNIX_EPOCH + Duration::from_secs(1 << 60);
         let tokens = TokenSet::new("a", far, Duration::MAX);
-        assert!(accounts.set(&"a".into(), &tokens).is_ok());
+        assert!(accounts.set(&"a".into(), Record::new(tokens)).is_ok());
         let bytes = accounts.encode().unwrap_or_default();
         assert!(
             Accounts::decode(&bytes).is_ok(),
@@ -393,18 +396,11 @@ mod tests {
         );
 
         let nothing = TokenSet::from_refresh_token("");
-        assert!(accounts.set(&"b".into(), &nothing).is_err());
+        assert!(accounts.set(&"b".into(), Record::new(nothing)).is_err());
         let huge = TokenSet::from_refresh_token("x".repeat(LONGEST_FILE as usize));
-        assert!(accounts.set(&"c".into(), &huge).is_ok());
+        assert!(accounts.set(&"c".into(), Record::new(huge)).is_ok());
         let kind = accounts.encode().err().map(|fault| fault.kind());
         assert_eq!(kind, Some(StoreErrorKind::Unwritable));
-    }
-
-    #[test]
-    fn after_the_last_version_comes_the_first() {
-        let last = Version::from_u64(LAST_VERSION);
-        assert_eq!(successor(last), Version::FIRST);
-        assert_eq!(successor(Version::FIRST).as_u64(), 2);
     }
 
     proptest! {
@@ -441,6 +437,7 @@ mod tests {
             names in prop::collection::btree_set(any::<String>(), 1..5),
             access in prop::option::of((any::<String>(), 0..=LATEST, 0..=315_360_000_000_u64)),
             refresh in "[\\PC\\x00-\\x1f]{1,30}",
+            presented in prop::option::of(0..=LATEST),
         ) {
             let tokens = match access {
                 Some((token, issued_at, lifetime)) => TokenSet::new(
@@ -450,9 +447,11 @@ mod tests {
                 ).with_refresh_token(refresh),
                 None => TokenSet::from_refresh_token(refresh),
             };
+            let mut record = Record::new(tokens);
+            record.presented_at = presented.map(|ms| UNIX_EPOCH + Duration::from_millis(ms));
             let mut accounts = Accounts::default();
             for name in &names {
-                prop_assert!(accounts.set(&name.as_str().into(), &tokens).is_ok());
+                prop_assert!(accounts.set(&name.as_str().into(), record.clone()).is_ok());
             }
             let bytes = accounts.encode().unwrap_or_default();
             let again = Accounts::decode(&bytes).unwrap_or_default();

@@ -13,7 +13,6 @@ use std::{fmt, panic, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::task::spawn_blocking;
-use zeroize::Zeroizing;
 
 use self::{
     disk::Disk,
@@ -23,7 +22,7 @@ use self::{
     place::{Files, Place},
 };
 use super::{Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version};
-use crate::{account::AccountId, token::TokenSet};
+use crate::account::AccountId;
 
 /// How long to wait for somebody else's save. Each takes milliseconds, so that only a process that
 /// was stopped in the middle of one holds up others for this long.
@@ -71,10 +70,6 @@ const SAVE_WAIT: Duration = Duration::from_secs(10);
 /// directory is synced. A crash at any moment leaves the old record or the new one, whole. The
 /// work is done by blocking tasks, which run to their end when a future is dropped.
 ///
-/// [`lease`](TokenStore::lease) rehearses the next save: it rewrites the record that is there, with
-/// some room to spare. A full disk, missing permissions, a file that is itself a mount point and a
-/// damaged record are thus found out before a refresh token is spent.
-///
 /// A file that is damaged, or was written by a newer version, is never replaced or removed.
 ///
 /// # Permissions
@@ -106,22 +101,24 @@ const SAVE_WAIT: Duration = Duration::from_secs(10);
 ///       "access_token": "…",
 ///       "issued_at_ms": 1735689600000,
 ///       "lifetime_ms": 86400000,
-///       "refresh_token": "…"
+///       "refresh_token": "…",
+///       "presented_at_ms": 1735693200000
 ///     }
 ///   ]
 /// }
 /// ```
 ///
-/// - `version` counts the saves of the account's record, from 1 to 2⁵³.
+/// - `version` is a number from 1 to 2⁵³ − 1 that no other save of the account has.
 /// - `issued_at_ms` is the time at which the token was asked for, in Unix milliseconds, up to the
 ///   end of the year 9999; `lifetime_ms` is how long it lives from then on, up to ten years.
+/// - `presented_at_ms` is [the journal](Record::presented_at); absent when nothing is pending.
 /// - No account stands twice. A file in a directory holds at least one account, and none whose name
 ///   belongs to another file.
 /// - Unknown fields are ignored, and are gone with the next save; what must not be lost gets a new
 ///   `format`. A file with a higher `format` is left alone. No file exceeds 64 MiB.
 ///
 /// Another program that writes such a file should replace it by renaming, hold the lock of its
-/// `.lock` file meanwhile, and count the version up.
+/// `.lock` file meanwhile, and draw a new version.
 #[derive(Clone)]
 pub struct FileStore(Arc<Inner>);
 
@@ -211,8 +208,7 @@ impl TokenStore for FileStore {
         };
         self.blocking(account, move |inner, account, files| {
             let _lock = lock;
-            let contents = inner.read(account, files)?;
-            Ok(contents.accounts.get(account).cloned())
+            Ok(inner.read(account, files)?.get(account).cloned())
         })
         .await
     }
@@ -221,19 +217,19 @@ impl TokenStore for FileStore {
         &self,
         account: &AccountId,
         expected: Option<Version>,
-        tokens: &TokenSet,
+        record: &Record,
     ) -> Result<Swap, StoreError> {
         let lock = self.data_lock(account).await?;
-        let tokens = tokens.clone();
+        let record = record.clone();
         self.blocking(account, move |inner, account, files| {
             let _lock = lock;
-            let mut accounts = inner.read(account, files)?.accounts;
+            let mut accounts = inner.read(account, files)?;
             if accounts.version(account) != expected {
                 return Ok(Swap::Conflict);
             }
-            let version = accounts.set(account, &tokens)?;
+            accounts.set(account, record)?;
             inner.disk.replace(&files.data, &accounts.encode()?)?;
-            Ok(Swap::Saved(version))
+            Ok(Swap::Saved)
         })
         .await
     }
@@ -242,7 +238,7 @@ impl TokenStore for FileStore {
         let lock = self.data_lock(account).await?;
         self.blocking(account, move |inner, account, files| {
             let _lock = lock;
-            let mut accounts = inner.read(account, files)?.accounts;
+            let mut accounts = inner.read(account, files)?;
             if accounts.version(account) != Some(expected) {
                 return Ok(false);
             }
@@ -263,51 +259,23 @@ impl TokenStore for FileStore {
         request: LeaseRequest,
     ) -> Result<Box<dyn Lease>, StoreError> {
         let path = self.0.place.files(account).lease;
-        let lease = match self.0.place.locks.acquire(path, request.wait).await {
-            Ok(Some(lock)) => FileLease { _lock: lock },
-            Ok(None) => {
-                let fault = Fault::new(
-                    StoreErrorKind::LeaseTimeout,
-                    "the lease is held by another refresh",
-                );
-                return Err(self.error(fault, account));
-            }
-            Err(fault) => return Err(self.error(fault, account)),
-        };
-        let lock = self.data_lock(account).await?;
-        self.blocking(account, move |inner, account, files| {
-            let _lock = lock;
-            let current = inner.read(account, files)?.bytes;
-            let current = current.as_ref().map(|bytes| bytes.as_slice());
-            inner.disk.rehearse(&files.data, current)
-        })
-        .await?;
-        Ok(Box::new(lease))
+        let lock = self.0.place.locks.acquire(path, request.wait).await;
+        lock.and_then(|lock| lock.ok_or_else(lease_timeout))
+            .map(|lock| Box::new(FileLease { _lock: lock }) as Box<dyn Lease>)
+            .map_err(|fault| self.error(fault, account))
     }
 }
 
-/// What was read from an account's file.
-struct Contents {
-    /// `None` if there is no file.
-    bytes: Option<Zeroizing<Vec<u8>>>,
-    accounts: Accounts,
-}
-
 impl Inner {
-    fn read(&self, account: &AccountId, files: &Files) -> Result<Contents, Fault> {
-        let bytes = self.disk.read(&files.data)?;
-        let accounts = match &bytes {
-            Some(bytes) => {
-                let accounts = Accounts::decode(bytes)?;
-                self.place.check_contents(account, &accounts)?;
-                accounts
-            }
-            None => {
-                self.place.locks.check_place()?;
-                Accounts::default()
-            }
+    /// The contents of the account's file; none if there is no file.
+    fn read(&self, account: &AccountId, files: &Files) -> Result<Accounts, Fault> {
+        let Some(bytes) = self.disk.read(&files.data)? else {
+            self.place.locks.check_place()?;
+            return Ok(Accounts::default());
         };
-        Ok(Contents { bytes, accounts })
+        let accounts = Accounts::decode(&bytes)?;
+        self.place.check_contents(account, &accounts)?;
+        Ok(accounts)
     }
 }
 
@@ -317,6 +285,13 @@ impl fmt::Debug for FileStore {
             .field(self.0.place.layout())
             .finish()
     }
+}
+
+fn lease_timeout() -> Fault {
+    Fault::new(
+        StoreErrorKind::LeaseTimeout,
+        "the lease is held by another refresh",
+    )
 }
 
 /// Held until it is dropped, or its process dies: there is nothing to renew.

@@ -9,6 +9,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{disk::Step, *};
+use crate::token::TokenSet;
 
 type Before = fn(Step) -> io::Result<()>;
 
@@ -42,45 +43,57 @@ fn store(before: Before) -> (FileStore, TempDir) {
     (store, directory)
 }
 
-/// The same directory without faults, with one record in it, and that record's file.
-async fn signed_in(directory: &TempDir) -> (FileStore, PathBuf) {
+/// A directory with one record in it.
+struct Signed {
+    /// A store without faults.
+    sound: FileStore,
+    file: PathBuf,
+    version: Version,
+}
+
+async fn signed_in(directory: &TempDir) -> Signed {
     let sound = FileStore::directory(directory.path()).expect("a store");
-    let tokens = TokenSet::from_refresh_token("old");
-    let swap = sound.compare_and_swap(&account(), None, &tokens).await;
-    assert_eq!(swap.expect("saved"), Swap::Saved(Version::FIRST));
-    let file = directory.path().join("account-acme.json");
-    (sound, file)
+    let old = record("old");
+    save(&sound, &account(), None, &old).await;
+    Signed {
+        sound,
+        file: directory.path().join("account-acme.json"),
+        version: old.version,
+    }
+}
+
+async fn save(store: &FileStore, account: &AccountId, expected: Option<Version>, record: &Record) {
+    let swap = store.compare_and_swap(account, expected, record).await;
+    assert_eq!(swap.expect("saved"), Swap::Saved);
+}
+
+fn record(refresh_token: &str) -> Record {
+    Record::new(TokenSet::from_refresh_token(refresh_token))
 }
 
 fn account() -> AccountId {
     AccountId::from("acme")
 }
 
-fn request() -> LeaseRequest {
-    LeaseRequest {
-        time_to_live: Duration::from_secs(60),
-        wait: Duration::from_secs(60),
-    }
-}
-
 #[tokio::test]
 async fn s27_a_disk_that_is_full_at_any_step_of_a_save_leaves_the_old_record_or_the_new() {
     for (step, before) in STEPS {
         let (store, directory) = store(before);
-        let (sound, file) = signed_in(&directory).await;
+        let signed = signed_in(&directory).await;
+        let (sound, file) = (signed.sound, signed.file);
         let old = fs::read(&file).expect("a file");
 
         let account = account();
-        let tokens = TokenSet::from_refresh_token("new");
-        let saved = store.compare_and_swap(&account, Some(Version::FIRST), &tokens);
+        let new = record("new");
+        let saved = store.compare_and_swap(&account, Some(signed.version), &new);
         let error = saved.await.expect_err("the disk is full");
         assert_eq!(error.kind(), StoreErrorKind::Unwritable, "{step:?}");
         assert_eq!(error.account(), Some(&account));
 
-        let record = sound.load(&account).await.expect("whole");
-        let record = record.expect("signed in");
+        let stored = sound.load(&account).await.expect("whole");
+        let stored = stored.expect("signed in");
         if step == Step::SyncDirectory {
-            assert_eq!(record.tokens, tokens, "the last step comes too late");
+            assert_eq!(stored, new, "the last step comes too late");
         } else {
             assert_eq!(fs::read(&file).expect("a file"), old, "{step:?}");
         }
@@ -88,38 +101,9 @@ async fn s27_a_disk_that_is_full_at_any_step_of_a_save_leaves_the_old_record_or_
         assert!(!aside.exists(), "{step:?} leaves secrets lying about");
 
         // Nor does it stand in the way of the next save.
-        let expected = Some(record.version);
-        let swap = sound.compare_and_swap(&account, expected, &tokens).await;
-        assert!(matches!(swap, Ok(Swap::Saved(_))), "{step:?}: {swap:?}");
+        let expected = Some(stored.version);
+        save(&sound, &account, expected, &record("newer")).await;
     }
-}
-
-#[tokio::test]
-async fn s24_a_lease_is_refused_on_a_disk_that_is_full_at_any_step() {
-    for (step, before) in STEPS {
-        if step == Step::SyncDirectory {
-            // A rehearsal changes nothing that would have to last.
-            continue;
-        }
-        let (store, directory) = store(before);
-        let (sound, file) = signed_in(&directory).await;
-        let old = fs::read(&file).expect("a file");
-
-        let error = store.lease(&account(), request()).await.expect_err("full");
-        assert_eq!(error.kind(), StoreErrorKind::Unwritable, "{step:?}");
-        assert_eq!(fs::read(&file).expect("a file"), old, "{step:?}");
-        // The lease itself was given back.
-        let lease = sound.lease(&account(), request()).await;
-        assert!(lease.is_ok(), "{step:?}: {lease:?}");
-        assert_eq!(fs::read(&file).expect("a file"), old, "rehearsed");
-    }
-}
-
-#[tokio::test]
-async fn s24_a_lease_is_refused_before_the_first_sign_in_too() {
-    let (store, _directory) = store(|step| full_at(Step::Sync, step));
-    let error = store.lease(&account(), request()).await.expect_err("full");
-    assert_eq!(error.kind(), StoreErrorKind::Unwritable);
 }
 
 #[tokio::test]
@@ -135,14 +119,13 @@ async fn accounts_whose_long_names_hash_alike_share_a_file() {
 
     for account in [a, b] {
         assert_eq!(store.load(account).await.expect("no error"), None);
-        let tokens = TokenSet::from_refresh_token(account.as_str());
-        let swap = store.compare_and_swap(account, None, &tokens).await;
-        assert_eq!(swap.expect("saved"), Swap::Saved(Version::FIRST));
+        save(&store, account, None, &record(account.as_str())).await;
     }
-    assert!(store.delete(a, Version::FIRST).await.expect("no error"));
+    let stored = store.load(a).await.expect("no error").expect("saved");
+    assert!(store.delete(a, stored.version).await.expect("no error"));
     assert_eq!(store.load(a).await.expect("no error"), None);
-    let record = store.load(b).await.expect("no error").expect("kept");
-    assert_eq!(record.tokens, TokenSet::from_refresh_token(b.as_str()));
+    let stored = store.load(b).await.expect("no error").expect("kept");
+    assert_eq!(stored.tokens, TokenSet::from_refresh_token(b.as_str()));
 }
 
 /// Where the next test's save goes.
@@ -165,11 +148,7 @@ async fn s47_a_record_is_never_open_wider_while_it_is_written() {
         }
     });
     *ASIDE.lock() = directory.path().join("account-acme.json.tmp");
-    let tokens = TokenSet::from_refresh_token("new");
-    let swap = store.compare_and_swap(&account(), None, &tokens).await;
-    assert!(matches!(swap, Ok(Swap::Saved(_))), "{swap:?}");
-    let lease = store.lease(&account(), request()).await;
-    assert!(lease.is_ok(), "{lease:?}");
+    save(&store, &account(), None, &record("new")).await;
 }
 
 /// A save stops before it renames for as long as this is locked.
@@ -186,10 +165,10 @@ async fn s19_a_save_runs_to_its_end_when_its_future_is_dropped() {
         Ok(())
     });
     let account = account();
-    let tokens = TokenSet::from_refresh_token("new");
+    let new = record("new");
 
     let closed = GATE.lock().await;
-    let mut save = store.compare_and_swap(&account, None, &tokens);
+    let mut save = store.compare_and_swap(&account, None, &new);
     while !AT_GATE.load(Ordering::SeqCst) {
         tokio::select! {
             biased;
@@ -203,6 +182,6 @@ async fn s19_a_save_runs_to_its_end_when_its_future_is_dropped() {
 
     // It holds its lock to the end.
     drop(store.data_lock(&account).await.expect("unlocked"));
-    let record = store.load(&account).await.expect("no error");
-    assert_eq!(record.expect("saved").tokens, tokens);
+    let stored = store.load(&account).await.expect("no error");
+    assert_eq!(stored, Some(new));
 }

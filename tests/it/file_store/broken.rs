@@ -17,6 +17,8 @@ enum Rule {
     DeletesNothing,
     ForgetsRefreshTokens,
     ForgetsMilliseconds,
+    ForgetsTheJournal,
+    MakesUpVersions,
     IgnoresCase,
     CutsNames,
     LeasesToEverybody,
@@ -53,7 +55,7 @@ impl TokenStore for Broken {
         &self,
         account: &AccountId,
         expected: Option<Version>,
-        tokens: &TokenSet,
+        record: &Record,
     ) -> Result<Swap, StoreError> {
         let account = self.name(account);
         let newest = self.newest(&account).await;
@@ -62,6 +64,7 @@ impl TokenStore for Broken {
             Rule::SwapsOverNothing if newest.is_none() => None,
             _ => expected,
         };
+        let tokens = &record.tokens;
         let access = tokens.access_token().map(|token| token.expose_secret());
         let tokens = match (self.1, access) {
             (Rule::ForgetsRefreshTokens, Some(access)) => {
@@ -78,7 +81,17 @@ impl TokenStore for Broken {
             }
             _ => tokens.clone(),
         };
-        self.0.compare_and_swap(&account, expected, &tokens).await
+        let record = Record {
+            tokens,
+            version: match self.1 {
+                Rule::MakesUpVersions => Version::unique(),
+                _ => record.version,
+            },
+            presented_at: record
+                .presented_at
+                .filter(|_| self.1 != Rule::ForgetsTheJournal),
+        };
+        self.0.compare_and_swap(&account, expected, &record).await
     }
 
     async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {
@@ -128,6 +141,8 @@ async fn the_suite_notices_a_broken_rule() {
             Rule::ForgetsMilliseconds,
             "the first save expects no record",
         ),
+        (Rule::ForgetsTheJournal, "the journal survives"),
+        (Rule::MakesUpVersions, "the first save expects no record"),
         (Rule::IgnoresCase, "accounts are independent"),
         (Rule::CutsNames, "accounts are independent"),
         (Rule::LeasesToEverybody, "a lease keeps others out"),

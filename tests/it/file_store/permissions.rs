@@ -91,12 +91,12 @@ async fn a_linked_file_is_replaced_behind_its_link() {
     let file = root.path().join("real.json");
     let link = root.path().join("link.json");
     let store = FileStore::single_file(&file).expect("a store");
-    save(&store, None, "old").await;
+    let old = save(&store, None, "old").await;
     symlink(&file, &link).expect("linked");
 
     let linked = FileStore::single_file(&link).expect("a store");
     let lease = linked.lease(&acme(), request()).await.expect("a lease");
-    save(&linked, Some(Version::FIRST), "new").await;
+    save(&linked, Some(old), "new").await;
     let record = store.load(&acme()).await.expect("no error");
     assert_eq!(record.expect("signed in").tokens, tokens("new"));
     let at_once = LeaseRequest {
