@@ -85,7 +85,7 @@ impl Pilot {
         {
             // In case of a conflict, the next look follows the winner.
             Attempts::Saved | Attempts::Conflict => Ok(()),
-            Attempts::Failed(error) => Err(self.store_failed(error)),
+            Attempts::Failed(error) => Err(self.failed_with_backoff(self.save_failed(error), None)),
         }
     }
 

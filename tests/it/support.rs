@@ -1,84 +1,9 @@
-//! A token endpoint in memory, whose answers a test decides and whose calls it counts.
+//! What the tests of refreshers share: an account on fakes, each of which a test directs.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+mod account;
+mod endpoint;
+mod store;
 
-use async_trait::async_trait;
-use dropbox_sign_oauth::{
-    EndpointError, EndpointErrorKind, ExpiresIn, RefreshToken, TokenEndpoint, TokenGrant,
-};
-use tokio::sync::Semaphore;
-
-/// Clones share their state.
-#[derive(Clone, Debug)]
-pub(crate) struct Endpoint(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    presented: Mutex<Vec<RefreshToken>>,
-    failures: Mutex<VecDeque<EndpointErrorKind>>,
-    gate: Semaphore,
-}
-
-impl Endpoint {
-    /// Answers at once.
-    pub(crate) fn open() -> Self {
-        let endpoint = Self::gated();
-        endpoint.release();
-        endpoint
-    }
-
-    /// Answers once [`release`](Self::release) is called.
-    pub(crate) fn gated() -> Self {
-        Self(Arc::new(Shared {
-            presented: Mutex::default(),
-            failures: Mutex::default(),
-            gate: Semaphore::new(0),
-        }))
-    }
-
-    pub(crate) fn release(&self) {
-        self.0.gate.add_permits(Semaphore::MAX_PERMITS / 2);
-    }
-
-    /// The next calls fail so.
-    pub(crate) fn fail_with(&self, kinds: impl IntoIterator<Item = EndpointErrorKind>) {
-        self.0.failures.lock().expect("not poisoned").extend(kinds);
-    }
-
-    /// The refresh tokens that were presented.
-    pub(crate) fn presented(&self) -> Vec<RefreshToken> {
-        self.0.presented.lock().expect("not poisoned").clone()
-    }
-
-    pub(crate) fn posts(&self) -> usize {
-        self.presented().len()
-    }
-}
-
-#[async_trait]
-impl TokenEndpoint for Endpoint {
-    async fn refresh(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError> {
-        let nth = {
-            let mut presented = self.0.presented.lock().expect("not poisoned");
-            presented.push(refresh_token.clone());
-            presented.len()
-        };
-        let _permit = self.0.gate.acquire().await.expect("never closed");
-        if let Some(kind) = self.0.failures.lock().expect("not poisoned").pop_front() {
-            return Err(EndpointError::new(kind, "scripted"));
-        }
-        Ok(TokenGrant {
-            access_token: format!("access-{nth}").into(),
-            refresh_token: Some(format!("refresh-{nth}").into()),
-            expires_in: ExpiresIn::After(Duration::from_secs(3600)),
-        })
-    }
-
-    fn timeout(&self) -> Duration {
-        Duration::from_secs(15)
-    }
-}
+pub(crate) use account::{Account, HOUR, MINUTE, SECOND};
+pub(crate) use endpoint::Endpoint;
+pub(crate) use store::{Fate, Kind, ScriptedStore};

@@ -1,0 +1,144 @@
+//! An account on fakes, signed in or not.
+
+use std::time::Duration;
+
+use dropbox_sign_oauth::{
+    AccountId, Clock, Error, EventKind, RefreshPolicy, Refresher, TokenManager, TokenSet,
+    store::{Record, Swap, TokenStore},
+    testing::FakeClock,
+};
+use tokio::sync::mpsc;
+
+use super::{Endpoint, Kind, ScriptedStore};
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+/// One account of a manager on an [`Endpoint`], a [`ScriptedStore`] and a [`FakeClock`].
+pub(crate) struct Account {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) store: ScriptedStore,
+    pub(crate) clock: FakeClock,
+    pub(crate) manager: TokenManager,
+    pub(crate) refresher: Refresher,
+    events: mpsc::UnboundedReceiver<EventKind>,
+}
+
+impl Account {
+    /// Without tokens.
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self::with_policy(kind, RefreshPolicy::default())
+    }
+
+    pub(crate) fn with_policy(kind: Kind, policy: RefreshPolicy) -> Self {
+        Self::of(Endpoint::open(), ScriptedStore::new(kind), policy)
+    }
+
+    pub(crate) fn of(endpoint: Endpoint, store: ScriptedStore, policy: RefreshPolicy) -> Self {
+        let clock = FakeClock::new();
+        let (sender, events) = mpsc::unbounded_channel();
+        let manager = TokenManager::builder(endpoint.clone(), store.clone())
+            .clock(clock.clone())
+            .policy(policy)
+            .event_sink(move |event: &dropbox_sign_oauth::Event| {
+                // The test may be over.
+                let _ = sender.send(event.kind.clone());
+            })
+            .build()
+            .expect("a valid configuration");
+        Self {
+            refresher: manager.account(AccountId::default()),
+            endpoint,
+            store,
+            clock,
+            manager,
+            events,
+        }
+    }
+
+    /// Signed in, an hour ago: `access-0` is expired, `refresh-0` is good.
+    pub(crate) async fn expired(kind: Kind) -> Self {
+        let account = Self::new(kind);
+        account.install_expired().await;
+        account
+    }
+
+    pub(crate) async fn install(&self) {
+        self.install_for(HOUR).await;
+    }
+
+    pub(crate) async fn install_for(&self, lifetime: Duration) {
+        let tokens = self.tokens(lifetime);
+        self.refresher.install(tokens).await.expect("installed");
+    }
+
+    pub(crate) async fn install_expired(&self) {
+        self.install().await;
+        self.clock.advance(HOUR);
+    }
+
+    /// What a sign-in gives now.
+    pub(crate) fn tokens(&self, lifetime: Duration) -> TokenSet {
+        TokenSet::new("access-0", self.clock.wall(), lifetime).with_refresh_token("refresh-0")
+    }
+
+    pub(crate) async fn token(&self) -> Result<String, Error> {
+        let token = self.refresher.token().await?;
+        Ok(token.access_token().expose_secret().to_owned())
+    }
+
+    /// The refresh tokens that were presented.
+    pub(crate) fn presented(&self) -> Vec<String> {
+        let presented = self.endpoint.presented();
+        presented
+            .iter()
+            .map(|token| token.expose_secret().to_owned())
+            .collect()
+    }
+
+    pub(crate) async fn record(&self) -> Option<Record> {
+        let account = AccountId::default();
+        self.store.load(&account).await.expect("loads")
+    }
+
+    /// The stored access token and refresh token.
+    pub(crate) async fn saved(&self) -> (String, String) {
+        let tokens = self.record().await.expect("a record").tokens;
+        let access_token = tokens.access_token().expect("an access token");
+        let refresh_token = tokens.refresh_token().expect("a refresh token");
+        (
+            access_token.expose_secret().to_owned(),
+            refresh_token.expose_secret().to_owned(),
+        )
+    }
+
+    /// Another process saves this over what is stored, with or without a lease.
+    pub(crate) async fn save_elsewhere(&self, record: &Record) {
+        let stored = self.record().await.map(|stored| stored.version);
+        let swap = self
+            .store
+            .compare_and_swap(&AccountId::default(), stored, record)
+            .await
+            .expect("saves");
+        assert_eq!(swap, Swap::Saved);
+    }
+
+    /// Ends the manager and gives all that happened.
+    pub(crate) async fn events(self) -> Vec<EventKind> {
+        let Self {
+            manager,
+            refresher,
+            mut events,
+            ..
+        } = self;
+        // What cannot be saved is reported as an event too.
+        let _ = manager.shutdown().await;
+        drop((manager, refresher));
+        let mut all = Vec::new();
+        while let Some(event) = events.recv().await {
+            all.push(event);
+        }
+        all
+    }
+}

@@ -1,0 +1,95 @@
+//! A token endpoint in memory, whose answers a test decides and whose calls it counts.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use dropbox_sign_oauth::{
+    EndpointError, EndpointErrorKind, ExpiresIn, RefreshToken, TokenEndpoint, TokenGrant,
+};
+use tokio::sync::Semaphore;
+
+/// Clones share their state.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    presented: Mutex<Vec<RefreshToken>>,
+    replies: Mutex<VecDeque<Result<TokenGrant, EndpointError>>>,
+    gate: Semaphore,
+}
+
+impl Endpoint {
+    /// Answers at once.
+    pub(crate) fn open() -> Self {
+        let endpoint = Self::gated();
+        endpoint.release();
+        endpoint
+    }
+
+    /// Answers once [`release`](Self::release) is called.
+    pub(crate) fn gated() -> Self {
+        Self(Arc::new(Shared {
+            presented: Mutex::default(),
+            replies: Mutex::default(),
+            gate: Semaphore::new(0),
+        }))
+    }
+
+    pub(crate) fn release(&self) {
+        self.0.gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+
+    /// The next calls fail so.
+    pub(crate) fn fail_with(&self, kinds: impl IntoIterator<Item = EndpointErrorKind>) {
+        for kind in kinds {
+            self.reply_with(Err(EndpointError::new(kind, "scripted")));
+        }
+    }
+
+    /// The next call that has no reply yet is answered so.
+    pub(crate) fn reply_with(&self, reply: Result<TokenGrant, EndpointError>) {
+        self.0
+            .replies
+            .lock()
+            .expect("not poisoned")
+            .push_back(reply);
+    }
+
+    /// The refresh tokens that were presented.
+    pub(crate) fn presented(&self) -> Vec<RefreshToken> {
+        self.0.presented.lock().expect("not poisoned").clone()
+    }
+
+    pub(crate) fn posts(&self) -> usize {
+        self.presented().len()
+    }
+}
+
+#[async_trait]
+impl TokenEndpoint for Endpoint {
+    async fn refresh(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError> {
+        let nth = {
+            let mut presented = self.0.presented.lock().expect("not poisoned");
+            presented.push(refresh_token.clone());
+            presented.len()
+        };
+        let _permit = self.0.gate.acquire().await.expect("never closed");
+        if let Some(reply) = self.0.replies.lock().expect("not poisoned").pop_front() {
+            return reply;
+        }
+        Ok(TokenGrant {
+            access_token: format!("access-{nth}").into(),
+            refresh_token: Some(format!("refresh-{nth}").into()),
+            expires_in: ExpiresIn::After(Duration::from_secs(3600)),
+        })
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(15)
+    }
+}
