@@ -7,4 +7,5 @@ mod fake_service;
 mod file_store;
 mod middleware;
 mod refresher;
+mod secrets;
 mod support;

@@ -1,0 +1,250 @@
+//! No secret shows anywhere, whatever happens.
+
+use std::{
+    fmt::Debug,
+    io,
+    sync::{Arc, Mutex},
+};
+
+use dropbox_sign_oauth::{
+    AccountId, Error, Event, OAuthApi, TokenManager, TokenRefreshMiddleware, TokenSet,
+    api::OAuthTokenRefreshRequest,
+    store::{FileStore, MemoryStore, TokenStore},
+    testing::{FakeClock, FakeDropboxSign, Fault},
+};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use serde_json::json;
+use tempfile::TempDir;
+use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
+
+use crate::support::HOUR;
+
+const CLIENT_SECRET: &str = "canary-client-secret";
+
+/// All that was logged, or shown on purpose.
+#[derive(Clone, Default)]
+struct Shown(Arc<Mutex<String>>);
+
+impl Shown {
+    fn add(&self, text: &str) {
+        self.0.lock().expect("not poisoned").push_str(text);
+    }
+
+    fn debug(&self, value: &dyn Debug) {
+        self.add(&format!("{value:?}\n{value:#?}\n"));
+    }
+
+    fn error(&self, error: &(dyn std::error::Error + 'static)) {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            self.add(&format!("{error}\n{error:?}\n"));
+            next = error.source();
+        }
+    }
+
+    fn text(&self) -> String {
+        self.0.lock().expect("not poisoned").clone()
+    }
+}
+
+impl io::Write for Shown {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add(&String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Shown {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// What a token request may meet with; each tells the secrets of the request back where it can.
+fn faults(tokens: &TokenSet) -> Vec<Fault> {
+    let refresh_token = tokens.refresh_token().expect("a refresh token");
+    let all = format!("{CLIENT_SECRET} {}", refresh_token.expose_secret());
+    vec![
+        Fault::none(),
+        Fault::status(500).with_body(all.clone()),
+        Fault::html(403).with_body(format!("<html>{all}</html>")),
+        Fault::json(
+            400,
+            json!({ "error": "invalid_request", "error_description": all }),
+        ),
+        Fault::json(
+            400,
+            json!({ "error": { "error_name": "unknown", "error_msg": all } }),
+        ),
+        Fault::json(200, json!({ "access_token": "", "state": all })),
+        Fault::redirect(&format!("http://127.0.0.1:9/?{CLIENT_SECRET}")),
+        Fault::reply_with(json!({ "expires_in": all.clone(), "token_type": all.clone() })),
+        Fault::cut_before_processing(),
+        Fault::truncated_reply(),
+        Fault::json(
+            401,
+            json!({ "error": "invalid_client", "error_description": all }),
+        ),
+        Fault::json(
+            400,
+            json!({ "error": "invalid_grant", "error_description": all }),
+        ),
+    ]
+}
+
+struct Setup {
+    shown: Shown,
+    secrets: Arc<Mutex<Vec<String>>>,
+    fake: FakeDropboxSign,
+    clock: FakeClock,
+    manager: TokenManager,
+    client: ClientWithMiddleware,
+}
+
+impl Setup {
+    async fn new(store: impl TokenStore, shown: Shown) -> Self {
+        let clock = FakeClock::new();
+        let fake = FakeDropboxSign::builder()
+            .clock(clock.clone())
+            .reuse_detection(false)
+            .start()
+            .await;
+        let api = OAuthApi::builder("canary-client-id", CLIENT_SECRET)
+            .base_url(fake.url())
+            .build()
+            .expect("a valid configuration");
+        shown.debug(&api);
+        let sink = {
+            let shown = shown.clone();
+            move |event: &Event| shown.debug(event)
+        };
+        let manager = TokenManager::builder(api, store)
+            .clock(clock.clone())
+            .event_sink(sink)
+            .build()
+            .expect("a valid configuration");
+        let auth = TokenRefreshMiddleware::builder(&manager)
+            .allow_origin(fake.url())
+            .build()
+            .expect("a valid configuration");
+        shown.debug(&auth);
+        let client = ClientBuilder::new(reqwest::Client::new())
+            .with(auth)
+            .build();
+        Self {
+            shown,
+            secrets: Arc::new(Mutex::new(vec![CLIENT_SECRET.to_owned()])),
+            fake,
+            clock,
+            manager,
+            client,
+        }
+    }
+
+    fn remember(&self, tokens: &TokenSet) {
+        let mut secrets = self.secrets.lock().expect("not poisoned");
+        let access_token = tokens.access_token().map(|t| t.expose_secret().to_owned());
+        let refresh_token = tokens.refresh_token().map(|t| t.expose_secret().to_owned());
+        secrets.extend(access_token.into_iter().chain(refresh_token));
+    }
+
+    /// Signs in anew, and sends a request whose refresh meets with this one of the faults. Says
+    /// whether there are more.
+    async fn go_through(&self, nth: usize) -> bool {
+        let tokens = self.fake.sign_in();
+        self.remember(&tokens);
+        self.shown.debug(&tokens);
+        let mut faults = faults(&tokens);
+        let is_last = nth + 1 == faults.len();
+        let fault = faults.swap_remove(nth);
+        let refresher = self.manager.account(AccountId::default());
+        refresher.install(tokens).await.expect("installed");
+        self.clock.advance(2 * HOUR);
+        self.fake.next_token_request(fault);
+        self.request().await;
+        self.shown.debug(&self.manager);
+        self.shown.debug(&refresher);
+        if let Some((token, _)) = refresher.current() {
+            self.shown.debug(&token);
+            self.shown.debug(token.header());
+        }
+        !is_last
+    }
+
+    async fn request(&self) {
+        let url = format!("{}/v3/account", self.fake.url());
+        match self.client.get(url).send().await {
+            Ok(response) => self.shown.debug(&response),
+            Err(error) => {
+                self.shown.error(&error);
+                if let Some(error) = Error::from_middleware(&error) {
+                    self.shown.error(error);
+                }
+            }
+        }
+    }
+}
+
+async fn no_canary_shows(store: impl TokenStore + Clone) {
+    let shown = Shown::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_span_events(FmtSpan::FULL)
+        .with_writer(shown.clone())
+        .finish();
+    // This thread's: the test runs on it alone.
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let setup = Setup::new(store.clone(), shown.clone()).await;
+    let mut nth = 0;
+    while setup.go_through(nth).await {
+        setup.fake.revoke_access_tokens();
+        setup.request().await;
+        let record = store.load(&AccountId::default()).await.expect("loads");
+        setup.remember(&record.expect("a record").tokens);
+        nth += 1;
+    }
+    for request in setup.fake.recorded_token_requests() {
+        shown.debug(&request);
+    }
+    for request in setup.fake.recorded_api_requests() {
+        shown.debug(&request);
+        let bearer = request.bearer();
+        let token = bearer.map(|token| token.expose_secret().to_owned());
+        setup.secrets.lock().expect("not poisoned").extend(token);
+    }
+    let refresher = setup.manager.account(AccountId::default());
+    refresher.sign_out().await.expect("signed out");
+    setup.request().await;
+    setup.manager.shutdown().await.expect("saved");
+    setup.request().await;
+    shown.debug(&OAuthTokenRefreshRequest::new("canary-of-a-request"));
+
+    let text = shown.text();
+    assert!(text.contains("refresh failed"), "logs are captured");
+    assert!(text.contains("NotAuthorized"), "errors are captured");
+    let secrets = setup.secrets.lock().expect("not poisoned");
+    assert!(secrets.len() > 20, "secrets are collected");
+    for secret in secrets.iter().map(String::as_str) {
+        assert!(!text.contains(secret), "a secret shows");
+    }
+    assert!(!text.contains("canary-of-a-request"));
+}
+
+#[tokio::test]
+async fn s46_no_canary_shows_with_the_memory_store() {
+    no_canary_shows(MemoryStore::new()).await;
+}
+
+#[tokio::test]
+async fn s46_no_canary_shows_with_the_file_store() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let store = FileStore::directory(directory.path()).expect("a store");
+    no_canary_shows(store).await;
+}
