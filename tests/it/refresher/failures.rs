@@ -129,6 +129,9 @@ async fn s31_a_refused_grant_is_not_presented_again_until_new_tokens_come() {
         assert_eq!(account.saved().await.1, "refresh-0", "nothing is deleted");
         account.install().await;
         assert_eq!(account.token().await.expect("a token"), "access-0");
+        // Even where it is the same again.
+        account.clock.advance(HOUR);
+        assert_eq!(account.token().await.expect("a token"), "access-2");
     }
 }
 

@@ -52,9 +52,13 @@ async fn s22_a_save_whose_answer_was_lost_is_no_conflict() {
         assert_eq!(account.saved().await.1, "refresh-1");
         assert_eq!(account.endpoint.posts(), 1);
         let events = account.events().await;
+        assert!(has(&events, |event| matches!(
+            event,
+            EventKind::Refreshed { .. }
+        )));
         assert!(!has(&events, |event| matches!(
             event,
-            EventKind::SaveConflict
+            EventKind::SaveConflict | EventKind::Adopted { .. }
         )));
     }
 }
