@@ -8,4 +8,5 @@ mod file_store;
 mod middleware;
 mod refresher;
 mod secrets;
+mod servers;
 mod support;

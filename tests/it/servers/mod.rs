@@ -1,0 +1,180 @@
+//! Servers of one's own for tests: each on a free port of the loopback interface, with its data in
+//! a temporary folder, gone when the test ends, well or badly.
+//!
+//! Where a server is not installed, its tests say so and pass; with the environment variable
+//! `DROPBOX_SIGN_OAUTH_REQUIRE_SERVERS=1` they fail instead.
+
+mod postgres;
+mod proxy;
+mod redis;
+
+pub(crate) use self::{postgres::Postgres, proxy::Proxy, redis::Redis};
+
+use std::{
+    env,
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Before a server that does not come up is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running server, killed when dropped.
+#[derive(Debug)]
+struct Process(Child);
+
+impl Process {
+    fn is_running(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
+
+    /// Sends a signal that asks for an end, and waits for it.
+    fn end(mut self, signal: &str) {
+        let pid = self.0.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
+        if sent.is_ok_and(|status| status.success()) {
+            let since = Instant::now();
+            while self.is_running() && since.elapsed() < PATIENCE {
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts `server` on a free port and waits until `ready`. Somebody else may take the port in
+/// between: then the server ends by itself, and another port is tried.
+fn start(
+    mut server: impl FnMut(u16) -> Command,
+    ready: impl Fn(SocketAddr) -> bool,
+) -> (Process, u16) {
+    for _ in 0..5 {
+        let port = free_port();
+        if let Some(process) = start_on(port, server(port), &ready) {
+            return (process, port);
+        }
+    }
+    panic!("{:?} ends as soon as it is started", server(0));
+}
+
+/// `None` when the server ends by itself.
+fn start_on(port: u16, mut server: Command, ready: impl Fn(SocketAddr) -> bool) -> Option<Process> {
+    let child = server
+        .spawn()
+        .unwrap_or_else(|error| panic!("{server:?}: {error}"));
+    let mut process = Process(child);
+    let since = Instant::now();
+    while process.is_running() {
+        // A stranger may answer at the port, while ours is about to find it taken.
+        if ready(loopback(port)) && process.is_running() {
+            return Some(process);
+        }
+        assert!(since.elapsed() < PATIENCE, "{server:?} does not come up");
+        thread::sleep(Duration::from_millis(5));
+    }
+    None
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(loopback(0)).expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+fn accepts(address: SocketAddr) -> bool {
+    TcpStream::connect(address).is_ok()
+}
+
+/// The program's path: on the `PATH`, or in one of `places`. Without it the test is skipped.
+fn find(program: &str, places: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path)
+        .chain(places)
+        .map(|place| place.join(program))
+        .find(|path| path.is_file());
+    if found.is_none() {
+        skip(program);
+    }
+    found
+}
+
+/// Prints around the test harness, which would swallow it.
+fn skip(program: &str) {
+    const REQUIRED: &str = "DROPBOX_SIGN_OAUTH_REQUIRE_SERVERS";
+
+    assert!(
+        env::var_os(REQUIRED).is_none_or(|value| value != "1"),
+        "{program} is not installed, and {REQUIRED}=1 asks for it"
+    );
+    let test = thread::current();
+    let test = test.name().unwrap_or("a test").to_owned();
+    let _ = writeln!(io::stderr(), "SKIPPED {test}: {program} is not installed");
+}
+
+/// Every `bin` of a server that Debian and its like keep off the `PATH`.
+fn versioned_places(parent: &str) -> Vec<PathBuf> {
+    let entries = Path::new(parent).read_dir().into_iter().flatten().flatten();
+    let mut places: Vec<_> = entries.map(|entry| entry.path().join("bin")).collect();
+    places.sort();
+    places.reverse();
+    places
+}
+
+#[tokio::test]
+async fn redis_starts_keeps_its_data_over_a_crash_and_ends_with_its_handle() {
+    let Some(mut redis) = Redis::start() else {
+        return;
+    };
+    let address = redis.address();
+    assert_eq!(redis.cli(&["SET", "key", "value"]), "OK");
+    redis.stop();
+    assert!(!accepts(address));
+    redis.resume();
+    assert_eq!(redis.address(), address);
+    assert_eq!(redis.cli(&["GET", "key"]), "value");
+    drop(redis);
+    assert!(!accepts(address));
+}
+
+#[tokio::test]
+async fn postgres_starts_keeps_its_data_over_a_stop_and_ends_with_its_handle() {
+    let Some(mut postgres) = Postgres::start() else {
+        return;
+    };
+    let address = postgres.address();
+    postgres.psql("create table t as select 7 as n");
+    postgres.stop();
+    assert!(!accepts(address));
+    postgres.resume();
+    assert_eq!(postgres.address(), address);
+    assert_eq!(postgres.psql("select n from t"), "7");
+    drop(postgres);
+    assert!(!accepts(address));
+}
+
+#[tokio::test]
+async fn a_server_ends_when_its_test_panics() {
+    let Some(redis) = Redis::start() else {
+        return;
+    };
+    let address = redis.address();
+    let panicking = thread::spawn(move || {
+        let _redis = redis;
+        panic!("on purpose");
+    });
+    assert!(panicking.join().is_err());
+    assert!(!accepts(address));
+}
