@@ -17,6 +17,7 @@
 //! yours too.
 
 mod error;
+mod fields;
 mod file;
 mod memory;
 

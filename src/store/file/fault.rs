@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use super::super::{StoreError, StoreErrorKind};
+use super::super::{StoreError, StoreErrorKind, fields::Misfit};
 use crate::account::AccountId;
 
 pub(super) struct Fault {
@@ -38,6 +38,12 @@ impl Fault {
             error = error.with_source(source);
         }
         error
+    }
+}
+
+impl From<Misfit> for Fault {
+    fn from(misfit: Misfit) -> Self {
+        Self::new(misfit.kind, misfit.message)
     }
 }
 

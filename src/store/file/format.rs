@@ -2,30 +2,22 @@
 //!
 //! The format is told in the documentation of [`FileStore`](super::FileStore).
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    super::{Record, StoreErrorKind, Version},
+    super::{
+        Record, StoreErrorKind, Version,
+        fields::{self, FORMAT, Fields, StoredFields, check_format},
+    },
     fault::Fault,
 };
 use crate::{
     account::AccountId,
-    clock::since_epoch,
     secret::{AccessToken, RefreshToken},
-    token::{LONGEST_LIFETIME, TokenSet},
 };
-
-/// Counts up with every change to the format, however small.
-const FORMAT: u64 = 1;
-
-/// The end of the year 9999, in Unix milliseconds.
-const LATEST: u64 = 253_402_300_799_999;
 
 /// The longest file that is read or written.
 pub(super) const LONGEST_FILE: u64 = 64 * 1024 * 1024;
@@ -38,16 +30,7 @@ impl Accounts {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         // On its own first: a newer format may look different in every other way.
         let header: Header = parse(bytes)?;
-        match header.format {
-            FORMAT => {}
-            0 => return Err(corrupt("there is no format 0")),
-            newer => {
-                return Err(Fault::new(
-                    StoreErrorKind::UnknownVersion,
-                    format!("the file has format {newer}, and {FORMAT} is the newest known here"),
-                ));
-            }
-        }
+        check_format(header.format, "the file")?;
         let contents: Contents = parse(bytes)?;
         let mut accounts = BTreeMap::new();
         for entry in contents.accounts {
@@ -63,7 +46,7 @@ impl Accounts {
     pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let file = FileOut {
             format: FORMAT,
-            accounts: self.0.iter().map(EntryOut::new).collect(),
+            accounts: self.0.iter().map(EntryOut::new).collect::<Result<_, _>>()?,
         };
         // Large enough at once: a buffer that grows would leave copies of secrets behind.
         let capacity = 64 + file.accounts.iter().map(EntryOut::longest).sum::<usize>();
@@ -95,9 +78,7 @@ impl Accounts {
 
     /// Replaces the account's record.
     pub(super) fn set(&mut self, account: &AccountId, record: Record) -> Result<(), Fault> {
-        if record.tokens.access_token().is_none() && record.tokens.refresh_token().is_none() {
-            return Err(corrupt("there is no token in what should be saved"));
-        }
+        Fields::new(&record)?;
         self.0.insert(account.clone(), record);
         Ok(())
     }
@@ -151,39 +132,15 @@ where
 
 impl Entry {
     fn record(self) -> Result<Record, Fault> {
-        let version = Version::from_u64(self.version)
-            .ok_or_else(|| corrupt("a record's version is out of range"))?;
-        let refresh = self.refresh_token.filter(|token| !token.is_empty());
-        let tokens = match (
-            self.access_token,
-            self.issued_at_ms,
-            self.lifetime_ms,
-            refresh,
-        ) {
-            (Some(access), Some(issued_at), Some(lifetime), refresh) => {
-                let lifetime = Duration::from_millis(lifetime);
-                if lifetime > LONGEST_LIFETIME {
-                    return Err(corrupt("a record's lifetime is out of range"));
-                }
-                let tokens = TokenSet::new(access, time(issued_at)?, lifetime);
-                match refresh {
-                    Some(refresh) => tokens.with_refresh_token(refresh),
-                    None => tokens,
-                }
-            }
-            (None, None, None, Some(refresh)) => TokenSet::from_refresh_token(refresh),
-            (None, None, None, None) => return Err(corrupt("a record holds no token")),
-            _ => {
-                return Err(corrupt(
-                    "a record has only some of access_token, issued_at_ms and lifetime_ms",
-                ));
-            }
+        let fields = StoredFields {
+            version: self.version,
+            access_token: self.access_token,
+            issued_at_ms: self.issued_at_ms,
+            lifetime_ms: self.lifetime_ms,
+            refresh_token: self.refresh_token,
+            presented_at_ms: self.presented_at_ms,
         };
-        Ok(Record {
-            tokens,
-            version,
-            presented_at: self.presented_at_ms.map(time).transpose()?,
-        })
+        Ok(fields.into_record()?)
     }
 }
 
@@ -210,18 +167,17 @@ struct EntryOut<'a> {
 }
 
 impl<'a> EntryOut<'a> {
-    fn new((account, record): (&'a AccountId, &'a Record)) -> Self {
-        let tokens = &record.tokens;
-        let access = tokens.access_token();
-        Self {
+    fn new((account, record): (&'a AccountId, &'a Record)) -> Result<Self, Fault> {
+        let fields = Fields::new(record)?;
+        Ok(Self {
             account: account.as_str(),
-            version: record.version.as_u64(),
-            access_token: access.map(AccessToken::expose_secret),
-            issued_at_ms: access.map(|_| unix_millis(tokens.issued_at())),
-            lifetime_ms: access.map(|_| millis(tokens.lifetime())),
-            refresh_token: tokens.refresh_token().map(RefreshToken::expose_secret),
-            presented_at_ms: record.presented_at.map(unix_millis),
-        }
+            version: fields.version,
+            access_token: fields.access_token,
+            issued_at_ms: fields.issued_at_ms,
+            lifetime_ms: fields.lifetime_ms,
+            refresh_token: fields.refresh_token,
+            presented_at_ms: fields.presented_at_ms,
+        })
     }
 
     /// An upper bound of its length in the file: JSON escapes make six bytes of one at worst.
@@ -231,22 +187,6 @@ impl<'a> EntryOut<'a> {
             + self.refresh_token.map_or(0, str::len);
         256 + 6 * text
     }
-}
-
-/// Whole milliseconds, rounded down: a token may seem older than it is, never younger.
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn unix_millis(time: SystemTime) -> u64 {
-    millis(since_epoch(time)).min(LATEST)
-}
-
-fn time(unix_millis: u64) -> Result<SystemTime, Fault> {
-    if unix_millis > LATEST {
-        return Err(corrupt("a record's time is out of range"));
-    }
-    Ok(UNIX_EPOCH + Duration::from_millis(unix_millis))
 }
 
 fn parse<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Fault> {
@@ -260,14 +200,17 @@ fn at(error: &serde_json::Error) -> String {
 }
 
 pub(super) fn corrupt(message: impl Into<String>) -> Fault {
-    Fault::new(StoreErrorKind::Corrupt, message)
+    fields::corrupt(message).into()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{store::fields::LATEST, token::TokenSet};
 
     const EXAMPLE: &str = r#"{
   "format": 1,

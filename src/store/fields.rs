@@ -1,0 +1,217 @@
+//! What a record is made of where it is kept: named fields, the same in every store.
+//!
+//! | field             | what it holds                                                            |
+//! |-------------------|--------------------------------------------------------------------------|
+//! | `format`          | [`FORMAT`]; a store checks it before it looks at anything else           |
+//! | `version`         | [`Version::as_u64`]                                                      |
+//! | `access_token`    | with `issued_at_ms` and `lifetime_ms`, or absent with them               |
+//! | `issued_at_ms`    | Unix milliseconds                                                        |
+//! | `lifetime_ms`     | milliseconds from then on                                                |
+//! | `refresh_token`   | or absent, but not together with `access_token`                          |
+//! | `presented_at_ms` | [`Record::presented_at`] in Unix milliseconds, or absent                 |
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{Record, StoreErrorKind, Version};
+use crate::{
+    clock::since_epoch,
+    secret::{AccessToken, RefreshToken},
+    token::{LONGEST_LIFETIME, TokenSet},
+};
+
+/// Counts up with every change to the format, however small.
+pub(super) const FORMAT: u64 = 1;
+
+/// The end of the year 9999, in Unix milliseconds.
+pub(super) const LATEST: u64 = 253_402_300_799_999;
+
+/// The fields of a record that is to be written. All numbers fit an `i64`.
+pub(super) struct Fields<'a> {
+    pub(super) version: u64,
+    pub(super) access_token: Option<&'a str>,
+    pub(super) issued_at_ms: Option<u64>,
+    pub(super) lifetime_ms: Option<u64>,
+    pub(super) refresh_token: Option<&'a str>,
+    pub(super) presented_at_ms: Option<u64>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(record: &'a Record) -> Result<Self, Misfit> {
+        let tokens = &record.tokens;
+        let access = tokens.access_token();
+        let refresh = tokens.refresh_token();
+        if access.is_none() && refresh.is_none() {
+            return Err(corrupt("there is no token in what should be saved"));
+        }
+        Ok(Self {
+            version: record.version.as_u64(),
+            access_token: access.map(AccessToken::expose_secret),
+            issued_at_ms: access.map(|_| unix_millis(tokens.issued_at())),
+            lifetime_ms: access.map(|_| millis(tokens.lifetime())),
+            refresh_token: refresh.map(RefreshToken::expose_secret),
+            presented_at_ms: record.presented_at.map(unix_millis),
+        })
+    }
+}
+
+/// The fields of a record that was read, of a format that [is known](check_format).
+pub(super) struct StoredFields {
+    pub(super) version: u64,
+    pub(super) access_token: Option<AccessToken>,
+    pub(super) issued_at_ms: Option<u64>,
+    pub(super) lifetime_ms: Option<u64>,
+    pub(super) refresh_token: Option<RefreshToken>,
+    pub(super) presented_at_ms: Option<u64>,
+}
+
+impl StoredFields {
+    pub(super) fn into_record(self) -> Result<Record, Misfit> {
+        let version = Version::from_u64(self.version)
+            .ok_or_else(|| corrupt("a record's version is out of range"))?;
+        let refresh = self.refresh_token.filter(|token| !token.is_empty());
+        let access = (self.access_token, self.issued_at_ms, self.lifetime_ms);
+        let tokens = match (access, refresh) {
+            ((Some(access), Some(issued_at), Some(lifetime)), refresh) => {
+                let lifetime = Duration::from_millis(lifetime);
+                if lifetime > LONGEST_LIFETIME {
+                    return Err(corrupt("a record's lifetime is out of range"));
+                }
+                let tokens = TokenSet::new(access, time(issued_at)?, lifetime);
+                match refresh {
+                    Some(refresh) => tokens.with_refresh_token(refresh),
+                    None => tokens,
+                }
+            }
+            ((None, None, None), Some(refresh)) => TokenSet::from_refresh_token(refresh),
+            ((None, None, None), None) => return Err(corrupt("a record holds no token")),
+            _ => {
+                return Err(corrupt(
+                    "a record has only some of access_token, issued_at_ms and lifetime_ms",
+                ));
+            }
+        };
+        Ok(Record {
+            tokens,
+            version,
+            presented_at: self.presented_at_ms.map(time).transpose()?,
+        })
+    }
+}
+
+/// `place` is what has the format, "the file" for example.
+pub(super) fn check_format(format: u64, place: &str) -> Result<(), Misfit> {
+    match format {
+        FORMAT => Ok(()),
+        0 => Err(corrupt("there is no format 0")),
+        newer => Err(Misfit {
+            kind: StoreErrorKind::UnknownVersion,
+            message: format!("{place} has format {newer}, and {FORMAT} is the newest known here"),
+        }),
+    }
+}
+
+/// Why fields are no record, in words for a [`StoreError`](super::StoreError). No secret is in it.
+#[derive(Debug)]
+pub(super) struct Misfit {
+    pub(super) kind: StoreErrorKind,
+    pub(super) message: String,
+}
+
+pub(super) fn corrupt(message: impl Into<String>) -> Misfit {
+    Misfit {
+        kind: StoreErrorKind::Corrupt,
+        message: message.into(),
+    }
+}
+
+/// Whole milliseconds, rounded down: a token may seem older than it is, never younger.
+fn millis(duration: Duration) -> u64 {
+    // A believed lifetime is far below the bound.
+    u64::try_from(duration.as_millis())
+        .unwrap_or(LATEST)
+        .min(LATEST)
+}
+
+fn unix_millis(time: SystemTime) -> u64 {
+    millis(since_epoch(time))
+}
+
+fn time(unix_millis: u64) -> Result<SystemTime, Misfit> {
+    if unix_millis > LATEST {
+        return Err(corrupt("a record's time is out of range"));
+    }
+    Ok(UNIX_EPOCH + Duration::from_millis(unix_millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(fields: &Fields<'_>) -> StoredFields {
+        StoredFields {
+            version: fields.version,
+            access_token: fields.access_token.map(AccessToken::from),
+            issued_at_ms: fields.issued_at_ms,
+            lifetime_ms: fields.lifetime_ms,
+            refresh_token: fields.refresh_token.map(RefreshToken::from),
+            presented_at_ms: fields.presented_at_ms,
+        }
+    }
+
+    fn example() -> Record {
+        let issued_at = UNIX_EPOCH + Duration::from_millis(1_735_689_600_123);
+        let tokens = TokenSet::new("access", issued_at, Duration::from_secs(86_400))
+            .with_refresh_token("refresh");
+        Record::new(tokens).presented_at(issued_at + Duration::from_millis(7))
+    }
+
+    fn refused(damage: impl FnOnce(&mut StoredFields)) -> StoreErrorKind {
+        let example = example();
+        let mut stored = stored(&Fields::new(&example).expect("fields"));
+        damage(&mut stored);
+        stored.into_record().expect_err("damaged").kind
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was() {
+        for record in [
+            example(),
+            Record::new(example().tokens),
+            Record::new(TokenSet::from_refresh_token("refresh")),
+            Record::new(TokenSet::new("access", UNIX_EPOCH, Duration::ZERO)),
+        ] {
+            let fields = Fields::new(&record).expect("fields");
+            assert_eq!(stored(&fields).into_record().expect("a record"), record);
+        }
+    }
+
+    #[test]
+    fn s27_fields_that_cannot_be_right_are_corrupt() {
+        let damages: [fn(&mut StoredFields); 7] = [
+            |fields| fields.version = 0,
+            |fields| fields.version = 1 << 53,
+            |fields| fields.access_token = None,
+            |fields| fields.issued_at_ms = None,
+            |fields| fields.issued_at_ms = Some(LATEST + 1),
+            |fields| fields.lifetime_ms = Some(u64::MAX),
+            |fields| fields.presented_at_ms = Some(LATEST + 1),
+        ];
+        for damage in damages {
+            assert_eq!(refused(damage), StoreErrorKind::Corrupt);
+        }
+    }
+
+    #[test]
+    fn s27_formats_are_told_apart() {
+        let kind = |format| check_format(format, "it").err().map(|misfit| misfit.kind);
+        assert_eq!(kind(FORMAT), None);
+        assert_eq!(kind(0), Some(StoreErrorKind::Corrupt));
+        assert_eq!(kind(FORMAT + 1), Some(StoreErrorKind::UnknownVersion));
+    }
+
+    #[test]
+    fn nothing_is_no_record() {
+        let nothing = Record::new(TokenSet::from_refresh_token(""));
+        assert!(Fields::new(&nothing).is_err());
+    }
+}
