@@ -4,20 +4,20 @@
 //! to start a flight gets a [`Flight`], which owes its waiters an end: if it is dropped, because
 //! its task panicked or its runtime was shut down, that is the end.
 
+#[cfg(all(test, shuttle))]
+mod shuttle_model;
+
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{
     live::LiveToken,
     state::{Decision, FlightId, Job, Need, Outcome, State},
+    sync::{AtomicU64, Mutex},
 };
 use crate::{
     account::AccountId,

@@ -17,6 +17,7 @@ mod ledger;
 mod live;
 mod saving;
 mod state;
+mod sync;
 mod thread_cache;
 
 pub use live::BearerToken;
