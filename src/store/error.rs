@@ -19,6 +19,9 @@ pub enum StoreErrorKind {
     Corrupt,
     /// The record was written by a newer version of this crate. It is left as it is.
     UnknownVersion,
+    /// The record is encrypted with a key that is not configured, or is not encrypted at all. Not
+    /// retried: configure the key. Nothing is overwritten.
+    Undecryptable,
     /// The place cannot do what sharing needs, such as locking files.
     Unsupported,
 }
@@ -33,6 +36,9 @@ impl StoreErrorKind {
                 "it was left as it is: restore it from a backup, or move it away and sign in again"
             }
             Self::UnknownVersion => "it was left as it is: upgrade dropbox-sign-oauth to read it",
+            Self::Undecryptable => {
+                "it was left as it is: configure the key that it was written with"
+            }
             Self::Unsupported => "use another place, or another store",
         }
     }

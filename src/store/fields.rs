@@ -12,6 +12,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Deserializer, Serialize};
+
 use super::{Record, StoreErrorKind, Version};
 use crate::{
     clock::since_epoch,
@@ -26,12 +28,18 @@ pub(super) const FORMAT: u64 = 1;
 pub(super) const LATEST: u64 = 253_402_300_799_999;
 
 /// The fields of a record that is to be written. All numbers fit an `i64`.
+#[derive(Serialize)]
 pub(super) struct Fields<'a> {
     pub(super) version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) access_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) issued_at_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) lifetime_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) presented_at_ms: Option<u64>,
 }
 
@@ -52,16 +60,35 @@ impl<'a> Fields<'a> {
             presented_at_ms: record.presented_at.map(unix_millis),
         })
     }
+
+    /// An upper bound of their length as JSON, where an escape makes six bytes of one at worst. A
+    /// buffer that need not grow leaves no copies of secrets behind.
+    pub(super) fn longest_json(&self) -> usize {
+        let secrets = [self.access_token, self.refresh_token];
+        256 + 6 * secrets.into_iter().flatten().map(str::len).sum::<usize>()
+    }
 }
 
 /// The fields of a record that was read, of a format that [is known](check_format).
+#[derive(Deserialize)]
 pub(super) struct StoredFields {
     pub(super) version: u64,
+    #[serde(default, deserialize_with = "secret")]
     pub(super) access_token: Option<AccessToken>,
     pub(super) issued_at_ms: Option<u64>,
     pub(super) lifetime_ms: Option<u64>,
+    #[serde(default, deserialize_with = "secret")]
     pub(super) refresh_token: Option<RefreshToken>,
     pub(super) presented_at_ms: Option<u64>,
+}
+
+/// For `deserialize_with`: the secret types are no serde types, or they could be printed.
+pub(super) fn secret<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: From<String>,
+{
+    Ok(Option::<String>::deserialize(deserializer)?.map(T::from))
 }
 
 impl StoredFields {

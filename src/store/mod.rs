@@ -13,14 +13,20 @@
 //! to thus fails before anything is spent, and whoever comes next knows that the token may be.
 //!
 //! [`MemoryStore`] keeps tokens as long as the process lives; [`FileStore`] keeps them on disk.
+//! `EncryptedStore` (feature `encryption`) goes around any store.
 //! `testing::store_conformance` (feature `test-util`) is the suite that every store has to pass,
 //! yours too.
 
+#[cfg(feature = "encryption")]
+mod encrypted;
 mod error;
 mod fields;
 mod file;
 mod memory;
 
+#[cfg(feature = "encryption")]
+#[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
+pub use encrypted::{EncryptedStore, EncryptionKey};
 pub use error::{StoreError, StoreErrorKind};
 pub use file::FileStore;
 pub use memory::MemoryStore;

@@ -3,6 +3,7 @@
 //! A test named `sNN_…` is row NN of the acceptance scenarios.
 
 mod api;
+mod encrypted_store;
 mod fake_service;
 mod file_store;
 mod middleware;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
@@ -110,24 +110,16 @@ struct Contents {
 struct Entry {
     account: String,
     version: u64,
-    #[serde(default, deserialize_with = "secret")]
+    #[serde(default, deserialize_with = "fields::secret")]
     access_token: Option<AccessToken>,
     #[serde(default)]
     issued_at_ms: Option<u64>,
     #[serde(default)]
     lifetime_ms: Option<u64>,
-    #[serde(default, deserialize_with = "secret")]
+    #[serde(default, deserialize_with = "fields::secret")]
     refresh_token: Option<RefreshToken>,
     #[serde(default)]
     presented_at_ms: Option<u64>,
-}
-
-fn secret<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: From<String>,
-{
-    Ok(Option::<String>::deserialize(deserializer)?.map(T::from))
 }
 
 impl Entry {

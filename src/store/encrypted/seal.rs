@@ -1,0 +1,187 @@
+//! Records in an envelope, and out of it.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use chacha20poly1305::{
+    XNonce,
+    aead::{Aead, Generate, Payload},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    super::{
+        Record, StoreErrorKind, Version,
+        fields::{Fields, Misfit, StoredFields, corrupt},
+    },
+    EncryptionKey,
+};
+use crate::{account::AccountId, token::TokenSet};
+
+const PREFIX: &str = "sealed:1:";
+const NONCE_BYTES: usize = 24;
+
+/// What the store inside gets.
+pub(super) fn seal(
+    key: &EncryptionKey,
+    account: &AccountId,
+    record: &Record,
+) -> Result<Record, Misfit> {
+    let fields = Fields::new(record)?;
+    let mut plaintext = Zeroizing::new(Vec::with_capacity(fields.longest_json()));
+    serde_json::to_writer(&mut *plaintext, &fields)
+        .map_err(|_| corrupt("the record cannot be written as JSON"))?;
+    let nonce = XNonce::try_generate().map_err(|_| Misfit {
+        kind: StoreErrorKind::Unavailable,
+        message: "the operating system gives no random numbers".to_owned(),
+    })?;
+    let payload = Payload {
+        msg: &plaintext,
+        aad: &associated_data(account, record.version),
+    };
+    let ciphertext = key
+        .cipher()
+        .encrypt(&nonce, payload)
+        .map_err(|_| corrupt("the record is too long to be encrypted"))?;
+    let mut bytes = nonce.to_vec();
+    bytes.extend(ciphertext);
+    let envelope = format!("{PREFIX}{}:{}", key.id(), BASE64.encode(bytes));
+    Ok(Record {
+        tokens: TokenSet::from_refresh_token(envelope),
+        version: record.version,
+        // Sealed with the rest.
+        presented_at: None,
+    })
+}
+
+/// The name of the key that opens it; `None` if it is not sealed.
+pub(super) fn key_id(stored: &Record) -> Option<&str> {
+    envelope(stored).map(|(id, _)| id)
+}
+
+/// What was sealed.
+pub(super) fn open(
+    key: &EncryptionKey,
+    account: &AccountId,
+    stored: &Record,
+) -> Result<Record, Misfit> {
+    let (_, text) = envelope(stored).ok_or_else(|| corrupt("the record is not sealed"))?;
+    let bytes = BASE64
+        .decode(text)
+        .map_err(|_| corrupt("the sealed record is no base64url"))?;
+    let (nonce, ciphertext) = bytes
+        .split_first_chunk::<NONCE_BYTES>()
+        .ok_or_else(|| corrupt("the sealed record is cut off"))?;
+    let payload = Payload {
+        msg: ciphertext,
+        aad: &associated_data(account, stored.version),
+    };
+    let plaintext = key
+        .cipher()
+        .decrypt(&XNonce::from(*nonce), payload)
+        .map(Zeroizing::new)
+        .map_err(|_| Misfit {
+            kind: StoreErrorKind::Undecryptable,
+            message: format!(
+                "key `{}` does not open the record: the key is another, or the record was changed \
+                 or moved",
+                key.id()
+            ),
+        })?;
+    // The parser's own words would quote the text.
+    let fields: StoredFields =
+        serde_json::from_slice(&plaintext).map_err(|_| corrupt("what was sealed is no record"))?;
+    fields.into_record()
+}
+
+fn envelope(stored: &Record) -> Option<(&str, &str)> {
+    let token = stored.tokens.refresh_token()?;
+    token.expose_secret().strip_prefix(PREFIX)?.split_once(':')
+}
+
+/// What a sealed record is bound to. The version is of fixed length: no two pairs look the same.
+fn associated_data(account: &AccountId, version: Version) -> Vec<u8> {
+    let mut data = version.as_u64().to_be_bytes().to_vec();
+    data.extend(account.as_str().as_bytes());
+    data
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    fn key() -> EncryptionKey {
+        EncryptionKey::new("a", &[7; 32]).expect("a key")
+    }
+
+    fn record() -> Record {
+        let tokens = TokenSet::new("canary-access", UNIX_EPOCH, Duration::from_secs(3600))
+            .with_refresh_token("canary-refresh");
+        Record::new(tokens).presented_at(UNIX_EPOCH + Duration::from_secs(1))
+    }
+
+    fn sealed() -> (Record, String) {
+        let sealed = seal(&key(), &"acme".into(), &record()).expect("sealed");
+        let token = sealed.tokens.refresh_token().expect("an envelope");
+        let text = token.expose_secret().to_owned();
+        (sealed, text)
+    }
+
+    fn opened_as(text: &str, sealed: &Record) -> Result<Record, StoreErrorKind> {
+        let stored = Record {
+            tokens: TokenSet::from_refresh_token(text),
+            ..sealed.clone()
+        };
+        open(&key(), &"acme".into(), &stored).map_err(|misfit| misfit.kind)
+    }
+
+    #[test]
+    fn an_envelope_shows_the_key_s_name_and_nothing_else() {
+        let (sealed, text) = sealed();
+        assert_eq!(key_id(&sealed), Some("a"));
+        assert!(sealed.tokens.access_token().is_none() && sealed.presented_at.is_none());
+        let bytes = BASE64
+            .decode(text.rsplit(':').next().expect("base64"))
+            .expect("base64");
+        let shown = String::from_utf8_lossy(&bytes).into_owned() + &text;
+        assert!(!shown.contains("canary"));
+    }
+
+    #[test]
+    fn no_two_envelopes_of_one_record_are_alike() {
+        let record = record();
+        let seal = || seal(&key(), &"acme".into(), &record).expect("sealed");
+        assert_ne!(seal().tokens, seal().tokens);
+    }
+
+    #[test]
+    fn a_changed_envelope_does_not_open() {
+        let (sealed, text) = sealed();
+        assert!(opened_as(&text, &sealed).is_ok());
+        let start = PREFIX.len() + "a:".len();
+        for at in start..text.len() {
+            let other = if &text[at..=at] == "A" { "B" } else { "A" };
+            let changed = format!("{}{other}{}", &text[..at], &text[at + 1..]);
+            let kind = opened_as(&changed, &sealed).expect_err("changed");
+            // The last character has bits that are no part of any byte.
+            let is_last = at + 1 == text.len();
+            assert!(kind == StoreErrorKind::Undecryptable || is_last, "at {at}");
+        }
+        for end in start..text.len() {
+            opened_as(&text[..end], &sealed).expect_err("cut off");
+        }
+    }
+
+    #[test]
+    fn an_envelope_is_bound_to_its_account_and_version() {
+        let (sealed, _) = sealed();
+        let moved = open(&key(), &"globex".into(), &sealed).map_err(|misfit| misfit.kind);
+        assert_eq!(moved, Err(StoreErrorKind::Undecryptable));
+        let put_back = Record {
+            version: Version::unique(),
+            ..sealed
+        };
+        let put_back = open(&key(), &"acme".into(), &put_back).map_err(|misfit| misfit.kind);
+        assert_eq!(put_back, Err(StoreErrorKind::Undecryptable));
+    }
+}

@@ -1,0 +1,150 @@
+//! Encryption around other stores.
+
+use std::time::{Duration, SystemTime};
+
+use dropbox_sign_oauth::{
+    AccountId, ErrorKind, RefreshPolicy, TokenManager, TokenSet,
+    store::{
+        EncryptedStore, EncryptionKey, FileStore, MemoryStore, Record, StoreErrorKind, Swap,
+        TokenStore,
+    },
+    testing::store_conformance,
+};
+use tempfile::TempDir;
+
+use crate::support::{Endpoint, HOUR};
+
+fn key(id: &str, byte: u8) -> EncryptionKey {
+    EncryptionKey::new(id, &[byte; 32]).expect("a key")
+}
+
+fn record() -> Record {
+    let tokens = TokenSet::new("canary-access", SystemTime::UNIX_EPOCH, HOUR)
+        .with_refresh_token("canary-refresh");
+    Record::new(tokens)
+}
+
+async fn saved_by(store: impl TokenStore, record: &Record) {
+    saved_as(store, AccountId::default(), record).await;
+}
+
+async fn saved_as(store: impl TokenStore, account: AccountId, record: &Record) {
+    let swap = store.compare_and_swap(&account, None, record).await;
+    assert_eq!(swap.expect("saved"), Swap::Saved);
+}
+
+async fn loaded_by(store: impl TokenStore) -> Result<Option<Record>, StoreErrorKind> {
+    let loaded = store.load(&AccountId::default()).await;
+    loaded.map_err(|error| error.kind())
+}
+
+#[tokio::test]
+async fn the_encrypted_memory_store_conforms() {
+    let store = EncryptedStore::new(MemoryStore::new(), key("a", 1));
+    store_conformance(|| async { store.clone() }).await;
+}
+
+#[tokio::test]
+async fn the_encrypted_file_store_conforms() {
+    let directory = TempDir::new().expect("a temporary directory");
+    store_conformance(async || {
+        let file = FileStore::directory(directory.path()).expect("a store");
+        EncryptedStore::new(file, key("a", 1))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s46_the_store_inside_gets_no_token_to_see() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let path = directory.path().join("tokens.json");
+    let file = FileStore::single_file(&path).expect("a store");
+    let store = EncryptedStore::new(file, key("a", 1));
+    saved_by(store.clone(), &record()).await;
+    let text = std::fs::read_to_string(path).expect("a file");
+    assert!(text.contains("sealed:1:a:"), "the documented envelope");
+    assert!(!text.contains("canary"));
+    assert!(!format!("{store:?}").contains("[1, 1"), "no key");
+}
+
+#[tokio::test]
+async fn an_old_key_reads_and_the_new_one_writes() {
+    let inner = MemoryStore::new();
+    let old = record();
+    saved_by(EncryptedStore::new(inner.clone(), key("old", 1)), &old).await;
+
+    let store = EncryptedStore::new(inner.clone(), key("new", 2)).read_with(key("old", 1));
+    assert_eq!(loaded_by(store.clone()).await, Ok(Some(old.clone())));
+
+    let new = record();
+    let account = AccountId::default();
+    let swap = store.compare_and_swap(&account, Some(old.version), &new);
+    assert_eq!(swap.await.expect("saved"), Swap::Saved);
+    let new_key_alone = EncryptedStore::new(inner, key("new", 2));
+    assert_eq!(loaded_by(new_key_alone).await, Ok(Some(new)));
+}
+
+#[tokio::test]
+async fn without_the_key_a_record_is_undecryptable() {
+    let inner = MemoryStore::new();
+    saved_by(EncryptedStore::new(inner.clone(), key("a", 1)), &record()).await;
+    for other in [key("b", 1), key("a", 2)] {
+        let store = EncryptedStore::new(inner.clone(), other);
+        let undecryptable = Err(StoreErrorKind::Undecryptable);
+        assert_eq!(loaded_by(store).await, undecryptable);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_encrypted_is_read_on_demand_only() {
+    let inner = MemoryStore::new();
+    let record = record();
+    saved_by(inner.clone(), &record).await;
+    let store = EncryptedStore::new(inner, key("a", 1));
+    let undecryptable = Err(StoreErrorKind::Undecryptable);
+    assert_eq!(loaded_by(store.clone()).await, undecryptable);
+    let accepting = store.accept_unencrypted();
+    assert_eq!(loaded_by(accepting).await, Ok(Some(record)));
+}
+
+#[tokio::test]
+async fn a_record_of_another_account_does_not_open() {
+    let inner = MemoryStore::new();
+    let store = EncryptedStore::new(inner.clone(), key("a", 1));
+    saved_by(store.clone(), &record()).await;
+    let sealed = inner.load(&AccountId::default()).await;
+    let sealed = sealed.expect("loads").expect("a record");
+    saved_as(inner, "globex".into(), &sealed).await;
+    let error = store.load(&"globex".into()).await.expect_err("moved");
+    assert_eq!(error.kind(), StoreErrorKind::Undecryptable);
+    assert!(error.to_string().contains("`globex`"), "{error}");
+}
+
+#[tokio::test]
+async fn s27_an_undecryptable_record_is_not_taken_for_no_sign_in_and_stays() {
+    let inner = MemoryStore::new();
+    saved_by(EncryptedStore::new(inner.clone(), key("a", 1)), &record()).await;
+    let before = loaded_by(inner.clone()).await;
+
+    let endpoint = Endpoint::open();
+    let store = EncryptedStore::new(inner.clone(), key("a", 2));
+    let policy = RefreshPolicy {
+        save_budget: Duration::ZERO,
+        ..RefreshPolicy::default()
+    };
+    let manager = TokenManager::builder(endpoint.clone(), store)
+        .policy(policy)
+        .build()
+        .expect("a valid configuration");
+    let account = manager.account(AccountId::default());
+    let error = account.token().await.expect_err("undecryptable");
+    assert_eq!(error.kind(), ErrorKind::StoreDefective);
+    assert!(error.is_configuration());
+    assert!(error.to_string().contains("configure the key"), "{error}");
+    assert_eq!(endpoint.posts(), 0);
+
+    let tokens = TokenSet::from_refresh_token("refresh-0");
+    account.install(tokens).await.expect_err("not overwritten");
+    account.sign_out().await.expect_err("not removed");
+    assert_eq!(loaded_by(inner).await, before);
+}
