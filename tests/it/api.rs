@@ -639,7 +639,8 @@ async fn each_request_has_a_connection_of_its_own() {
     server.finish().await;
 }
 
-/// Holds the text by which a build of reqwest without TLS is told; this one is such a build.
+/// Holds the text by which a build of reqwest without TLS is told.
+#[cfg(not(feature = "rustls"))]
 #[tokio::test]
 async fn https_without_tls_says_which_features_to_enable() {
     let error = refresh_error(&api("https://127.0.0.1:9")).await;

@@ -1,6 +1,6 @@
 //! The integration tests: one binary, a file for each concern.
 //!
-//! A test named `sNN_…` is row NN of the acceptance scenarios.
+//! A test named `sNN_…` is row NN of `tests/SCENARIOS.md`.
 
 mod api;
 mod encrypted_store;

@@ -1,0 +1,278 @@
+//! The program's life with a fake Dropbox Sign whose tokens live for seconds.
+
+use std::{error::Error, path::Path, time::Duration};
+
+use dropbox_sign_oauth::{
+    AccountId, Freshness, OAuthApi, TokenManager, TokenSet,
+    api::OAuthTokenGenerateRequest,
+    testing::{FakeDropboxSign, Fault},
+};
+use futures_util::future::try_join_all;
+use reqwest::{
+    Response,
+    multipart::{Form, Part},
+};
+use tokio::time::sleep;
+
+use crate::{
+    counts::Counts,
+    program::{Hosts, Program},
+    timeline::Timeline,
+};
+
+const LIFETIME: Duration = Duration::from_secs(4);
+/// A token that is refused younger than this (a tenth of its lifetime) is not refreshed again.
+const COOLDOWN: Duration = Duration::from_millis(400);
+const AT_ONCE: usize = 200;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// The fake service, and the program that it is to be used by.
+struct Demo {
+    fake: FakeDropboxSign,
+    hosts: Hosts,
+    timeline: Timeline,
+}
+
+pub(crate) async fn run() -> Result<bool> {
+    let fake = FakeDropboxSign::builder().lifetime(LIFETIME).start().await;
+    let demo = Demo {
+        hosts: Hosts {
+            token: fake.url(),
+            api: fake.url(),
+        },
+        timeline: Timeline::new(),
+        fake,
+    };
+    println!(
+        "A fake Dropbox Sign at {}; its tokens live for {LIFETIME:?}.",
+        demo.fake.url()
+    );
+    println!("Lines with > are events of the middleware.");
+
+    let directory = tempfile::tempdir()?;
+    let tokens = directory.path().join("tokens.json");
+    let program = demo.start_program(&tokens)?;
+    demo.sign_in(&program).await?;
+    demo.first_use(&program).await?;
+    demo.background_refresh(&program).await?;
+    demo.expiry(&program).await?;
+    demo.outage(&program).await?;
+    demo.revoked_token(&program).await?;
+    demo.upload(&program).await?;
+    program.manager.shutdown().await?;
+    drop(program);
+    demo.restart(&tokens).await?;
+    demo.totals();
+    Ok(demo.timeline.is_right())
+}
+
+impl Demo {
+    fn api(&self) -> Result<OAuthApi> {
+        let (id, secret) = (FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET);
+        Ok(OAuthApi::builder(id, secret)
+            .base_url(&self.hosts.token)
+            .build()?)
+    }
+
+    fn start_program(&self, tokens: &Path) -> Result<Program> {
+        let timeline = self.timeline.clone();
+        Program::new(self.api()?, &self.hosts, tokens, move |event| {
+            timeline.event(event)
+        })
+    }
+
+    async fn sign_in(&self, program: &Program) -> Result<()> {
+        self.timeline
+            .scene("Sign-in: the callback's code becomes tokens");
+        let code = self.fake.authorization_code();
+        let request = OAuthTokenGenerateRequest::new(code, "state");
+        let tokens = TokenSet::from(self.api()?.oauth_token_generate(request).await?);
+        program
+            .manager
+            .account(AccountId::default())
+            .install(tokens)
+            .await?;
+        self.timeline.note("installed and saved");
+        Ok(())
+    }
+
+    async fn first_use(&self, program: &Program) -> Result<()> {
+        self.timeline.scene("First use: the token is fresh");
+        let before = self.counts();
+        self.get(program).await?;
+        self.check(before, Counts::ONE_REQUEST);
+        Ok(())
+    }
+
+    async fn background_refresh(&self, program: &Program) -> Result<()> {
+        self.wait_until(Freshness::Stale, &program.manager).await;
+        self.timeline
+            .scene("Half of its life is over: sent with it, refreshed in the background");
+        let before = self.counts();
+        self.get(program).await?;
+        self.timeline.refreshes(1).await;
+        self.check(
+            before,
+            Counts {
+                refreshes: 1,
+                ..Counts::ONE_REQUEST
+            },
+        );
+        Ok(())
+    }
+
+    async fn expiry(&self, program: &Program) -> Result<()> {
+        self.wait_until(Freshness::Expired, &program.manager).await;
+        self.timeline
+            .scene("Expired: 200 requests at once wait for one refresh");
+        let before = self.counts();
+        try_join_all((0..AT_ONCE).map(|_| self.send(program))).await?;
+        self.timeline
+            .note(format_args!("{AT_ONCE} requests answered"));
+        self.timeline.refreshes(2).await;
+        self.check(
+            before,
+            Counts {
+                answered: AT_ONCE,
+                refreshes: 1,
+                ..Counts::ONE_REQUEST
+            },
+        );
+        Ok(())
+    }
+
+    async fn outage(&self, program: &Program) -> Result<()> {
+        self.timeline
+            .scene("The API answers 503 once: reqwest-retry's business");
+        self.fake.next_api_request(Fault::status(503));
+        let before = self.counts();
+        self.get(program).await?;
+        self.check(
+            before,
+            Counts {
+                unavailable: 1,
+                ..Counts::ONE_REQUEST
+            },
+        );
+        Ok(())
+    }
+
+    async fn revoked_token(&self, program: &Program) -> Result<()> {
+        sleep(COOLDOWN).await;
+        self.timeline
+            .scene("Revoked before its time: a 401, a refresh, a replay");
+        self.fake.revoke_access_tokens();
+        let before = self.counts();
+        self.get(program).await?;
+        self.timeline.refreshes(3).await;
+        self.check(
+            before,
+            Counts {
+                refused: 1,
+                refreshes: 1,
+                ..Counts::ONE_REQUEST
+            },
+        );
+        Ok(())
+    }
+
+    async fn upload(&self, program: &Program) -> Result<()> {
+        sleep(COOLDOWN).await;
+        self.timeline
+            .scene("The same with a multipart upload of 100 kB");
+        self.fake.revoke_access_tokens();
+        let before = self.counts();
+        let file = Part::bytes(vec![b'%'; 100_000]).file_name("contract.pdf");
+        let url = format!("{}/v3/signature_request/send", self.hosts.api);
+        let form = Form::new().text("title", "Contract").part("files[0]", file);
+        let response = program.uploads.post(url).multipart(form).send().await?;
+        self.timeline
+            .note(format_args!("POST answered {}", response.status()));
+        self.timeline.refreshes(4).await;
+        self.check(
+            before,
+            Counts {
+                refused: 1,
+                refreshes: 1,
+                ..Counts::ONE_REQUEST
+            },
+        );
+        let requests = self.fake.recorded_api_requests();
+        let bodies: Vec<_> = requests
+            .iter()
+            .rev()
+            .take(2)
+            .map(|request| &request.body)
+            .collect();
+        self.timeline
+            .check("both bodies are the same", bodies[0] == bodies[1], true);
+        Ok(())
+    }
+
+    async fn restart(&self, tokens: &Path) -> Result<()> {
+        self.timeline
+            .scene("The program is started again: it goes on with the saved token");
+        let program = self.start_program(tokens)?;
+        let before = self.counts();
+        self.get(&program).await?;
+        self.check(before, Counts::ONE_REQUEST);
+        program.manager.shutdown().await?;
+        Ok(())
+    }
+
+    fn totals(&self) {
+        println!("\nTotals");
+        let total = self.counts();
+        let timeline = &self.timeline;
+        timeline.check("requests answered with 200", total.answered, AT_ONCE + 6);
+        timeline.check(
+            "requests answered with 401, then replayed",
+            total.refused,
+            2,
+        );
+        timeline.check(
+            "requests answered with 503, then retried",
+            total.unavailable,
+            1,
+        );
+        timeline.check(
+            "token requests: 1 sign-in, 4 refreshes",
+            self.fake.token_requests(),
+            5,
+        );
+        let uses = self.fake.max_uses_of_one_refresh_token();
+        timeline.check("uses of any one refresh token, at most", uses, 1);
+    }
+
+    async fn wait_until(&self, freshness: Freshness, manager: &TokenManager) {
+        let account = manager.account(AccountId::default());
+        self.timeline.note("(some time passes)");
+        while account.current().is_none_or(|(_, now)| now < freshness) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn get(&self, program: &Program) -> Result<()> {
+        let response = self.send(program).await?;
+        self.timeline
+            .note(format_args!("GET answered {}", response.status()));
+        Ok(())
+    }
+
+    async fn send(&self, program: &Program) -> reqwest_middleware::Result<Response> {
+        program
+            .client
+            .get(format!("{}/v3/account", self.hosts.api))
+            .send()
+            .await
+    }
+
+    fn counts(&self) -> Counts {
+        Counts::so_far(&self.fake)
+    }
+
+    fn check(&self, before: Counts, expected: Counts) {
+        (self.counts() - before).check(expected, &self.timeline);
+    }
+}

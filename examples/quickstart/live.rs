@@ -1,0 +1,105 @@
+//! The same program with the real service: `GET /v3/account`.
+
+use std::{
+    env,
+    error::Error,
+    path::{Path, PathBuf},
+};
+
+use dropbox_sign_oauth::{
+    AccountId, Error as TokenError, OAuthApi, RefreshToken, TokenSet,
+    store::{FileStore, TokenStore},
+};
+
+use crate::{
+    program::{Hosts, Program},
+    timeline::Timeline,
+};
+
+const CLIENT_ID: &str = "DROPBOX_SIGN_CLIENT_ID";
+const CLIENT_SECRET: &str = "DROPBOX_SIGN_CLIENT_SECRET";
+const REFRESH_TOKEN: &str = "DROPBOX_SIGN_REFRESH_TOKEN";
+
+/// What the environment holds.
+pub(crate) struct Credentials {
+    client_id: String,
+    client_secret: String,
+    refresh_token: RefreshToken,
+}
+
+impl Credentials {
+    /// `None` if it holds nothing of it; an error if it holds a part.
+    pub(crate) fn from_environment() -> Result<Option<Self>, Box<dyn Error>> {
+        let value = |name| env::var(name).ok().filter(|value| !value.is_empty());
+        match [CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN].map(value) {
+            [Some(client_id), Some(client_secret), Some(refresh_token)] => Ok(Some(Self {
+                client_id,
+                client_secret,
+                refresh_token: refresh_token.into(),
+            })),
+            [None, None, None] => Ok(None),
+            _ => {
+                let message = format!("set all of {CLIENT_ID}, {CLIENT_SECRET}, {REFRESH_TOKEN}");
+                Err(message.into())
+            }
+        }
+    }
+}
+
+pub(crate) async fn run(credentials: Credentials) -> Result<(), Box<dyn Error>> {
+    if cfg!(not(feature = "rustls")) {
+        return Err("the real service needs TLS: add `--features rustls`".into());
+    }
+    let file = token_file()?;
+    // Tokens of one API app are of no use to another.
+    let account = AccountId::new(credentials.client_id.clone());
+    let is_saved = is_saved(&file, &account).await?;
+    println!("tokens are kept in {}", file.display());
+
+    let api = OAuthApi::builder(credentials.client_id, credentials.client_secret).build()?;
+    let hosts = Hosts::default();
+    let timeline = Timeline::new();
+    let sink = timeline.clone();
+    let program = Program::new(api, &hosts, &file, move |event| sink.event(event))?;
+    if is_saved {
+        // A refresh may have spent the environment's token; then only its successor is good.
+        println!("they count, not {REFRESH_TOKEN}; remove the file to start from that again");
+    } else {
+        let tokens = TokenSet::from_refresh_token(credentials.refresh_token);
+        program
+            .manager
+            .account(account.clone())
+            .install(tokens)
+            .await?;
+    }
+
+    timeline.scene("GET /v3/account");
+    let request = program.client.get(format!("{}/v3/account", hosts.api));
+    let response = request.with_extension(account).send().await;
+    // Whatever became of the request, a rotated token is to be saved.
+    program.manager.shutdown().await?;
+    let response = response.map_err(|error| match TokenError::from_middleware(&error) {
+        Some(ours) => Box::<dyn Error>::from(ours.clone()),
+        None => error.into(),
+    })?;
+    timeline.note(format_args!("answered {}", response.status()));
+    // The reply is the user's own data: its size will do.
+    timeline.note(format_args!(
+        "{} bytes",
+        response.error_for_status()?.bytes().await?.len()
+    ));
+    Ok(())
+}
+
+async fn is_saved(file: &Path, account: &AccountId) -> Result<bool, Box<dyn Error>> {
+    let store = FileStore::single_file(file)?;
+    Ok(store.load(account).await?.is_some())
+}
+
+/// In the user's home, where no repository or backup of a project picks it up.
+fn token_file() -> Result<PathBuf, Box<dyn Error>> {
+    let home = env::home_dir().ok_or("there is no home directory to keep tokens in")?;
+    Ok(home
+        .join(".dropbox-sign-oauth-quickstart")
+        .join("tokens.json"))
+}

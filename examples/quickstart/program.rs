@@ -1,0 +1,70 @@
+//! What a user of this crate writes.
+
+use std::{error::Error, path::Path, time::Duration};
+
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
+
+use dropbox_sign_oauth::{
+    Event, OAuthApi, TokenManager, TokenRefreshMiddleware, middleware::API_ORIGIN, store::FileStore,
+};
+
+use crate::at_most::AtMost;
+
+/// A program that calls Dropbox Sign.
+pub(crate) struct Program {
+    pub(crate) manager: TokenManager,
+    /// For requests that may be sent again after any failure.
+    pub(crate) client: ClientWithMiddleware,
+    /// For those that may not, since a second one would ask for a second signature. After a 401
+    /// nothing was done, so that replay is safe here too.
+    pub(crate) uploads: ClientWithMiddleware,
+}
+
+/// Where the service is.
+pub(crate) struct Hosts {
+    pub(crate) token: String,
+    pub(crate) api: String,
+}
+
+impl Default for Hosts {
+    fn default() -> Self {
+        Self {
+            token: OAuthApi::BASE_URL.to_owned(),
+            api: API_ORIGIN.to_owned(),
+        }
+    }
+}
+
+impl Program {
+    pub(crate) fn new(
+        api: OAuthApi,
+        hosts: &Hosts,
+        tokens: &Path,
+        on_event: impl FnMut(&Event) + Send + 'static,
+    ) -> Result<Self, Box<dyn Error>> {
+        let manager = TokenManager::builder(api, FileStore::single_file(tokens)?)
+            .event_sink(on_event)
+            .build()?;
+        let auth = TokenRefreshMiddleware::builder(&manager)
+            .allow_origin(&hosts.api)
+            .build()?;
+
+        let http = reqwest::Client::new();
+        let retries = ExponentialBackoff::builder()
+            .retry_bounds(Duration::from_millis(100), Duration::from_secs(1))
+            .build_with_max_retries(3);
+        let client = ClientBuilder::new(http.clone())
+            // Retries first: each try then takes the token that is valid at that moment.
+            .with(RetryTransientMiddleware::new_with_policy(retries))
+            .with(auth.clone())
+            .with(AtMost::new(20))
+            .build();
+        let uploads = ClientBuilder::new(http).with(auth).build();
+        Ok(Self {
+            manager,
+            client,
+            uploads,
+        })
+    }
+}
