@@ -1,15 +1,57 @@
 //! The middleware: every request that may carry the token carries a valid one.
 //!
-//! A request goes on untouched if it has an `Authorization` header of its own, or if its origin is
-//! not on the allow-list. All others are given the account's token, and if the API answers 401,
-//! they are sent once more with a newer one.
+//! # Rules
+//!
+//! - A request goes on untouched if it has an `Authorization` header of its own, or if its origin
+//!   (scheme, host and port) is not on the allow-list.
+//! - All others are given the account's token. The account is the request's
+//!   [`AccountId`] extension if it has one, else the one that the middleware is bound to.
+//! - If the API answers 401, the request is sent once more with a newer token, if its body can be
+//!   had twice. Whatever comes then is the answer. If there is no newer token to be had because the
+//!   refresh fails, the answer is our [`Error`](crate::Error), not the 401.
+//! - Nothing else is ever sent again: not after a 403, a 5xx, a timeout or a lost connection. The
+//!   errors of what is inside arrive untouched.
+//!
+//! # Caveats
+//!
+//! - A user name in a URL counts as a header of the request's own where reqwest makes one of it,
+//!   which is in every `client.get(…)`, but not in `Request::new`.
+//! - An `Authorization` among the *client's* default headers is added by reqwest after all
+//!   middlewares, to requests that have none. So it does not count as the request's own: on the
+//!   allow-list the token goes out instead of it; elsewhere, it goes out as always.
+//! - Redirects are followed by the reqwest client, inside. It drops the token when host, port or
+//!   scheme change.
+//! - `api.hellosign.com.`, with a dot at the end, is another host than `api.hellosign.com`.
 //!
 //! # Beside `reqwest-retry`
 //!
-//! Put this middleware *inside* the retries, that is, add it after them: then each try takes the
-//! token that is valid at that moment. Outside, it works too, but a retry sends the token that was
-//! valid before the wait. `reqwest-retry` refuses streams, multipart forms among them.
+//! Add this middleware *after* the retries, that is, inside them. Then each try takes the token that
+//! is valid at that moment, and an error of ours ends the retries. Outside, it works too, but all
+//! tries send the token that was valid before the first, and after a 401 the retries begin anew.
+//!
+//! `reqwest-retry` fails every request whose body is a stream, multipart forms among them. A
+//! [`BodyBufferMiddleware`] before it mends that:
+//!
+//! ```
+//! # fn f(manager: dropbox_sign_oauth::TokenManager, http: reqwest::Client) {
+//! use dropbox_sign_oauth::{TokenRefreshMiddleware, middleware::BodyBufferMiddleware};
+//! use reqwest_middleware::ClientBuilder;
+//! use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
+//!
+//! let backoff = ExponentialBackoff::builder().build_with_max_retries(3);
+//! let client = ClientBuilder::new(http)
+//!     .with(BodyBufferMiddleware::new(40 * 1024 * 1024))
+//!     .with(RetryTransientMiddleware::new_with_policy(backoff))
+//!     .with(TokenRefreshMiddleware::new(&manager))
+//!     .build();
+//! # }
+//! ```
+//!
+//! Take care: `reqwest-retry` sends a POST again too, after a timeout for example, and Dropbox Sign
+//! has no idempotency keys: a signature request may go out twice. A second client without the
+//! retries, for requests that must not, can share the manager and the connections.
 
+mod body_buffer;
 mod origin;
 mod replay;
 
@@ -23,6 +65,8 @@ use http::{
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 
+pub use self::body_buffer::BodyBufferMiddleware;
+
 use self::origin::{AllowList, same_origin};
 use crate::{
     account::AccountId,
@@ -34,10 +78,12 @@ use crate::{
 /// Where Dropbox Sign's API is, and the only place that is sent tokens by default.
 pub const API_ORIGIN: &str = "https://api.hellosign.com";
 
+/// In bytes. The API's JSON and small documents fit.
+const DEFAULT_BUFFER: usize = 1024 * 1024;
+
 /// Attaches a valid bearer token to each request, and replays a request once after a 401.
 ///
-/// See the [module](self) for the rules. The account is the request's
-/// [`AccountId`] extension if it has one, else the one that the middleware is bound to.
+/// See the [module](self) for the rules.
 ///
 /// ```
 /// # fn f(manager: dropbox_sign_oauth::TokenManager, http: reqwest::Client) {
@@ -79,7 +125,7 @@ impl TokenRefreshMiddleware {
             manager: manager.clone(),
             account: AccountId::default(),
             origins: Vec::new(),
-            replay_buffer: 1024 * 1024,
+            replay_buffer: DEFAULT_BUFFER,
         }
     }
 
@@ -195,7 +241,8 @@ impl TokenRefreshMiddlewareBuilder {
         self
     }
 
-    /// Allows one more origin, and no longer [`API_ORIGIN`] unless that is named too.
+    /// Allows one more origin, and no longer [`API_ORIGIN`] unless that is named too. A path in it
+    /// is ignored.
     #[must_use]
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push(origin.into());
@@ -214,7 +261,8 @@ impl TokenRefreshMiddlewareBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for an origin that is no URL, or plain http to a host that is not loopback.
+    /// [`ConfigError`] for an origin that is no URL, holds credentials or a query, or is plain http to
+    /// a host that is not loopback.
     pub fn build(mut self) -> std::result::Result<TokenRefreshMiddleware, ConfigError> {
         if self.origins.is_empty() {
             self.origins.push(API_ORIGIN.to_owned());

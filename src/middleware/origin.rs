@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use crate::{error::ConfigError, origin_rules::require_secure};
+use crate::{error::ConfigError, origin_rules::parse_base_url};
 
 /// The origins that are sent the token: scheme, host and port, all of them equal.
 #[derive(Clone, Debug)]
@@ -10,19 +10,8 @@ pub(super) struct AllowList(Vec<Url>);
 
 impl AllowList {
     pub(super) fn new(origins: &[String]) -> Result<Self, ConfigError> {
-        let parse = |origin: &String| {
-            let url = Url::parse(origin).map_err(|error| ConfigError::InvalidUrl {
-                url: origin.clone(),
-                reason: error.to_string(),
-            })?;
-            require_secure(&url)?;
-            Ok(url)
-        };
-        origins
-            .iter()
-            .map(parse)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let parsed: Result<_, _> = origins.iter().map(|text| parse_base_url(text)).collect();
+        parsed.map(Self)
     }
 
     pub(super) fn allows(&self, url: &Url) -> bool {
@@ -41,26 +30,94 @@ pub(super) fn same_origin(a: &Url, b: &Url) -> bool {
 mod tests {
     use super::*;
 
+    fn list(origin: &str) -> Result<AllowList, ConfigError> {
+        AllowList::new(&[origin.to_owned()])
+    }
+
+    fn allows(origin: &str, url: &str) -> bool {
+        let url = Url::parse(url).expect("a URL");
+        list(origin).expect("a valid origin").allows(&url)
+    }
+
     #[test]
     fn scheme_host_and_port_all_count() {
-        let list = AllowList::new(&["https://api.hellosign.com".to_owned()]).expect("valid");
         for (url, allowed) in [
             ("https://api.hellosign.com/v3/account?x=1", true),
             ("https://API.HelloSign.com:443/v3", true),
+            ("https://user:password@api.hellosign.com/v3", true),
             ("https://api.hellosign.com:8443/v3", false),
             ("http://api.hellosign.com/v3", false),
+            ("http://api.hellosign.com:443/v3", false),
             ("https://api.hellosign.com.evil.example/", false),
             ("https://api.hellosign.com@evil.example/", false),
+            ("https://api.hellosign.com\\@evil.example/", true),
+            ("https://evil.example\\@api.hellosign.com/", false),
+            ("https://api.hellosign.com./v3", false),
+            ("https://xapi.hellosign.com/", false),
             ("https://app.hellosign.com/oauth/token", false),
+            ("data:text/plain,https://api.hellosign.com", false),
         ] {
-            let url = Url::parse(url).expect("a URL");
-            assert_eq!(list.allows(&url), allowed, "{url}");
+            assert_eq!(allows("https://api.hellosign.com", url), allowed, "{url}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_origin_are_equal() {
+        for (origin, url) in [
+            (
+                "https://API.HELLOSIGN.COM:443/v3",
+                "https://api.hellosign.com/x",
+            ),
+            (
+                "https://api.hellosign.com",
+                "https://api%2Ehellosign.com:443",
+            ),
+            ("https://bücher.example", "https://xn--bcher-kva.example/v3"),
+            ("https://xn--bcher-kva.example", "https://BÜCHER.example/v3"),
+            ("http://[::1]:4010", "http://[0:0:0:0:0:0:0:1]:4010/v3"),
+            ("http://127.0.0.1:80", "http://127.1/v3"),
+            ("http://localhost", "http://LOCALHOST:80/v3"),
+            (
+                "https://api.hellosign.com.",
+                "https://api.hellosign.com./v3",
+            ),
+        ] {
+            assert!(allows(origin, url), "{origin} {url}");
+        }
+    }
+
+    #[test]
+    fn names_of_this_machine_are_origins_of_their_own() {
+        for (origin, url) in [
+            ("http://localhost:4010", "http://127.0.0.1:4010"),
+            ("http://127.0.0.1:4010", "http://[::1]:4010"),
+            ("http://[::1]:4010", "http://[::1]:4011"),
+        ] {
+            assert!(!allows(origin, url), "{origin} {url}");
         }
     }
 
     #[test]
     fn plain_http_is_for_loopback_only() {
-        assert!(AllowList::new(&["http://api.hellosign.com".to_owned()]).is_err());
-        assert!(AllowList::new(&["http://127.0.0.1:4010".to_owned()]).is_ok());
+        let refused = list("http://api.hellosign.com");
+        assert!(matches!(refused, Err(ConfigError::Insecure(_))));
+        assert!(list("http://127.0.0.1:4010").is_ok());
+    }
+
+    #[test]
+    fn an_origin_with_credentials_is_refused_without_repeating_them() {
+        for origin in [
+            "https://user:canary@api.hellosign.com",
+            "https://u:canary@[",
+        ] {
+            let error = list(origin).expect_err("refused");
+            assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+        }
+    }
+
+    #[test]
+    fn one_bad_origin_among_good_ones_is_refused() {
+        let origins = ["https://api.hellosign.com", "nowhere"].map(str::to_owned);
+        assert!(AllowList::new(&origins).is_err());
     }
 }

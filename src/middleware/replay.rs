@@ -85,3 +85,99 @@ impl HttpBody for Rejoined {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use futures_util::stream;
+    use reqwest::{Method, Response, Url};
+
+    use super::*;
+
+    type Chunk = Result<&'static str, io::Error>;
+
+    /// A stream of these chunks whose announced size is `size`.
+    fn request(chunks: impl IntoIterator<Item = Chunk>, size: Option<usize>) -> Request {
+        let chunks: Vec<_> = chunks.into_iter().collect();
+        let url = Url::parse("https://api.hellosign.com").expect("a URL");
+        let mut request = Request::new(Method::POST, url);
+        *request.body_mut() = Some(Body::wrap_stream(stream::iter(chunks)));
+        if let Some(size) = size {
+            request.headers_mut().insert(CONTENT_LENGTH, size.into());
+        }
+        request
+    }
+
+    fn in_memory(request: &Request) -> Option<&[u8]> {
+        request.body().and_then(Body::as_bytes)
+    }
+
+    /// What would go out.
+    async fn sent(mut request: Request) -> Result<Bytes, reqwest::Error> {
+        let body = request.body_mut().take().expect("a body");
+        Response::from(http::Response::new(body)).bytes().await
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_the_announced_size_is_in_memory_afterwards() {
+        for limit in [6, 7] {
+            let mut request = request([Ok("abc"), Ok(""), Ok("def")], Some(6));
+            buffer(&mut request, limit).await.expect("read");
+            assert_eq!(in_memory(&request), Some(&b"abcdef"[..]));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_or_states_no_size_stays_a_stream() {
+        for (size, limit) in [(Some(6), 5), (None, 100)] {
+            let mut request = request([Ok("abc"), Ok("def")], size);
+            buffer(&mut request, limit).await.expect("not read");
+            assert_eq!(in_memory(&request), None);
+            assert_eq!(sent(request).await.expect("sent"), "abcdef");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_another_size_goes_out_whole_all_the_same() {
+        for size in [0, 1, 2, 3, 5, 7, 100] {
+            let mut request = request([Ok("abc"), Ok("def")], Some(size));
+            buffer(&mut request, 1000).await.expect("read");
+            assert_eq!(in_memory(&request), None, "{size}");
+            assert_eq!(sent(request).await.expect("sent"), "abcdef", "{size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endless_stream_is_not_read_past_its_announced_size() {
+        let mut request = request([], Some(5));
+        let endless = stream::repeat_with(|| Ok::<_, io::Error>("abc"));
+        *request.body_mut() = Some(Body::wrap_stream(endless));
+        buffer(&mut request, 1000).await.expect("read");
+        assert_eq!(in_memory(&request), None);
+    }
+
+    #[tokio::test]
+    async fn an_error_of_the_stream_is_passed_on() {
+        let broken = || Err(io::Error::other("broken"));
+        let mut early = request([Ok("abc"), broken()], Some(6));
+        let error = buffer(&mut early, 1000).await.expect_err("broken");
+        assert!(format!("{error:?}").contains("broken"));
+
+        // It comes after what was announced: whoever sends the rest meets it.
+        let mut late = request([Ok("abc"), broken()], Some(2));
+        buffer(&mut late, 1000).await.expect("read");
+        assert!(sent(late).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_body_in_memory_and_no_body_stay_as_they_are() {
+        let mut request = request([], None);
+        *request.body_mut() = Some(Body::from("abc"));
+        buffer(&mut request, 1000).await.expect("untouched");
+        assert_eq!(in_memory(&request), Some(&b"abc"[..]));
+        *request.body_mut() = None;
+        buffer(&mut request, 1000).await.expect("untouched");
+        assert!(request.body().is_none());
+    }
+}

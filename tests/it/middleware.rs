@@ -1,153 +1,105 @@
 //! Requests through the middleware.
 
-use std::time::{Duration, SystemTime};
+mod accounts;
+mod bodies;
+mod in_memory;
+mod origins;
+mod rejections;
+mod retries;
+mod timing;
 
 use dropbox_sign_oauth::{
-    AccountId, Error, ErrorKind, TokenManager, TokenRefreshMiddleware, TokenSet, store::MemoryStore,
+    AccountId, OAuthApi, Refresher, TokenManager, TokenRefreshMiddleware,
+    middleware::TokenRefreshMiddlewareBuilder,
+    store::MemoryStore,
+    testing::{FakeClock, FakeDropboxSign, RecordedRequest},
 };
+use http::header::AUTHORIZATION;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
-use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
-use wiremock::{
-    Mock, MockServer, ResponseTemplate,
-    matchers::{any, header},
-};
 
-use crate::support::Endpoint;
-
+/// A fake service, and a manager whose default account has just signed in there.
 struct Setup {
-    api: MockServer,
-    endpoint: Endpoint,
+    fake: FakeDropboxSign,
+    clock: FakeClock,
     manager: TokenManager,
-    client: ClientWithMiddleware,
 }
 
-/// An API that takes `access-1` and refuses all else; the account starts with `access-0`.
-async fn setup() -> Setup {
-    let api = MockServer::start().await;
-    Mock::given(header("authorization", "Bearer access-1"))
-        .respond_with(ResponseTemplate::new(200))
-        .with_priority(1)
-        .mount(&api)
-        .await;
-    Mock::given(any())
-        .respond_with(ResponseTemplate::new(401))
-        .mount(&api)
-        .await;
-    let endpoint = Endpoint::open();
-    let manager = TokenManager::builder(endpoint.clone(), MemoryStore::new())
-        .build()
-        .expect("a valid configuration");
-    let tokens = TokenSet::new("access-0", SystemTime::now(), Duration::from_secs(3600))
-        .with_refresh_token("refresh-0");
-    manager
-        .account(AccountId::default())
-        .install(tokens)
-        .await
-        .expect("installed");
-    let auth = TokenRefreshMiddleware::builder(&manager)
-        .allow_origin(api.uri())
-        .build()
-        .expect("a valid configuration");
-    let client = ClientBuilder::new(reqwest::Client::new())
-        .with(auth)
-        .build();
-    Setup {
-        api,
-        endpoint,
-        manager,
-        client,
+impl Setup {
+    async fn new() -> Self {
+        let clock = FakeClock::new();
+        let fake = FakeDropboxSign::builder()
+            .clock(clock.clone())
+            .start()
+            .await;
+        let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
+            .base_url(fake.url())
+            .build()
+            .expect("a valid configuration");
+        let manager = TokenManager::builder(api, MemoryStore::new())
+            .clock(clock.clone())
+            .build()
+            .expect("a valid configuration");
+        let setup = Self {
+            fake,
+            clock,
+            manager,
+        };
+        setup.sign_in(AccountId::DEFAULT).await;
+        setup
     }
-}
 
-async fn bodies(api: &MockServer) -> Vec<Vec<u8>> {
-    let requests = api.received_requests().await.expect("recorded");
-    requests.into_iter().map(|request| request.body).collect()
-}
-
-#[tokio::test]
-async fn s10_parallel_401s_share_one_post() {
-    let setup = setup().await;
-    let requests = (0..500).map(|_| setup.client.get(setup.api.uri()).send());
-    for response in futures_util::future::join_all(requests).await {
-        assert_eq!(response.expect("a response").status(), 200);
+    /// The same, but the API refuses the token, which only the API knows as yet.
+    async fn revoked() -> Self {
+        let setup = Self::new().await;
+        setup.fake.revoke_access_tokens();
+        setup
     }
-    assert_eq!(setup.endpoint.posts(), 1);
-}
 
-#[tokio::test]
-async fn s40_a_multipart_upload_is_replayed_byte_for_byte() {
-    let setup = setup().await;
-    let form = reqwest::multipart::Form::new().part(
-        "file",
-        reqwest::multipart::Part::bytes(vec![7; 10_000]).file_name("a.pdf"),
-    );
-    let response = setup
-        .client
-        .post(setup.api.uri())
-        .multipart(form)
-        .send()
-        .await;
-    assert_eq!(response.expect("a response").status(), 200);
-    let bodies = bodies(&setup.api).await;
-    assert_eq!(bodies.len(), 2);
-    assert!(bodies[0].len() > 10_000);
-    assert_eq!(bodies[0], bodies[1]);
-    for request in setup.api.received_requests().await.expect("recorded") {
-        assert_eq!(request.headers.get_all("authorization").iter().count(), 1);
+    async fn sign_in(&self, account: &str) {
+        let refresher = self.manager.account(account);
+        let installed = refresher.install(self.fake.sign_in()).await;
+        installed.expect("installed");
     }
-}
 
-#[tokio::test]
-async fn s45_a_header_of_the_requests_own_is_kept() {
-    let setup = setup().await;
-    let request = setup.client.get(setup.api.uri()).bearer_auth("mine");
-    assert_eq!(request.send().await.expect("a response").status(), 401);
-    let requests = setup.api.received_requests().await.expect("recorded");
-    assert_eq!(requests.len(), 1);
-    assert_eq!(requests[0].headers["authorization"], "Bearer mine");
-    assert_eq!(setup.endpoint.posts(), 0);
-}
-
-#[tokio::test]
-async fn s43_an_origin_off_the_list_gets_no_token() {
-    let setup = setup().await;
-    let elsewhere = MockServer::start().await;
-    setup
-        .client
-        .get(elsewhere.uri())
-        .send()
-        .await
-        .expect("a response");
-    let requests = elsewhere.received_requests().await.expect("recorded");
-    assert!(!requests[0].headers.contains_key("authorization"));
-    assert_eq!(setup.endpoint.posts(), 0);
-}
-
-#[tokio::test]
-async fn an_account_without_tokens_fails_before_anything_is_sent() {
-    let setup = setup().await;
-    let retry = RetryTransientMiddleware::new_with_policy(
-        ExponentialBackoff::builder().build_with_max_retries(1),
-    );
-    let auth = TokenRefreshMiddleware::builder(&setup.manager)
-        .allow_origin(setup.api.uri())
-        .build()
-        .expect("a valid configuration");
-    let bound = ClientBuilder::new(reqwest::Client::new())
-        .with(retry)
-        .with(auth.for_account("nobody"))
-        .build();
-    let by_extension = setup
-        .client
-        .get(setup.api.uri())
-        .with_extension(AccountId::new("nobody"))
-        .send()
-        .await;
-    for result in [bound.get(setup.api.uri()).send().await, by_extension] {
-        let error = result.expect_err("nobody is signed in");
-        let ours = Error::from_middleware(&error).expect("ours, through the wrapper too");
-        assert_eq!(ours.kind(), ErrorKind::NotAuthorized);
-        assert_eq!(ours.account().as_str(), "nobody");
+    fn refresher(&self) -> Refresher {
+        self.manager.account(AccountId::default())
     }
-    assert!(bodies(&setup.api).await.is_empty());
+
+    /// The token in use, as the header shows it.
+    fn header_of(&self, account: &str) -> String {
+        let (token, _) = self.manager.account(account).current().expect("a token");
+        token.header().to_str().expect("visible ASCII").to_owned()
+    }
+
+    fn auth_builder(&self) -> TokenRefreshMiddlewareBuilder {
+        TokenRefreshMiddleware::builder(&self.manager).allow_origin(self.fake.url())
+    }
+
+    fn auth(&self) -> TokenRefreshMiddleware {
+        self.auth_builder().build().expect("a valid configuration")
+    }
+
+    fn client(&self) -> ClientWithMiddleware {
+        ClientBuilder::new(reqwest::Client::new())
+            .with(self.auth())
+            .build()
+    }
+
+    fn url(&self) -> String {
+        format!("{}/v3/account", self.fake.url())
+    }
+
+    fn requests(&self) -> Vec<RecordedRequest> {
+        self.fake.recorded_api_requests()
+    }
+
+    /// The `Authorization` headers that the API saw, a list for each request.
+    fn headers(&self) -> Vec<Vec<String>> {
+        let text = |value: &http::HeaderValue| value.to_str().expect("visible ASCII").to_owned();
+        let headers = |request: RecordedRequest| {
+            let values = request.headers.get_all(AUTHORIZATION);
+            values.iter().map(text).collect()
+        };
+        self.requests().into_iter().map(headers).collect()
+    }
 }

@@ -1,0 +1,86 @@
+//! Whose token a request carries: the three ways to say it.
+
+use dropbox_sign_oauth::{AccountId, Error, ErrorKind};
+use reqwest_middleware::ClientBuilder;
+
+use super::Setup;
+
+async fn with_acme() -> Setup {
+    let setup = Setup::new().await;
+    setup.sign_in("acme").await;
+    setup
+}
+
+#[tokio::test]
+async fn a_request_that_says_nothing_is_the_default_accounts() {
+    let setup = with_acme().await;
+    let response = setup.client().get(setup.url()).send().await;
+    assert_eq!(response.expect("a response").status(), 200);
+    assert_eq!(setup.headers(), [[setup.header_of(AccountId::DEFAULT)]]);
+    assert_ne!(setup.header_of(AccountId::DEFAULT), setup.header_of("acme"));
+}
+
+#[tokio::test]
+async fn an_extension_chooses_the_account_of_one_request() {
+    let setup = with_acme().await;
+    let client = setup.client();
+    let request = || client.get(setup.url());
+    let for_acme = request().with_extension(AccountId::new("acme"));
+    for response in [for_acme.send().await, request().send().await] {
+        assert_eq!(response.expect("a response").status(), 200);
+    }
+    let (acme, default) = (setup.header_of("acme"), setup.header_of("default"));
+    assert_eq!(setup.headers(), [[acme], [default]]);
+}
+
+#[tokio::test]
+async fn after_a_401_it_is_the_chosen_accounts_token_that_is_refreshed() {
+    let setup = with_acme().await;
+    setup.fake.revoke_access_tokens();
+    let (acme, default) = (setup.header_of("acme"), setup.header_of("default"));
+    let request = setup.client().get(setup.url());
+    let response = request.with_extension(AccountId::new("acme")).send().await;
+    assert_eq!(response.expect("a response").status(), 200);
+    assert_eq!(setup.headers(), [[acme], [setup.header_of("acme")]]);
+    assert_eq!(setup.header_of("default"), default);
+    assert_eq!(setup.fake.token_requests(), 1);
+}
+
+/// As clients generated from the service's specification do it.
+#[tokio::test]
+async fn a_client_of_one_account_needs_no_extension() {
+    let setup = with_acme().await;
+    let http = reqwest::Client::new();
+    let client = ClientBuilder::new(http.clone())
+        .with(setup.auth().for_account("acme"))
+        .build();
+    let request = client.get(setup.url()).build().expect("a request");
+    let response = client.execute(request).await.expect("a response");
+    assert_eq!(response.status(), 200);
+
+    // The default account's client shares the manager and the connections.
+    let other = ClientBuilder::new(http).with(setup.auth()).build();
+    let request = other.get(setup.url()).build().expect("a request");
+    let response = other.execute(request).await.expect("a response");
+    assert_eq!(response.status(), 200);
+    let (acme, default) = (setup.header_of("acme"), setup.header_of("default"));
+    assert_eq!(setup.headers(), [[acme], [default]]);
+}
+
+#[tokio::test]
+async fn an_extension_counts_for_more_than_the_clients_account() {
+    let setup = with_acme().await;
+    let auth = setup.auth_builder().account("nobody").build();
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(auth.expect("a valid configuration"))
+        .build();
+    let request = client.get(setup.url());
+    let response = request.with_extension(AccountId::new("acme")).send().await;
+    assert_eq!(response.expect("a response").status(), 200);
+
+    let error = client.get(setup.url()).send().await.expect_err("no token");
+    let ours = Error::from_middleware(&error).expect("ours");
+    assert_eq!(ours.kind(), ErrorKind::NotAuthorized);
+    assert_eq!(ours.account().as_str(), "nobody");
+    assert_eq!(setup.fake.api_requests(), 1);
+}

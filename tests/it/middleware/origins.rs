@@ -1,0 +1,183 @@
+//! Where the token goes, and where it does not.
+
+use dropbox_sign_oauth::{ConfigError, testing::Fault};
+use http::header::AUTHORIZATION;
+use reqwest::{Method, Request, Url};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+
+use super::Setup;
+
+/// A server off the allow-list.
+async fn elsewhere(status: u16) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(status))
+        .mount(&server)
+        .await;
+    server
+}
+
+async fn authorizations(server: &MockServer) -> Vec<Option<http::HeaderValue>> {
+    let requests = server.received_requests().await.expect("recorded");
+    let header = |request: &wiremock::Request| request.headers.get(AUTHORIZATION).cloned();
+    requests.iter().map(header).collect()
+}
+
+fn with_default_header(setup: &Setup) -> ClientWithMiddleware {
+    let mut headers = http::HeaderMap::new();
+    headers.insert(AUTHORIZATION, "Basic ZGVmYXVsdDo=".parse().expect("valid"));
+    let client = reqwest::Client::builder().default_headers(headers).build();
+    ClientBuilder::new(client.expect("a client"))
+        .with(setup.auth())
+        .build()
+}
+
+#[tokio::test]
+async fn s42_a_redirect_to_another_port_carries_no_token() {
+    let setup = Setup::new().await;
+    let target = elsewhere(401).await;
+    setup.fake.next_api_request(Fault::redirect(&target.uri()));
+    let response = setup.client().get(setup.url()).send().await;
+    // That 401 is not the API's: it is no reason to refresh.
+    assert_eq!(response.expect("a response").status(), 401);
+    assert_eq!(authorizations(&target).await, [None]);
+    assert_eq!(setup.fake.api_requests(), 1);
+    assert_eq!(setup.fake.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn s42_a_redirect_to_another_host_carries_no_token() {
+    let setup = Setup::new().await;
+    let other_name = setup.url().replace("127.0.0.1", "localhost");
+    setup.fake.next_api_request(Fault::redirect(&other_name));
+    let response = setup.client().get(setup.url()).send().await;
+    let response = response.expect("a response");
+    assert_eq!(response.url().host_str(), Some("localhost"));
+    assert_eq!(response.status(), 401);
+    assert_eq!(setup.headers()[1], [""; 0]);
+    assert_eq!(setup.fake.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn s42_a_redirect_to_another_scheme_carries_no_token() {
+    let setup = Setup::new().await;
+    let other_scheme = setup.url().replace("http:", "https:");
+    setup.fake.next_api_request(Fault::redirect(&other_scheme));
+    // Nobody speaks TLS there.
+    let error = setup.client().get(setup.url()).send().await;
+    assert!(error.is_err());
+    let carried = setup.headers().into_iter().flatten().count();
+    assert_eq!((carried, setup.fake.token_requests()), (1, 0));
+}
+
+#[tokio::test]
+async fn s42_a_redirect_within_the_origin_keeps_the_token_and_its_401_is_replayed() {
+    let setup = Setup::revoked().await;
+    setup
+        .fake
+        .next_api_request(Fault::redirect("/v3/elsewhere"));
+    let response = setup.client().get(setup.url()).send().await;
+    assert_eq!(response.expect("a response").status(), 200);
+    assert_eq!(setup.fake.token_requests(), 1);
+    let paths: Vec<_> = setup.requests().into_iter().map(|r| r.path).collect();
+    assert_eq!(paths, ["/v3/account", "/v3/elsewhere", "/v3/account"]);
+}
+
+#[tokio::test]
+async fn s43_an_origin_off_the_list_gets_no_token() {
+    let setup = Setup::new().await;
+    let elsewhere = elsewhere(401).await;
+    let response = setup.client().get(elsewhere.uri()).send().await;
+    assert_eq!(response.expect("a response").status(), 401);
+    assert_eq!(authorizations(&elsewhere).await, [None]);
+    assert_eq!(setup.fake.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn s43_an_origin_off_the_list_needs_no_account() {
+    let setup = Setup::new().await;
+    let elsewhere = elsewhere(200).await;
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(setup.auth().for_account("nobody"))
+        .build();
+    let response = client.get(elsewhere.uri()).send().await;
+    assert_eq!(response.expect("a response").status(), 200);
+}
+
+#[tokio::test]
+async fn s43_plain_http_to_another_machine_cannot_be_allowed() {
+    let setup = Setup::new().await;
+    let error = setup
+        .auth_builder()
+        .allow_origin("http://api.hellosign.com");
+    let error = error.build().expect_err("refused");
+    assert_eq!(
+        error,
+        ConfigError::Insecure("http://api.hellosign.com".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn several_origins_may_be_allowed() {
+    let setup = Setup::new().await;
+    let another = elsewhere(200).await;
+    let auth = setup.auth_builder().allow_origin(another.uri()).build();
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(auth.expect("a valid configuration"))
+        .build();
+    for url in [setup.url(), another.uri()] {
+        let response = client.get(url).send().await.expect("a response");
+        assert_eq!(response.status(), 200);
+    }
+    assert!(authorizations(&another).await[0].is_some());
+}
+
+#[tokio::test]
+async fn s45_a_header_of_the_requests_own_is_kept() {
+    let setup = Setup::new().await;
+    let request = setup.client().get(setup.url()).basic_auth("key", Some(""));
+    assert_eq!(request.send().await.expect("a response").status(), 401);
+    assert_eq!(setup.headers(), [["Basic a2V5Og=="]]);
+    assert_eq!(setup.fake.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn s45_a_user_name_in_the_url_counts_as_a_header_of_the_requests_own() {
+    let setup = Setup::new().await;
+    let url = setup.url().replace("http://", "http://key:@");
+    let response = setup.client().get(url).send().await;
+    assert_eq!(response.expect("a response").status(), 401);
+    assert_eq!(setup.headers(), [["Basic a2V5Og=="]]);
+    assert_eq!(setup.fake.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_user_name_of_which_reqwest_makes_no_header_does_not_keep_the_token_out() {
+    let setup = Setup::new().await;
+    let url = setup.url().replace("http://", "http://key:pw@");
+    let request = Request::new(Method::GET, Url::parse(&url).expect("a URL"));
+    let response = setup.client().execute(request).await;
+    assert_eq!(response.expect("a response").status(), 200);
+    assert_eq!(setup.headers(), [[setup.header_of("default")]]);
+}
+
+#[tokio::test]
+async fn on_the_list_the_token_goes_out_instead_of_a_default_header() {
+    let setup = Setup::revoked().await;
+    let old = setup.header_of("default");
+    let client = with_default_header(&setup);
+    let response = client.get(setup.url()).send().await.expect("a response");
+    assert_eq!(response.status(), 200);
+    assert_eq!(setup.headers(), [[old], [setup.header_of("default")]]);
+}
+
+#[tokio::test]
+async fn off_the_list_a_default_header_goes_out_as_always() {
+    let setup = Setup::new().await;
+    let elsewhere = elsewhere(200).await;
+    let client = with_default_header(&setup);
+    client.get(elsewhere.uri()).send().await.expect("sent");
+    let sent = authorizations(&elsewhere).await;
+    assert_eq!(sent[0].as_ref().expect("a header"), "Basic ZGVmYXVsdDo=");
+}

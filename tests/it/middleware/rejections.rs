@@ -1,0 +1,268 @@
+//! A 401, and what else the API may refuse a request with.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use dropbox_sign_oauth::{Error, ErrorKind, TokenRefreshMiddleware, testing::Fault};
+use futures_util::future::join_all;
+use http::StatusCode;
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use tokio::sync::{Barrier, Semaphore};
+
+use super::{
+    Setup,
+    in_memory::{InMemoryApi, bearer},
+};
+use crate::support::{Account, Kind, MINUTE};
+
+fn client(account: &Account, api: &InMemoryApi) -> ClientWithMiddleware {
+    ClientBuilder::new(reqwest::Client::new())
+        .with(TokenRefreshMiddleware::new(&account.manager))
+        .with(api.clone())
+        .build()
+}
+
+#[tokio::test]
+async fn s10_five_hundred_401s_share_one_post_and_replay_once_each() {
+    const REQUESTS: usize = 500;
+
+    let account = Account::new(Kind::Memory);
+    account.install().await;
+    let all_sent = Arc::new(Barrier::new(REQUESTS));
+    let api = InMemoryApi::new(move |bearer| {
+        let all_sent = Arc::clone(&all_sent);
+        async move {
+            match bearer.as_str() {
+                "Bearer access-0" => {
+                    all_sent.wait().await;
+                    StatusCode::UNAUTHORIZED
+                }
+                _ => StatusCode::OK,
+            }
+        }
+    });
+    let client = client(&account, &api);
+    let requests = (0..REQUESTS).map(|nth| {
+        let request = client.get(InMemoryApi::URL).header("x-request", nth);
+        tokio::spawn(request.send())
+    });
+    for response in join_all(requests).await {
+        let response = response.expect("no panic").expect("a response");
+        assert_eq!(response.status(), 200);
+    }
+    assert_eq!(account.endpoint.posts(), 1);
+    let mut sent: HashMap<_, Vec<_>> = HashMap::new();
+    for headers in api.seen() {
+        let request = headers["x-request"].clone();
+        sent.entry(request).or_default().push(bearer(&headers));
+    }
+    assert_eq!(sent.len(), REQUESTS);
+    for bearers in sent.values() {
+        assert_eq!(*bearers, ["Bearer access-0", "Bearer access-1"]);
+    }
+}
+
+#[tokio::test]
+async fn s11_a_late_401_is_replayed_with_the_token_that_came_meanwhile() {
+    let account = Account::new(Kind::Memory);
+    account.install().await;
+    let late = Arc::new(Semaphore::new(0));
+    let replies = Arc::clone(&late);
+    let api = InMemoryApi::new(move |bearer| {
+        let replies = Arc::clone(&replies);
+        async move {
+            match bearer.as_str() {
+                "Bearer access-0" => {
+                    let _reply = replies.acquire().await.expect("never closed");
+                    StatusCode::UNAUTHORIZED
+                }
+                _ => StatusCode::OK,
+            }
+        }
+    });
+    let mut request = std::pin::pin!(client(&account, &api).get(InMemoryApi::URL).send());
+    // The request goes out, and its reply stays out.
+    assert!(futures_util::poll!(&mut request).is_pending());
+    assert_eq!(api.bearers(), ["Bearer access-0"]);
+
+    let (rejected, _) = account.refresher.current().expect("a token");
+    let newer = account.refresher.force_refresh(rejected.generation()).await;
+    assert!(newer.expect("refreshed").is_some());
+    assert_eq!(account.endpoint.posts(), 1);
+
+    late.add_permits(1);
+    assert_eq!(request.await.expect("a response").status(), 200);
+    assert_eq!(api.bearers(), ["Bearer access-0", "Bearer access-1"]);
+    assert_eq!(account.endpoint.posts(), 1);
+}
+
+#[tokio::test]
+async fn s37_a_401_is_replayed_once_with_a_new_token() {
+    let setup = Setup::revoked().await;
+    let old = setup.header_of("default");
+    let response = setup.client().get(setup.url()).send().await;
+    assert_eq!(response.expect("a response").status(), 200);
+    let new = setup.header_of("default");
+    assert_ne!(new, old);
+    assert_eq!(setup.headers(), [[old], [new]]);
+    assert_eq!(setup.fake.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn s37_a_second_401_is_returned_as_it_came() {
+    let setup = Setup::new().await;
+    let nth = |n| Fault::status(401).with_header("x-nth", n).with_body(n);
+    setup.fake.next_api_request(nth("first"));
+    setup.fake.next_api_request(nth("second"));
+    let response = setup.client().get(setup.url()).send().await;
+    let response = response.expect("a response");
+    assert_eq!(response.status(), 401);
+    assert_eq!(response.headers()["x-nth"], "second");
+    assert_eq!(response.text().await.expect("a body"), "second");
+    assert_eq!(setup.fake.api_requests(), 2);
+    assert_eq!(setup.fake.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn s38_an_api_that_refuses_a_fresh_token_costs_no_refresh_per_request() {
+    let setup = Setup::new().await;
+    setup.fake.every_api_request(Some(Fault::status(401)));
+    let client = setup.client();
+    for request in 1..=20 {
+        let response = client.get(setup.url()).send().await.expect("a response");
+        assert_eq!(response.status(), 401);
+        // The first was replayed with a new token, which was refused too.
+        assert_eq!(setup.fake.api_requests(), request + 1);
+        assert_eq!(setup.fake.token_requests(), 1);
+    }
+    setup.clock.advance(MINUTE);
+    let response = client.get(setup.url()).send().await.expect("a response");
+    assert_eq!(response.status(), 401);
+    assert_eq!(setup.fake.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn s39_a_403_is_no_reason_to_refresh() {
+    let setup = Setup::new().await;
+    let forbidden = Fault::api_error(403, "forbidden");
+    setup.fake.every_api_request(Some(forbidden));
+    let response = setup.client().get(setup.url()).send().await;
+    assert_eq!(response.expect("a response").status(), 403);
+    assert_eq!(setup.fake.api_requests(), 1);
+    assert_eq!(setup.fake.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn s39_a_401_to_a_header_of_the_requests_own_is_no_reason_to_refresh() {
+    let setup = Setup::new().await;
+    let request = setup.client().get(setup.url()).bearer_auth("mine");
+    assert_eq!(request.send().await.expect("a response").status(), 401);
+    assert_eq!(setup.headers(), [["Bearer mine"]]);
+    assert_eq!(setup.fake.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn insufficient_scope_is_no_reason_to_refresh() {
+    let setup = Setup::new().await;
+    for status in [401, 403] {
+        let refused = Fault::status(status)
+            .with_header("www-authenticate", "Bearer error=\"insufficient_scope\"");
+        setup.fake.next_api_request(refused);
+        let response = setup.client().get(setup.url()).send().await;
+        assert_eq!(response.expect("a response").status(), status);
+    }
+    assert_eq!(setup.fake.api_requests(), 2);
+    assert_eq!(setup.fake.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn another_challenge_is_a_reason_to_refresh() {
+    let setup = Setup::new().await;
+    let refused =
+        Fault::status(401).with_header("www-authenticate", "Bearer error=\"invalid_token\"");
+    setup.fake.next_api_request(refused);
+    let response = setup.client().get(setup.url()).send().await;
+    assert_eq!(response.expect("a response").status(), 200);
+    assert_eq!(setup.fake.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn s41_a_timeout_of_the_api_is_not_replayed_and_its_error_is_untouched() {
+    let setup = Setup::new().await;
+    let _hold = setup.fake.hold_api_replies();
+    let client = reqwest::Client::builder().timeout(Duration::from_millis(300));
+    let client = ClientBuilder::new(client.build().expect("a client"))
+        .with(setup.auth())
+        .build();
+    let error = client.get(setup.url()).send().await.expect_err("no reply");
+    assert!(error.is_timeout(), "{error:?}");
+    assert!(Error::from_middleware(&error).is_none());
+    assert!(setup.fake.api_requests() <= 1);
+    assert_eq!(setup.fake.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn s41_a_lost_reply_is_not_replayed_and_its_error_is_untouched() {
+    let setup = Setup::new().await;
+    setup.fake.next_api_request(Fault::cut_after_processing());
+    let request = setup.client().post(setup.url()).body("{}").send();
+    let error = request.await.expect_err("no reply");
+    assert!(matches!(error, reqwest_middleware::Error::Reqwest(_)));
+    assert_eq!(setup.fake.api_requests(), 1);
+    assert_eq!(setup.fake.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn s41_a_5xx_is_not_replayed() {
+    for status in [500, 502, 503] {
+        let setup = Setup::new().await;
+        setup.fake.every_api_request(Some(Fault::status(status)));
+        let response = setup.client().get(setup.url()).send().await;
+        assert_eq!(response.expect("a response").status(), status);
+        assert_eq!(setup.fake.api_requests(), 1);
+        assert_eq!(setup.fake.token_requests(), 0);
+    }
+}
+
+#[tokio::test]
+async fn s46_every_attached_header_is_marked_sensitive() {
+    let account = Account::new(Kind::Memory);
+    account.install_expired().await;
+    let api = InMemoryApi::new(async |bearer: String| match bearer.as_str() {
+        "Bearer access-1" => StatusCode::UNAUTHORIZED,
+        _ => StatusCode::OK,
+    });
+    let client = client(&account, &api);
+    // Waited for and refused, too soon for another; then from the thread's own copy, refused and
+    // replayed; then from the copy again.
+    client.get(InMemoryApi::URL).send().await.expect("sent");
+    account.clock.advance(2 * MINUTE);
+    client.get(InMemoryApi::URL).send().await.expect("sent");
+    client.get(InMemoryApi::URL).send().await.expect("sent");
+    assert_eq!(
+        api.bearers(),
+        ["access-1", "access-1", "access-2", "access-2"].map(|token| format!("Bearer {token}"))
+    );
+    for headers in api.seen() {
+        assert!(headers["authorization"].is_sensitive());
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_fails_after_a_401_is_the_answer() {
+    let setup = Setup::revoked().await;
+    let refused = Fault::oauth_error("invalid_grant");
+    setup.fake.every_token_request(Some(refused));
+    let error = setup.client().get(setup.url()).send().await;
+    let error = error.expect_err("no token");
+    let ours = Error::from_middleware(&error).expect("ours");
+    assert_eq!(ours.kind(), ErrorKind::GrantRefused);
+    assert_eq!(setup.fake.api_requests(), 1);
+    let posts = setup.fake.token_requests();
+
+    // And it stays so, at no further cost for the token host.
+    for _ in 0..10 {
+        let again = setup.client().get(setup.url()).send().await;
+        assert!(again.is_err());
+    }
+    assert_eq!(setup.fake.token_requests(), posts);
+}

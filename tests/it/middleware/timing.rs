@@ -1,0 +1,50 @@
+//! When a request waits for a refresh, and when it does not.
+
+use super::Setup;
+use crate::support::{HOUR, MINUTE};
+
+#[tokio::test]
+async fn s01_a_fresh_token_costs_no_post() {
+    let setup = Setup::new().await;
+    let client = setup.client();
+    for _ in 0..100 {
+        let response = client.get(setup.url()).send().await.expect("a response");
+        assert_eq!(response.status(), 200);
+    }
+    assert_eq!(setup.fake.token_requests(), 0);
+    assert_eq!(setup.fake.api_requests(), 100);
+}
+
+#[tokio::test]
+async fn s02_a_stale_token_goes_out_at_once_beside_one_post() {
+    let setup = Setup::new().await;
+    let old = setup.header_of("default");
+    setup.clock.advance(24 * HOUR - MINUTE);
+    let hold = setup.fake.hold_token_requests();
+    let client = setup.client();
+    for _ in 0..10 {
+        let response = client.get(setup.url()).send().await.expect("a response");
+        assert_eq!(response.status(), 200);
+    }
+    hold.arrived(1).await;
+    assert_eq!(setup.fake.token_requests(), 1);
+    assert_eq!(setup.headers(), vec![vec![old]; 10]);
+}
+
+#[tokio::test]
+async fn s03_an_expired_token_makes_the_request_wait() {
+    let setup = Setup::new().await;
+    let old = setup.header_of("default");
+    setup.clock.advance(24 * HOUR);
+    let hold = setup.fake.hold_token_requests();
+    let request = tokio::spawn(setup.client().get(setup.url()).send());
+    hold.arrived(1).await;
+    assert_eq!(setup.fake.api_requests(), 0);
+    hold.release();
+    let response = request.await.expect("no panic").expect("a response");
+    assert_eq!(response.status(), 200);
+    let new = setup.header_of("default");
+    assert_ne!(new, old);
+    assert_eq!(setup.headers(), [[new]]);
+    assert_eq!(setup.fake.token_requests(), 1);
+}
