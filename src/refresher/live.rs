@@ -141,7 +141,8 @@ impl BearerToken {
         &self.header
     }
 
-    pub(crate) fn into_header(self) -> HeaderValue {
+    /// The same, taken out: for requests that this crate's middleware does not send.
+    pub fn into_header(self) -> HeaderValue {
         self.header
     }
 

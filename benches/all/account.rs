@@ -1,0 +1,102 @@
+//! A signed-in account on the real clock, with everything else in memory.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use async_trait::async_trait;
+use dropbox_sign_oauth::{
+    AccountId, EndpointError, ExpiresIn, RefreshToken, TokenEndpoint, TokenGrant, TokenManager,
+    TokenSet, store::MemoryStore,
+};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// As long as a real one.
+const ACCESS_TOKEN: &str = "NWNiOTMxOGFkOGVjMDhhNTAxZN2NkNjgxMjMwOWJiYTEzZTBmZGUzMjMThhMzYyMzc=";
+
+/// The value of the `Authorization` header.
+pub(crate) fn header() -> String {
+    format!("Bearer {ACCESS_TOKEN}")
+}
+
+/// An account whose token is fresh all the time.
+pub(crate) async fn fresh() -> TokenManager {
+    signed_in(Endpoint::new(), SystemTime::now()).await
+}
+
+/// An account whose token has expired.
+pub(crate) async fn expired(endpoint: Endpoint) -> TokenManager {
+    signed_in(endpoint, SystemTime::now() - 2 * HOUR).await
+}
+
+async fn signed_in(endpoint: Endpoint, issued_at: SystemTime) -> TokenManager {
+    let manager = TokenManager::builder(endpoint, MemoryStore::new())
+        .build()
+        .expect("a valid configuration");
+    let tokens = TokenSet::new(ACCESS_TOKEN, issued_at, HOUR).with_refresh_token("refresh-0");
+    manager
+        .account(AccountId::default())
+        .install(tokens)
+        .await
+        .expect("installed");
+    manager
+}
+
+/// Answers when it is told to. Clones share their state.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    posts: AtomicUsize,
+    gate: Semaphore,
+    replied: Mutex<Option<Instant>>,
+}
+
+impl Endpoint {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Shared {
+            posts: AtomicUsize::new(0),
+            gate: Semaphore::new(0),
+            replied: Mutex::new(None),
+        }))
+    }
+
+    pub(crate) fn reply(&self) {
+        self.0.gate.add_permits(1);
+    }
+
+    pub(crate) fn posts(&self) -> usize {
+        self.0.posts.load(Ordering::Relaxed)
+    }
+
+    /// When the last reply was given.
+    pub(crate) fn replied(&self) -> Instant {
+        self.0.replied.lock().expect("a reply was given")
+    }
+}
+
+#[async_trait]
+impl TokenEndpoint for Endpoint {
+    async fn refresh(&self, _: &RefreshToken) -> Result<TokenGrant, EndpointError> {
+        self.0.posts.fetch_add(1, Ordering::Relaxed);
+        self.0.gate.acquire().await.expect("never closed").forget();
+        *self.0.replied.lock() = Some(Instant::now());
+        Ok(TokenGrant {
+            access_token: ACCESS_TOKEN.into(),
+            refresh_token: Some("refresh-1".into()),
+            expires_in: ExpiresIn::After(HOUR),
+        })
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(15)
+    }
+}

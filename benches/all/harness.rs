@@ -1,0 +1,127 @@
+//! Compares contenders in one run.
+//!
+//! On a machine that does other work too, two runs differ by more than the contenders do. So the
+//! contenders take turns, a few milliseconds each, and what counts is the ratio: of the medians, of
+//! the minima, and the median of the ratios of neighbouring turns.
+
+#![allow(clippy::print_stdout, reason = "printing is what a benchmark is for")]
+
+use std::time::{Duration, Instant};
+
+/// How long to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// For figures that are worth something.
+    Full,
+    /// To see that it works.
+    Quick,
+}
+
+impl Effort {
+    pub(crate) fn rounds(self, full: usize) -> usize {
+        match self {
+            Self::Full => full,
+            Self::Quick => 3,
+        }
+    }
+
+    /// How long one turn takes, about.
+    fn turn(self) -> Duration {
+        match self {
+            Self::Full => Duration::from_millis(3),
+            Self::Quick => Duration::from_micros(50),
+        }
+    }
+}
+
+/// One way of doing the job.
+pub(crate) struct Contender<'a> {
+    name: &'static str,
+    run: Box<dyn FnMut(u32) -> Duration + 'a>,
+}
+
+impl<'a> Contender<'a> {
+    /// `job` is done over and over on this thread.
+    pub(crate) fn new(name: &'static str, mut job: impl FnMut() + 'a) -> Self {
+        Self::timing_itself(name, move |times| {
+            let start = Instant::now();
+            for _ in 0..times {
+                job();
+            }
+            start.elapsed()
+        })
+    }
+
+    /// `run` does the job as often as it is told, and says how long that took.
+    pub(crate) fn timing_itself(name: &'static str, run: impl FnMut(u32) -> Duration + 'a) -> Self {
+        Self {
+            name,
+            run: Box::new(run),
+        }
+    }
+}
+
+pub(crate) fn heading(name: &str) {
+    println!("\n{name}");
+}
+
+/// Measures all, and prints how each compares with the first.
+pub(crate) fn compare(effort: Effort, rounds: usize, contenders: &mut [Contender<'_>]) {
+    let times = turns(effort, contenders);
+    let mut samples = vec![Vec::new(); contenders.len()];
+    for round in 0..effort.rounds(rounds) {
+        // Whoever goes first in a round meets the caches as the last one left them.
+        for turn in 0..contenders.len() {
+            let nth = (round + turn) % contenders.len();
+            let taken = (contenders[nth].run)(times);
+            samples[nth].push(taken.as_secs_f64() * 1e9 / f64::from(times));
+        }
+    }
+    println!(
+        "  {:<44} {:>10} {:>10}   ratio to the first: median, minimum, turn by turn",
+        "ns each", "median", "minimum"
+    );
+    let first = samples[0].clone();
+    for (contender, samples) in contenders.iter().zip(&samples) {
+        let by_turn = samples.iter().zip(&first).map(|(a, b)| a / b).collect();
+        println!(
+            "  {:<44} {:>10.1} {:>10.1}   {:.3} {:.3} {:.3}",
+            contender.name,
+            median(samples.clone()),
+            minimum(samples),
+            median(samples.clone()) / median(first.clone()),
+            minimum(samples) / minimum(&first),
+            median(by_turn),
+        );
+    }
+}
+
+/// Prints the spread of figures that are compared with nothing.
+pub(crate) fn print_spread(name: &str, unit: &str, samples: &[f64]) {
+    println!(
+        "  {name:<44} median {:.2} {unit}, minimum {:.2} {unit}",
+        median(samples.to_vec()),
+        minimum(samples),
+    );
+}
+
+/// How many jobs make one turn: the same for all, as it takes the first. Also warms all up.
+fn turns(effort: Effort, contenders: &mut [Contender<'_>]) -> u32 {
+    let mut times = 1;
+    while (contenders[0].run)(times) < effort.turn() {
+        times *= 2;
+    }
+    for contender in contenders {
+        (contender.run)(times);
+    }
+    times
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+fn minimum(samples: &[f64]) -> f64 {
+    samples.iter().copied().fold(f64::INFINITY, f64::min)
+}

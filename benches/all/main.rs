@@ -1,0 +1,38 @@
+//! What a token costs. The figures, and how to read them, are in `benches/README.md`.
+//!
+//! `cargo bench` runs all; `cargo bench -- NAME` those whose name contains NAME. Without cargo's
+//! `--bench`, as under `cargo test --benches`, each runs just long enough to show that it works.
+
+mod account;
+mod harness;
+mod request;
+mod token_path;
+mod waiters;
+
+use crate::harness::Effort;
+
+type Bench = (&'static str, fn(Effort));
+
+const BENCHES: &[Bench] = &[
+    ("request/in_memory", request::in_memory),
+    ("request/loopback", request::loopback),
+    ("token_path/one_thread", token_path::one_thread),
+    ("token_path/two_threads", token_path::two_threads),
+    ("waiters", waiters::ten_thousand),
+];
+
+fn main() {
+    let (options, names): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|argument| argument.starts_with("--"));
+    let effort = match options.iter().any(|option| option == "--bench") {
+        true => Effort::Full,
+        false => Effort::Quick,
+    };
+    for (name, bench) in BENCHES {
+        if names.is_empty() || names.iter().any(|part| name.contains(part)) {
+            harness::heading(name);
+            bench(effort);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Many tasks that wait for one refresh.
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use dropbox_sign_oauth::{AccountId, Refresher};
+use futures_util::{FutureExt, future::try_join_all};
+use tokio::{runtime::Builder, sync::Notify};
+
+use crate::{
+    account::{self, Endpoint},
+    harness::{Effort, print_spread},
+};
+
+const TASKS: usize = 10_000;
+
+/// One POST wakes all; how long after its reply has the last one its token?
+pub(crate) fn ten_thousand(effort: Effort) {
+    for workers in [1, 2] {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(workers)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let samples: Vec<f64> = (0..effort.rounds(100))
+            .map(|_| runtime.block_on(wake_all()).as_secs_f64() * 1e3)
+            .collect();
+        let name = format!("{TASKS} tasks, 1 POST, {workers} worker(s): all have it");
+        print_spread(&name, "ms after the reply", &samples);
+    }
+}
+
+async fn wake_all() -> Duration {
+    let endpoint = Endpoint::new();
+    let manager = account::expired(endpoint.clone()).await;
+    let refresher = manager.account(AccountId::default());
+    let waiting = Arc::new(Waiting::default());
+    let tasks = (0..TASKS).map(|_| {
+        let waiting = Arc::clone(&waiting);
+        tokio::spawn(wait(refresher.clone(), waiting))
+    });
+    let tasks: Vec<_> = tasks.collect();
+    waiting.all.notified().await;
+
+    endpoint.reply();
+    let woken = try_join_all(tasks).await.expect("no panic");
+    assert_eq!(endpoint.posts(), 1);
+    let last = woken.into_iter().max().expect("there are tasks");
+    last.duration_since(endpoint.replied())
+}
+
+#[derive(Default)]
+struct Waiting {
+    count: AtomicUsize,
+    all: Notify,
+}
+
+/// When the task had its token.
+async fn wait(refresher: Refresher, waiting: Arc<Waiting>) -> Instant {
+    let mut token = pin!(refresher.token());
+    assert!(token.as_mut().now_or_never().is_none(), "there is no token");
+    if waiting.count.fetch_add(1, Ordering::Relaxed) + 1 == TASKS {
+        waiting.all.notify_one();
+    }
+    token.await.expect("a token");
+    Instant::now()
+}
