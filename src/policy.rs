@@ -269,6 +269,27 @@ mod tests {
         assert_eq!(backoff.delay(1, absurd, 0.5), backoff.max_retry_after);
     }
 
+    #[test]
+    fn an_initial_backoff_as_long_as_the_longest_is_valid() {
+        let mut policy = RefreshPolicy::default();
+        policy.backoff.initial = policy.backoff.max;
+        assert_eq!(policy.validate(SECOND), Ok(()));
+    }
+
+    #[test]
+    fn jitter_puts_the_refresh_off_and_leaves_the_expiry_alone() {
+        let windows = |jitter| RefreshPolicy::default().windows(86_400 * SECOND, jitter);
+        assert_eq!(windows(0.0), (300 * SECOND, 10 * SECOND));
+        assert_eq!(windows(0.5), (285 * SECOND, 10 * SECOND));
+    }
+
+    #[test]
+    fn a_refused_token_is_left_alone_for_a_tenth_of_its_lifetime_at_most() {
+        let cooldown = |lifetime| RefreshPolicy::default().cooldown(lifetime);
+        assert_eq!(cooldown(86_400 * SECOND), 60 * SECOND);
+        assert_eq!(cooldown(100 * SECOND), 10 * SECOND);
+    }
+
     proptest! {
         #[test]
         fn windows_fit_into_any_lifetime(millis in 1_u64..400_000_000_000, jitter in 0.0..1.0) {

@@ -243,4 +243,28 @@ mod tests {
         assert_eq!(tokens.lifetime(), LONGEST_LIFETIME);
         assert_eq!(tokens.expires_at(), UNIX_EPOCH + LONGEST_LIFETIME);
     }
+
+    #[test]
+    fn ten_years_are_believed_and_no_more() {
+        let lifetime = |seconds| {
+            let seconds = Duration::from_secs(seconds);
+            TokenSet::new("a", UNIX_EPOCH, seconds).lifetime().as_secs()
+        };
+        assert_eq!(lifetime(315_360_000), 315_360_000);
+        assert_eq!(lifetime(315_360_001), 315_360_000);
+    }
+
+    #[test]
+    fn debug_tells_the_times_and_hides_the_tokens() {
+        let tokens = TokenSet::new("hush-access", UNIX_EPOCH, Duration::from_secs(77))
+            .with_refresh_token("hush-refresh");
+        let text = format!("{tokens:?}");
+        assert!(text.contains("lifetime: 77s"), "{text}");
+        assert!(!text.contains("hush"), "{text}");
+    }
+
+    #[test]
+    fn a_generation_reads_as_its_number() {
+        assert_eq!(Generation(7).to_string(), "7");
+    }
 }

@@ -6,6 +6,8 @@
 
 #[cfg(all(test, shuttle))]
 mod shuttle_model;
+#[cfg(all(test, not(shuttle)))]
+mod tests;
 
 use std::{
     sync::{Arc, atomic::Ordering},

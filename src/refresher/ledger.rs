@@ -137,7 +137,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::token::TokenSet;
+    use crate::{account::AccountId, error::ErrorKind, token::TokenSet};
 
     fn record(name: &str) -> Record {
         let lifetime = Duration::from_secs(1);
@@ -229,5 +229,22 @@ mod tests {
         ledger.announce(announced.version);
         assert!(ledger.in_doubt(&announced).is_none());
         assert!(ledger.in_doubt(&record("b")).is_none());
+    }
+
+    #[test]
+    fn a_refusal_holds_for_its_token_until_the_ledger_is_cleared() {
+        let refused = RefreshToken::new("refused");
+        let error = Error::new(ErrorKind::GrantRefused, &AccountId::default());
+        let mut ledger = Ledger::default();
+        ledger.refuse(refused.clone(), error);
+        // Whatever the store brings meanwhile.
+        ledger.reconcile(Some(record("other")));
+        ledger.set(record("installed"), Saved::NotYetInstalled);
+        let refusal = ledger.refusal(&refused).map(|error| error.kind());
+        assert_eq!(refusal, Some(ErrorKind::GrantRefused));
+        assert!(ledger.refusal(&RefreshToken::new("new")).is_none());
+        ledger.clear();
+        assert!(ledger.refusal(&refused).is_none());
+        assert!(ledger.known().is_none() && !ledger.is_unsaved());
     }
 }

@@ -1,5 +1,8 @@
 //! A token in use: its ready-made header, its deadlines and its generation.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::hash_map::DefaultHasher,
     fmt,
@@ -213,24 +216,4 @@ fn jitter(account: &AccountId, token: &AccessToken) -> f64 {
     account.hash(&mut hasher);
     token.expose_secret().hash(&mut hasher);
     f64::from((hasher.finish() >> 32) as u32) / (f64::from(u32::MAX) + 1.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_header_is_sensitive_and_holds_the_token() {
-        let header = bearer_header(&AccessToken::new("abc=")).expect("a valid header");
-        assert!(header.is_sensitive());
-        assert_eq!(header, "Bearer abc=");
-    }
-
-    #[test]
-    fn the_jitter_is_the_tokens_own_and_stable() {
-        let of = |token: &str| jitter(&AccountId::default(), &AccessToken::new(token));
-        assert!((0.0..1.0).contains(&of("a")));
-        assert_eq!(of("a").to_bits(), of("a").to_bits());
-        assert_ne!(of("a").to_bits(), of("b").to_bits());
-    }
 }

@@ -12,6 +12,9 @@
 //!    └───────── time is up, or installed ───────── held
 //! ```
 
+#[cfg(test)]
+mod model;
+
 use std::{sync::Arc, time::Duration};
 
 use super::live::LiveToken;

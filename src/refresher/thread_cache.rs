@@ -60,3 +60,78 @@ pub(super) fn keep(refresher: u64, token: &LiveToken) {
 fn slot(refresher: u64) -> usize {
     (refresher % SLOTS as u64) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::{
+        account::AccountId, clock::Moment, policy::RefreshPolicy, secret::AccessToken,
+        token::TokenSet,
+    };
+
+    fn live(token: &str, generation: u64) -> LiveToken {
+        let now = Moment {
+            monotonic: Duration::ZERO,
+            wall: Duration::ZERO,
+        };
+        let tokens = TokenSet::new(token, SystemTime::UNIX_EPOCH, Duration::from_secs(60));
+        let context = (&AccountId::default(), &RefreshPolicy::default());
+        LiveToken::granted(
+            &AccessToken::new(token),
+            &tokens,
+            Generation(generation),
+            now,
+            context,
+        )
+        .expect("a valid header")
+    }
+
+    fn found(refresher: u64, generation: u64) -> Option<AccessToken> {
+        find(refresher, Generation(generation), |_| true).map(|bearer| bearer.access_token())
+    }
+
+    #[test]
+    fn only_the_refreshers_own_token_of_this_generation_is_found() {
+        keep(1, &live("one", 5));
+        keep(2, &live("two", 5));
+        assert_eq!(found(1, 5), Some(AccessToken::new("one")));
+        assert_eq!(found(2, 5), Some(AccessToken::new("two")));
+        assert_eq!(found(1, 4), None);
+        assert_eq!(found(1, 6), None);
+        assert_eq!(
+            found(1 + SLOTS as u64, 5),
+            None,
+            "the same place, another refresher"
+        );
+        assert!(find(1, Generation(5), |_| false).is_none(), "not accepted");
+    }
+
+    #[test]
+    fn a_thread_keeps_as_many_as_it_has_places_for() {
+        for refresher in 0..SLOTS as u64 {
+            keep(refresher, &live("first", 1));
+        }
+        assert!((0..SLOTS as u64).all(|refresher| found(refresher, 1).is_some()));
+        keep(SLOTS as u64, &live("next", 1));
+        assert_eq!(found(0, 1), None, "pushed out");
+        assert_eq!(found(SLOTS as u64, 1), Some(AccessToken::new("next")));
+    }
+
+    #[test]
+    fn another_thread_has_copies_of_its_own() {
+        keep(1, &live("one", 5));
+        let elsewhere = std::thread::spawn(|| found(1, 5)).join();
+        assert_eq!(elsewhere.expect("no panic"), None);
+    }
+
+    #[test]
+    fn a_copy_shares_no_memory_with_the_token_in_use() {
+        let token = live("one", 5);
+        keep(1, &token);
+        let copy = find(1, Generation(5), |_| true).expect("just kept");
+        let place = |bearer: &BearerToken| bearer.header().as_bytes().as_ptr();
+        assert_ne!(place(&copy), place(&token.bearer));
+    }
+}
