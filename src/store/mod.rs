@@ -12,7 +12,8 @@
 //! record is saved with the time of it ([`Record::presented_at`]). A store that cannot be written
 //! to thus fails before anything is spent, and whoever comes next knows that the token may be.
 //!
-//! [`MemoryStore`] keeps tokens as long as the process lives; [`FileStore`] keeps them on disk.
+//! [`MemoryStore`] keeps tokens as long as the process lives; [`FileStore`] keeps them on disk;
+//! `RedisStore` (feature `redis`) shares them between machines.
 //! `testing::store_conformance` (feature `test-util`) is the suite that every store has to pass,
 //! yours too.
 
@@ -20,7 +21,12 @@ mod error;
 mod fields;
 mod file;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use self::redis::{RedisStore, RedisStoreBuilder};
 pub use error::{StoreError, StoreErrorKind};
 pub use file::FileStore;
 pub use memory::MemoryStore;

@@ -6,7 +6,10 @@ mod api;
 mod fake_service;
 mod file_store;
 mod middleware;
+#[cfg(unix)]
+mod redis_store;
 mod refresher;
 mod secrets;
+#[cfg(unix)]
 mod servers;
 mod support;
