@@ -12,6 +12,9 @@ pub enum StoreErrorKind {
     Unavailable,
     /// Somebody else held the lease for as long as we were willing to wait. Worth another try.
     LeaseTimeout,
+    /// The lease ran out while it was held. Somebody else may refresh; a save that comes too late is
+    /// refused by its version.
+    LeaseLost,
     /// It must not or cannot be used as it stands: permissions that are missing or too wide, a full
     /// disk, a read-only file system.
     Unwritable,
@@ -31,6 +34,9 @@ impl StoreErrorKind {
         match self {
             Self::Unavailable => "check that the store is up and reachable; it is tried again",
             Self::LeaseTimeout => "another process is refreshing this account; try again",
+            Self::LeaseLost => {
+                "check what held it up so long, or let leases live longer; no newer token is lost"
+            }
             Self::Unwritable => "check free space, ownership and permissions",
             Self::Corrupt => {
                 "it was left as it is: restore it from a backup, or move it away and sign in again"

@@ -12,8 +12,9 @@
 //! record is saved with the time of it ([`Record::presented_at`]). A store that cannot be written
 //! to thus fails before anything is spent, and whoever comes next knows that the token may be.
 //!
-//! [`MemoryStore`] keeps tokens as long as the process lives; [`FileStore`] keeps them on disk.
-//! `EncryptedStore` (feature `encryption`) goes around any store.
+//! [`MemoryStore`] keeps tokens as long as the process lives; [`FileStore`] keeps them on disk;
+//! `RedisStore` (feature `redis`) shares them between machines. `EncryptedStore` (feature
+//! `encryption`) goes around any of them.
 //! `testing::store_conformance` (feature `test-util`) is the suite that every store has to pass,
 //! yours too.
 
@@ -23,10 +24,15 @@ mod error;
 mod fields;
 mod file;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
 #[cfg(feature = "encryption")]
 #[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
 pub use encrypted::{EncryptedStore, EncryptionKey};
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use self::redis::{RedisStore, RedisStoreBuilder};
 pub use error::{StoreError, StoreErrorKind};
 pub use file::FileStore;
 pub use memory::MemoryStore;

@@ -7,7 +7,10 @@ mod encrypted_store;
 mod fake_service;
 mod file_store;
 mod middleware;
+#[cfg(unix)]
+mod redis_store;
 mod refresher;
 mod secrets;
+#[cfg(unix)]
 mod servers;
 mod support;

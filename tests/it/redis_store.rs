@@ -1,0 +1,167 @@
+//! The Redis store against a real server.
+
+mod faults;
+mod leases;
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use dropbox_sign_oauth::{
+    AccountId, TokenSet,
+    store::{LeaseRequest, Record, RedisStore, Swap, TokenStore, Version},
+    testing::store_conformance,
+};
+
+use crate::servers::Redis;
+
+#[tokio::test]
+async fn the_redis_store_conforms() {
+    let Some(redis) = Redis::start() else { return };
+    store_conformance(async || store(&redis.url())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_redis_store_conforms_with_one_connection_and_threads() {
+    let Some(redis) = Redis::start() else { return };
+    let store = store(&redis.url());
+    store_conformance(|| async { store.clone() }).await;
+}
+
+#[tokio::test]
+async fn stores_with_different_prefixes_do_not_see_each_other() {
+    let Some(redis) = Redis::start() else { return };
+    let [one, other] = ["one:", "other:"].map(|prefix| {
+        let builder = RedisStore::builder(redis.url()).prefix(prefix);
+        builder.build().expect("a store")
+    });
+    save(&one, None, "one").await;
+    assert_eq!(other.load(&acme()).await.expect("loads"), None);
+    save(&other, None, "other").await;
+    assert_eq!(
+        one.load(&acme()).await.expect("loads").map(|r| r.tokens),
+        Some(tokens("one"))
+    );
+    let _one = one.lease(&acme(), AT_ONCE).await.expect("free");
+    let _other = other.lease(&acme(), AT_ONCE).await.expect("free too");
+}
+
+#[tokio::test]
+async fn what_is_kept_is_what_the_documentation_says() {
+    let Some(redis) = Redis::start() else { return };
+    let store = store(&redis.url());
+    let version = save(&store, None, "first").await;
+    let record = Record::new(TokenSet::from_refresh_token("alone"));
+    let swap = store
+        .compare_and_swap(&acme(), Some(version), &record)
+        .await;
+    assert_eq!(swap.expect("saved"), Swap::Saved);
+
+    let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
+    let mut keys: Vec<_> = redis
+        .cli(&["KEYS", "*"])
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    keys.sort();
+    assert_eq!(keys, [LEASE, RECORD]);
+    lease.release().await.expect("released");
+
+    // Fields that the new record lacks are gone, and nothing makes it end.
+    let fields = redis.cli(&["HGETALL", RECORD]);
+    let version = record.version.as_u64();
+    let expected = format!("format\n1\nversion\n{version}\nrefresh_token\nalone");
+    let pairs = |text: &str| {
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        let mut pairs: Vec<_> = lines.chunks(2).map(<[_]>::to_vec).collect();
+        pairs.sort();
+        pairs
+    };
+    assert_eq!(pairs(&fields), pairs(&expected));
+    assert_eq!(redis.cli(&["TTL", RECORD]), "-1");
+}
+
+/// As s21 asks of every store: no reader sees half of a save.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s21_readers_see_whole_records_while_others_write() {
+    let Some(redis) = Redis::start() else { return };
+    let writer = store(&redis.url());
+    let reader = store(&redis.url());
+    let mut version = save(&writer, None, "0").await;
+    let writing = tokio::spawn(async move {
+        for n in 1..200 {
+            version = save(&writer, Some(version), &n.to_string()).await;
+        }
+    });
+    while !writing.is_finished() {
+        let record = reader.load(&acme()).await.expect("whole").expect("there");
+        let access = record.tokens.access_token().expect("an access token");
+        let name = access.expose_secret().strip_prefix("canary ");
+        assert_eq!(record.tokens, tokens(name.expect("ours")));
+    }
+    writing.await.expect("no panic");
+}
+
+#[tokio::test]
+async fn a_server_that_restarts_is_found_again_with_its_records() {
+    let Some(mut redis) = Redis::start() else {
+        return;
+    };
+    let store = store(&redis.url());
+    let version = save(&store, None, "before").await;
+    redis.stop();
+    store.load(&acme()).await.expect_err("down");
+    redis.resume();
+    // Its scripts are forgotten, its records are not.
+    save(&store, Some(version), "after").await;
+}
+
+/// What a connection that was closed while idle does not show until it is used.
+#[tokio::test]
+async fn a_connection_that_broke_unnoticed_costs_no_error() {
+    let Some(redis) = Redis::start() else { return };
+    let store = store(&redis.url());
+    let mut version = save(&store, None, "0").await;
+    for n in 1..10 {
+        redis.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+        version = save(&store, Some(version), &n.to_string()).await;
+    }
+    redis.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+    assert!(store.delete(&acme(), version).await.expect("deleted"));
+}
+
+const RECORD: &str = "dropbox-sign-oauth:{acme}:record";
+const LEASE: &str = "dropbox-sign-oauth:{acme}:lease";
+
+const PATIENT: LeaseRequest = LeaseRequest {
+    time_to_live: Duration::from_secs(3600),
+    wait: Duration::from_secs(3600),
+};
+
+const AT_ONCE: LeaseRequest = LeaseRequest {
+    wait: Duration::ZERO,
+    ..PATIENT
+};
+
+fn store(url: &str) -> RedisStore {
+    RedisStore::builder(url).build().expect("a store")
+}
+
+fn acme() -> AccountId {
+    AccountId::from("acme")
+}
+
+fn tokens(name: &str) -> TokenSet {
+    let issued_at = UNIX_EPOCH + Duration::from_secs(1_735_689_600);
+    TokenSet::new(
+        format!("canary {name}"),
+        issued_at,
+        Duration::from_secs(86_400),
+    )
+    .with_refresh_token(format!("canary refresh {name}"))
+}
+
+async fn save(store: &RedisStore, expected: Option<Version>, name: &str) -> Version {
+    let record = Record::new(tokens(name));
+    let swap = store.compare_and_swap(&acme(), expected, &record).await;
+    assert_eq!(swap.expect("saved"), Swap::Saved);
+    record.version
+}

@@ -1,0 +1,256 @@
+//! Servers and records that are not as they should be.
+
+use std::time::Duration;
+
+use dropbox_sign_oauth::store::{
+    Record, RedisStore, StoreError, StoreErrorKind, TokenStore, Version,
+};
+use tokio::net::TcpListener;
+
+use super::{AT_ONCE, LEASE, RECORD, acme, save, store, tokens};
+use crate::servers::{Proxy, Redis};
+
+/// Long enough for a server that answers, short enough to wait for one that does not.
+const SHORT: Duration = Duration::from_millis(500);
+
+#[tokio::test]
+async fn s17_a_server_that_is_down_is_unavailable_and_named() {
+    let Some(mut redis) = Redis::start() else {
+        return;
+    };
+    let store = store(&redis.url());
+    let version = save(&store, None, "old").await;
+    let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
+    redis.stop();
+    let address = redis.address().to_string();
+    let mut errors = all_operations(&store, Some(version)).await;
+    errors.push(lease.renew().await.expect_err("down"));
+    errors.push(lease.release().await.expect_err("down"));
+    for error in errors {
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains(&address), "{error}");
+        assert_eq!(error.account(), Some(&acme()));
+    }
+}
+
+#[tokio::test]
+async fn s17_a_server_that_never_answers_does_not_hang_anything() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("redis://{}/", silent.local_addr().expect("bound"));
+    let store = RedisStore::builder(url).timeout(SHORT).build();
+    for error in all_operations(&store.expect("a store"), None).await {
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains("no answer within"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_network_that_is_cut_or_silent_is_found_again_once_mended() {
+    let Some(redis) = Redis::start() else { return };
+    let proxy = Proxy::to(redis.address()).await;
+    let url = format!("redis://{}/", proxy.address());
+    let store = RedisStore::builder(url).timeout(SHORT).build();
+    let store = store.expect("a store");
+    let mut version = save(&store, None, "0").await;
+    for (n, break_it) in [Proxy::cut, Proxy::silence].into_iter().enumerate() {
+        break_it(&proxy);
+        for error in all_operations(&store, Some(version)).await {
+            assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        }
+        proxy.mend();
+        let name = format!("after {n}");
+        version = save(&store, Some(version), &name).await;
+    }
+}
+
+#[tokio::test]
+async fn s27_a_wrong_password_is_said_and_not_shown() {
+    let Some(redis) = Redis::start_with(&["--requirepass", "right"]) else {
+        return;
+    };
+    for (user, refusal) in [("", "asks for a password"), (":canary@", "password")] {
+        let url = format!("redis://{user}{}/", redis.address());
+        for error in all_operations(&store(&url), None).await {
+            assert_eq!(error.kind(), StoreErrorKind::Unwritable, "{error}");
+            assert!(error.to_string().contains(refusal), "{error}");
+        }
+    }
+    save(
+        &store(&format!("redis://:right@{}/", redis.address())),
+        None,
+        "a",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn s27_servers_that_refuse_writes_say_why_and_keep_the_record() {
+    let Some(redis) = Redis::start() else { return };
+    let store = store(&redis.url());
+    let version = save(&store, None, "old").await;
+    let refusals: [(&[&str], &[&str], &str); 3] = [
+        (
+            &["REPLICAOF", "127.0.0.1", "1"],
+            &["REPLICAOF", "NO", "ONE"],
+            "read-only replica",
+        ),
+        (
+            &["CONFIG", "SET", "maxmemory", "1"],
+            &["CONFIG", "SET", "maxmemory", "0"],
+            "maxmemory",
+        ),
+        (
+            &["CONFIG", "SET", "min-replicas-to-write", "1"],
+            &["CONFIG", "SET", "min-replicas-to-write", "0"],
+            "too few replicas",
+        ),
+    ];
+    for (refuse, accept, why) in refusals {
+        assert_eq!(redis.cli(refuse), "OK");
+        let record = Record::new(tokens("new"));
+        let acme = acme();
+        let swap = store.compare_and_swap(&acme, Some(version), &record);
+        let lease = store.lease(&acme, AT_ONCE);
+        for error in [swap.await.err(), lease.await.err()] {
+            let error = error.unwrap_or_else(|| panic!("{why}: it was written"));
+            assert_eq!(error.kind(), StoreErrorKind::Unwritable, "{error}");
+            assert!(error.to_string().contains(why), "{error}");
+            assert_eq!(error.account(), Some(&acme));
+        }
+        let record = store.load(&acme).await.expect("reading goes on");
+        assert_eq!(record.expect("there").tokens, tokens("old"));
+        assert_eq!(redis.cli(accept), "OK");
+    }
+    save(&store, Some(version), "new").await;
+}
+
+#[tokio::test]
+async fn s27_what_is_no_record_is_corrupt_and_left_as_it_is() {
+    let Some(redis) = Redis::start() else { return };
+    let store = store(&redis.url());
+    let version = save(&store, None, "old").await;
+    let number = version.as_u64().to_string();
+    let damages: [&[&str]; 10] = [
+        &["HDEL", RECORD, "format"],
+        &["HDEL", RECORD, "version"],
+        &["HDEL", RECORD, "issued_at_ms"],
+        &["HDEL", RECORD, "access_token"],
+        &["HSET", RECORD, "format", "0"],
+        &["HSET", RECORD, "format", "canary"],
+        &["HSET", RECORD, "version", "canary"],
+        &["HSET", RECORD, "lifetime_ms", "-1"],
+        &["HSET", RECORD, "presented_at_ms", "253402300800000"],
+        &[
+            "HSET",
+            RECORD,
+            "refresh_token",
+            "canary",
+            "issued_at_ms",
+            "",
+        ],
+    ];
+    for damage in damages {
+        redis.cli(damage);
+        refused(&redis, &store, version, StoreErrorKind::Corrupt).await;
+        redis.cli(&["DEL", RECORD]);
+        redis.cli(&[
+            "HSET",
+            RECORD,
+            "format",
+            "1",
+            "version",
+            &number,
+            "refresh_token",
+            "x",
+            "access_token",
+            "x",
+            "issued_at_ms",
+            "1",
+            "lifetime_ms",
+            "1",
+        ]);
+        store.load(&acme()).await.expect("mended");
+    }
+    redis.cli(&["DEL", RECORD]);
+    redis.cli(&["SET", RECORD, "canary"]);
+    refused(&redis, &store, version, StoreErrorKind::Corrupt).await;
+}
+
+#[tokio::test]
+async fn s27_a_newer_format_is_an_unknown_version_and_left_as_it_is() {
+    let Some(redis) = Redis::start() else { return };
+    let store = store(&redis.url());
+    let version = save(&store, None, "old").await;
+    redis.cli(&["HSET", RECORD, "format", "2"]);
+    refused(&redis, &store, version, StoreErrorKind::UnknownVersion).await;
+}
+
+#[tokio::test]
+async fn s27_something_else_under_the_lease_s_key_is_said() {
+    let Some(redis) = Redis::start() else { return };
+    let store = store(&redis.url());
+    redis.cli(&["LPUSH", LEASE, "x"]);
+    let error = store.lease(&acme(), AT_ONCE).await.expect_err("no lease");
+    assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{error}");
+}
+
+#[test]
+fn addresses_that_cannot_be_used_are_refused_without_quoting_them() {
+    for url in ["canary", "redis://:canary@host:port/", "http://u:canary@h/"] {
+        let error = RedisStore::builder(url).build().expect_err("refused");
+        assert_eq!(error.kind(), StoreErrorKind::Unsupported);
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+    let error = RedisStore::builder("redis://host/").prefix("a{}").build();
+    assert_eq!(
+        error.expect_err("refused").kind(),
+        StoreErrorKind::Unsupported
+    );
+}
+
+#[test]
+fn s46_a_store_shows_no_password() {
+    let builder = RedisStore::builder("redis://user:canary@127.0.0.1:1/");
+    let shown = format!("{builder:?} {:?}", builder.clone().build());
+    assert!(!shown.contains("canary"), "{shown}");
+    assert!(shown.contains("127.0.0.1:1"), "{shown}");
+}
+
+/// Every operation on the record fails with `kind` and leaves what is there.
+async fn refused(redis: &Redis, store: &RedisStore, version: Version, kind: StoreErrorKind) {
+    let before = redis.cli(&["DUMP", RECORD]);
+    let new = Record::new(tokens("new"));
+    let errors = [
+        store.load(&acme()).await.err(),
+        store.compare_and_swap(&acme(), None, &new).await.err(),
+        store
+            .compare_and_swap(&acme(), Some(version), &new)
+            .await
+            .err(),
+        store.delete(&acme(), version).await.err(),
+    ];
+    for (n, error) in errors.into_iter().enumerate() {
+        let error = error.unwrap_or_else(|| panic!("operation {n} went through: {before}"));
+        assert_eq!(error.kind(), kind, "operation {n}: {error}");
+        assert_eq!(error.account(), Some(&acme()));
+        let text = format!("{error} {error:?}");
+        assert!(text.contains(&redis.address().to_string()), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+    }
+    assert_eq!(redis.cli(&["DUMP", RECORD]), before);
+}
+
+/// The errors of all of them; none may go through.
+async fn all_operations(store: &RedisStore, expected: Option<Version>) -> Vec<StoreError> {
+    let new = Record::new(tokens("new"));
+    let version = expected.unwrap_or_else(Version::unique);
+    vec![
+        store.load(&acme()).await.expect_err("load"),
+        store
+            .compare_and_swap(&acme(), expected, &new)
+            .await
+            .expect_err("swap"),
+        store.delete(&acme(), version).await.expect_err("delete"),
+        store.lease(&acme(), AT_ONCE).await.expect_err("lease"),
+    ]
+}

@@ -1,0 +1,142 @@
+//! Who holds the lease, who waits for it, and what a late holder may not do.
+
+use std::time::Duration;
+
+use dropbox_sign_oauth::store::{
+    LeaseRequest, Record, RedisStore, StoreErrorKind, Swap, TokenStore,
+};
+use tokio::time::timeout;
+
+use super::{AT_ONCE, LEASE, PATIENT, acme, save, store, tokens};
+use crate::servers::Redis;
+
+/// Only for what would otherwise hang.
+const HANGS: Duration = Duration::from_secs(120);
+
+const SHORT_LIVED: LeaseRequest = LeaseRequest {
+    time_to_live: Duration::from_millis(300),
+    wait: Duration::from_secs(3600),
+};
+
+#[tokio::test]
+async fn s13_a_dead_holder_s_lease_runs_out_and_another_takes_over() {
+    let Some(redis) = Redis::start() else { return };
+    // Neither a message nor polling comes to the rescue.
+    let next = RedisStore::builder(redis.url()).poll_interval(PATIENT.wait);
+    let next = next.build().expect("a store");
+    let dead = store(&redis.url()).lease(&acme(), SHORT_LIVED).await;
+    std::mem::forget(dead.expect("free"));
+    let lease = timeout(HANGS, next.lease(&acme(), PATIENT)).await;
+    lease.expect("not hanging").expect("a lease");
+}
+
+#[tokio::test]
+async fn s14_a_paused_holder_s_save_is_refused_and_the_winner_s_stands() {
+    let Some(redis) = Redis::start() else { return };
+    let (paused, winner) = (store(&redis.url()), store(&redis.url()));
+    let version = save(&paused, None, "old").await;
+    let late = paused.lease(&acme(), SHORT_LIVED).await.expect("free");
+
+    let lease = winner.lease(&acme(), PATIENT).await.expect("ran out");
+    save(&winner, Some(version), "winner").await;
+
+    let error = late.renew().await.expect_err("another's by now");
+    assert_eq!(error.kind(), StoreErrorKind::LeaseLost);
+    assert_eq!(error.account(), Some(&acme()));
+    let stale = Record::new(tokens("stale"));
+    let swap = paused
+        .compare_and_swap(&acme(), Some(version), &stale)
+        .await;
+    assert_eq!(swap.expect("answered"), Swap::Conflict);
+    late.release().await.expect("left alone");
+    let record = winner.load(&acme()).await.expect("loads");
+    assert_eq!(record.expect("there").tokens, tokens("winner"));
+    lease.renew().await.expect("still the winner's");
+}
+
+#[tokio::test]
+async fn s15_a_stranger_cannot_release_or_renew_the_lease() {
+    let Some(redis) = Redis::start() else { return };
+    let store = store(&redis.url());
+    let late = store.lease(&acme(), AT_ONCE).await.expect("free");
+    redis.cli(&["SET", LEASE, "a stranger", "PX", "3600000"]);
+    assert!(late.renew().await.is_err());
+    late.release().await.expect("left alone");
+    let error = store.lease(&acme(), AT_ONCE).await.expect_err("held");
+    assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
+    assert_eq!(redis.cli(&["GET", LEASE]), "a stranger");
+}
+
+#[tokio::test]
+async fn s16_a_wait_for_the_lease_ends_and_names_store_and_account() {
+    let Some(redis) = Redis::start() else { return };
+    let store = store(&redis.url());
+    let _held = store.lease(&acme(), PATIENT).await.expect("free");
+    let impatient = LeaseRequest {
+        wait: Duration::from_millis(50),
+        ..PATIENT
+    };
+    let error = store.lease(&acme(), impatient).await.expect_err("held");
+    assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
+    let text = error.to_string();
+    assert!(text.contains(&redis.address().to_string()), "{text}");
+    assert!(text.contains("`acme`"), "{text}");
+}
+
+#[tokio::test]
+async fn renewing_starts_the_time_to_live_anew() {
+    let Some(redis) = Redis::start() else { return };
+    let lease = store(&redis.url()).lease(&acme(), PATIENT).await;
+    let lease = lease.expect("free");
+    assert_eq!(lease.renew_every(), Some(PATIENT.time_to_live / 3));
+    redis.cli(&["PEXPIRE", LEASE, "60000"]);
+    lease.renew().await.expect("ours");
+    let left: u64 = redis.cli(&["PTTL", LEASE]).parse().expect("a number");
+    assert!(left > 60_000, "{left}");
+}
+
+#[tokio::test]
+async fn a_waiting_process_is_woken_by_a_message() {
+    let Some(redis) = Redis::start() else { return };
+    let [one, other] = [(); 2].map(|()| {
+        // Without the message, it would look again in half an hour.
+        let builder = RedisStore::builder(redis.url()).poll_interval(PATIENT.wait);
+        builder.build().expect("a store")
+    });
+    let lease = one.lease(&acme(), PATIENT).await.expect("free");
+    let waiter = tokio::spawn(async move { other.lease(&acme(), PATIENT).await });
+    until_somebody_listens(&redis).await;
+    lease.release().await.expect("released");
+    let lease = timeout(HANGS, waiter).await.expect("not hanging");
+    lease.expect("no panic").expect("a lease");
+}
+
+#[tokio::test]
+async fn a_waiting_process_polls_where_no_message_comes() {
+    let Some(redis) = Redis::start() else { return };
+    let [one, other] = [(); 2].map(|()| {
+        let builder = RedisStore::builder(redis.url()).poll_interval(Duration::from_millis(20));
+        builder.build().expect("a store")
+    });
+    let lease = one.lease(&acme(), PATIENT).await.expect("free");
+    let waiter = tokio::spawn(async move { other.lease(&acme(), PATIENT).await });
+    until_somebody_listens(&redis).await;
+    redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    redis.cli(&["DEL", LEASE]);
+    let taken = timeout(HANGS, waiter).await.expect("not hanging");
+    taken.expect("no panic").expect("a lease");
+    lease
+        .release()
+        .await
+        .expect("no longer ours, and left alone");
+}
+
+async fn until_somebody_listens(redis: &Redis) {
+    let channel = LEASE.replace(":lease", ":released");
+    let listening = async {
+        while !redis.cli(&["PUBSUB", "NUMSUB", &channel]).ends_with('1') {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(HANGS, listening).await.expect("it listens");
+}
