@@ -4,11 +4,6 @@
 //! to start a flight gets a [`Flight`], which owes its waiters an end: if it is dropped, because
 //! its task panicked or its runtime was shut down, that is the end.
 
-#[cfg(all(test, shuttle))]
-mod shuttle_model;
-#[cfg(all(test, not(shuttle)))]
-mod tests;
-
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -215,3 +210,8 @@ impl Drop for Flight {
             .update(|state| state.finish(id, Outcome::Aborted, Duration::ZERO));
     }
 }
+
+#[cfg(all(test, shuttle))]
+mod shuttle_model;
+#[cfg(all(test, not(shuttle)))]
+mod tests;

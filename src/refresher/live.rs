@@ -1,8 +1,5 @@
 //! A token in use: its ready-made header, its deadlines and its generation.
 
-#[cfg(test)]
-mod tests;
-
 use std::{
     collections::hash_map::DefaultHasher,
     fmt,
@@ -217,3 +214,6 @@ fn jitter(account: &AccountId, token: &AccessToken) -> f64 {
     token.expose_secret().hash(&mut hasher);
     f64::from((hasher.finish() >> 32) as u32) / (f64::from(u32::MAX) + 1.0)
 }
+
+#[cfg(test)]
+mod tests;

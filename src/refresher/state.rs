@@ -12,9 +12,6 @@
 //!    └───────── time is up, or installed ───────── held
 //! ```
 
-#[cfg(test)]
-mod model;
-
 use std::{sync::Arc, time::Duration};
 
 use super::live::LiveToken;
@@ -241,3 +238,6 @@ impl State {
         self.failures
     }
 }
+
+#[cfg(test)]
+mod model;

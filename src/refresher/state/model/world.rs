@@ -332,7 +332,7 @@ impl World {
         match decision {
             Decision::Serve(token) => {
                 self.judge_served(need, token);
-                let left = candidate.map(|facts| (self.left(facts), facts.earliest_window()));
+                let left = candidate.map(|facts| (self.left(facts), facts.shortest_window()));
                 if self.flight.is_none() && self.may_start() {
                     let (left, window) = left.expect("served");
                     assert!(
@@ -377,6 +377,8 @@ impl World {
                     assert_eq!(error.kind(), ErrorKind::Unavailable);
                     let rest = self.not_before.expect("held") - self.monotonic;
                     assert_eq!(error.retry_after(), Some(rest));
+                    let backoff = &self.policy.backoff;
+                    assert!(rest <= backoff.max.max(backoff.max_retry_after));
                 }
             }
         }
@@ -429,7 +431,7 @@ impl Facts {
     }
 
     /// With all the jitter there is.
-    fn earliest_window(self) -> Duration {
+    fn shortest_window(self) -> Duration {
         self.window() * 9 / 10
     }
 
