@@ -1,13 +1,13 @@
 //! The store's lease, renewed for as long as it is held.
 
-use std::{future::Future, pin::pin};
+use std::{convert::Infallible, future::Future};
 
 use tokio::time::sleep;
 
 use super::{Refresher, flight::Pilot};
 use crate::{
     event::EventKind,
-    store::{Lease, LeaseRequest, StoreError},
+    store::{Lease, LeaseRequest, StoreError, StoreErrorKind},
 };
 
 /// A lease that is ours.
@@ -39,13 +39,9 @@ impl HeldLease {
     /// A renewal that fails does not stop the work: a refresh token that is being spent cannot be
     /// taken back, and a save that comes too late is refused by its version.
     pub(super) async fn hold<T>(self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
         let result = tokio::select! {
-            result = &mut work => result,
-            error = self.renew_until_lost() => {
-                self.refresher.emit(EventKind::LeaseLost { error });
-                work.await
-            }
+            result = work => result,
+            never = self.keep_renewing() => match never {},
         };
         if let Err(error) = self.lease.release().await {
             self.refresher.emit(EventKind::LeaseLost { error });
@@ -53,15 +49,19 @@ impl HeldLease {
         result
     }
 
-    /// Ends only with the error of a renewal.
-    async fn renew_until_lost(&self) -> StoreError {
+    /// Goes on after a failure that may pass: the next renewal may still be in time.
+    async fn keep_renewing(&self) -> Infallible {
         let Some(interval) = self.lease.renew_every() else {
             return std::future::pending().await;
         };
         loop {
             sleep(interval).await;
             if let Err(error) = self.lease.renew().await {
-                return error;
+                let is_gone = error.kind() == StoreErrorKind::LeaseLost;
+                self.refresher.emit(EventKind::LeaseLost { error });
+                if is_gone {
+                    return std::future::pending().await;
+                }
             }
         }
     }

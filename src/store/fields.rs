@@ -65,7 +65,7 @@ impl<'a> Fields<'a> {
     /// buffer that need not grow leaves no copies of secrets behind.
     pub(super) fn longest_json(&self) -> usize {
         let secrets = [self.access_token, self.refresh_token];
-        256 + 6 * secrets.into_iter().flatten().map(str::len).sum::<usize>()
+        512 + 6 * secrets.into_iter().flatten().map(str::len).sum::<usize>()
     }
 }
 

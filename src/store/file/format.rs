@@ -145,39 +145,21 @@ struct FileOut<'a> {
 #[derive(Serialize)]
 struct EntryOut<'a> {
     account: &'a str,
-    version: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    access_token: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    issued_at_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lifetime_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    presented_at_ms: Option<u64>,
+    #[serde(flatten)]
+    fields: Fields<'a>,
 }
 
 impl<'a> EntryOut<'a> {
     fn new((account, record): (&'a AccountId, &'a Record)) -> Result<Self, Fault> {
-        let fields = Fields::new(record)?;
         Ok(Self {
             account: account.as_str(),
-            version: fields.version,
-            access_token: fields.access_token,
-            issued_at_ms: fields.issued_at_ms,
-            lifetime_ms: fields.lifetime_ms,
-            refresh_token: fields.refresh_token,
-            presented_at_ms: fields.presented_at_ms,
+            fields: Fields::new(record)?,
         })
     }
 
-    /// An upper bound of its length in the file: JSON escapes make six bytes of one at worst.
+    /// An upper bound of its length in the file.
     fn longest(&self) -> usize {
-        let text = self.account.len()
-            + self.access_token.map_or(0, str::len)
-            + self.refresh_token.map_or(0, str::len);
-        256 + 6 * text
+        6 * self.account.len() + self.fields.longest_json()
     }
 }
 
