@@ -52,8 +52,9 @@ impl Timeline {
                 self.0.refreshed.send_modify(|count| *count += 1);
             }
             // The scenes tell of these themselves.
-            EventKind::Installed { .. } | EventKind::Rejected { .. } => {}
-            EventKind::Adopted { .. } => self.note("> tokens adopted from the store"),
+            EventKind::Adopted { .. }
+            | EventKind::Installed { .. }
+            | EventKind::Rejected { .. } => {}
             other => self.note(format_args!("> {other:?}")),
         }
     }
