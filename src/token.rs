@@ -135,13 +135,13 @@ pub enum Freshness {
 }
 
 /// When a token turns stale and when it expires, on both clocks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deadlines {
     monotonic: Deadline,
     wall: Deadline,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Deadline {
     stale: Duration,
     expired: Duration,

@@ -34,7 +34,7 @@ pub(crate) fn in_memory(effort: Effort) {
     let none = none.build();
     compare(
         effort,
-        1_500,
+        500,
         &mut [
             requests("by hand: constant header, clone", &runtime, &by_hand, &url),
             requests("this crate", &runtime, &ours, &url),
@@ -52,7 +52,7 @@ pub(crate) fn loopback(effort: Effort) {
     let by_hand = with_constant().build();
     compare(
         effort,
-        1_500,
+        500,
         &mut [
             requests("by hand: constant header, clone", &runtime, &by_hand, &url),
             requests("this crate", &runtime, &ours, &url),

@@ -27,7 +27,7 @@ pub(crate) fn one_thread(effort: Effort) {
     let mut same_headers = headers.clone();
     compare(
         effort,
-        2_000,
+        500,
         &mut [
             Contender::new("constant header: clone, insert", || {
                 insert(&mut headers, black_box(&shared).clone());
@@ -48,7 +48,7 @@ pub(crate) fn two_threads(effort: Effort) {
     };
     compare(
         effort,
-        2_000,
+        500,
         &mut [
             on_threads("this crate, one thread", 1, || || token(&refresher)),
             on_threads("this crate, two threads", 2, || || token(&refresher)),

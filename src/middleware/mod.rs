@@ -174,12 +174,13 @@ impl Middleware for TokenRefreshMiddleware {
         let refresher = chosen.as_ref().unwrap_or(&self.bound);
 
         replay::buffer(&mut request, self.settings.replay_buffer).await?;
-        let url = request.body().is_some().then(|| request.url().clone());
         let (token, replay) = Self::attach(refresher, &mut request).await?;
-        let sent_to = replay.as_ref().map(Request::url).or(url.as_ref()).cloned();
+        // The replay knows it too, so that only a request without one pays for a copy.
+        let sent_to = replay.is_none().then(|| request.url().clone());
         let response = next.clone().run(request, extensions).await?;
 
-        let is_ours = sent_to.is_none_or(|sent_to| same_origin(&sent_to, response.url()));
+        let sent_to = replay.as_ref().map(Request::url).or(sent_to.as_ref());
+        let is_ours = sent_to.is_none_or(|sent_to| same_origin(sent_to, response.url()));
         if !is_ours || !calls_for_refresh(&response) {
             return Ok(response);
         }

@@ -27,6 +27,7 @@ pub(crate) use state::Need;
 use std::{
     fmt,
     future::Future,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -51,8 +52,10 @@ use crate::{
     event::{EventKind, Events},
     policy::RefreshPolicy,
     store::TokenStore,
-    token::{Freshness, Generation, TokenSet},
+    token::{Deadlines, Freshness, Generation, TokenSet},
 };
+
+type Acquiring<'a> = Pin<Box<dyn Future<Output = Result<Option<BearerToken>, Error>> + Send + 'a>>;
 
 /// What the refreshers of one manager share.
 #[derive(Debug)]
@@ -194,7 +197,13 @@ impl Refresher {
     }
 
     /// A token for this need; `None` only if a refused token is not to be replaced.
-    pub(crate) async fn acquire(&self, need: Need) -> Result<Option<BearerToken>, Error> {
+    ///
+    /// Boxed, since it is seldom called: inline, it would make the future of every request larger.
+    pub(crate) fn acquire(&self, need: Need) -> Acquiring<'_> {
+        Box::pin(self.serve_or_wait(need))
+    }
+
+    async fn serve_or_wait(&self, need: Need) -> Result<Option<BearerToken>, Error> {
         let shared = &*self.0;
         match shared.handover.enter(need, shared.context.clock.now()) {
             Entry::Serve(token, flight) => {
@@ -249,9 +258,14 @@ impl Refresher {
         Pilot::new(self.clone()).save_leftovers().await
     }
 
+    /// The thread's own copy, made only where there is none: those who waited come in crowds.
     fn copy(&self, token: &LiveToken) -> BearerToken {
-        thread_cache::keep(self.0.id, token);
-        token.bearer.clone()
+        let id = self.0.id;
+        let is_same = |deadlines: &Deadlines| *deadlines == token.deadlines;
+        thread_cache::find(id, token.generation(), is_same).unwrap_or_else(|| {
+            thread_cache::keep(id, token);
+            token.bearer.clone()
+        })
     }
 
     fn start(&self, flight: Option<Flight>) -> Result<(), Error> {
