@@ -45,6 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
         40 => ask.prop_map(Step::Enter),
         20 => end().prop_map(Step::Land),
         20 => span().prop_map(Step::Pass),
+        5 => Just(Step::WaitOut),
         4 => span().prop_map(Step::WallForward),
         4 => span().prop_map(Step::WallBack),
         4 => Just(Step::LandAgain),

@@ -27,6 +27,8 @@ pub(super) const ROUNDING: Duration = Duration::from_nanos(10);
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Pass(Duration),
+    /// Exactly until the next try is allowed.
+    WaitOut,
     /// The machine sleeps, or somebody sets the wall clock forward.
     WallForward(Duration),
     WallBack(Duration),
@@ -124,6 +126,10 @@ impl World {
             Step::Pass(by) => {
                 self.monotonic += by;
                 self.wall += by;
+            }
+            Step::WaitOut => {
+                let until = self.not_before.unwrap_or_default();
+                self.take(Step::Pass(until.saturating_sub(self.monotonic)));
             }
             Step::WallForward(by) => self.wall += by,
             Step::WallBack(by) => self.wall = self.wall.saturating_sub(by),
