@@ -13,8 +13,8 @@
 //! to thus fails before anything is spent, and whoever comes next knows that the token may be.
 //!
 //! [`MemoryStore`] keeps tokens as long as the process lives; [`FileStore`] keeps them on disk;
-//! `RedisStore` (feature `redis`) shares them between machines. `EncryptedStore` (feature
-//! `encryption`) goes around any of them.
+//! `PostgresStore` (feature `postgres`) and `RedisStore` (feature `redis`) share them between
+//! machines. `EncryptedStore` (feature `encryption`) goes around any of them.
 //! `testing::store_conformance` (feature `test-util`) is the suite that every store has to pass,
 //! yours too.
 
@@ -24,6 +24,8 @@ mod error;
 mod fields;
 mod file;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 
@@ -36,6 +38,9 @@ pub use encrypted::{EncryptedStore, EncryptionKey};
 pub use error::{StoreError, StoreErrorKind};
 pub use file::FileStore;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use postgres::PostgresStore;
 
 use std::{
     fmt,
