@@ -8,6 +8,8 @@ mod fake_service;
 mod file_store;
 mod middleware;
 #[cfg(unix)]
+mod postgres_store;
+#[cfg(unix)]
 mod redis_store;
 mod refresher;
 mod secrets;
