@@ -82,7 +82,8 @@ pub enum EventKind {
     Rejected {
         /// The token's generation.
         generation: Generation,
-        /// Whether a new token is fetched for it.
+        /// Whether a newer token is there or is asked for. It is not where the refused one was
+        /// itself granted only a moment ago.
         refreshes: bool,
     },
     /// Tokens were installed.

@@ -186,8 +186,8 @@ impl Middleware for TokenRefreshMiddleware {
         }
         let rejected = token.generation();
         let Some(mut replay) = replay else {
-            let started = refresher.refresh_in_background(rejected);
-            refresher.report_rejection(rejected, started.is_ok());
+            let refreshes = refresher.refresh_in_background(rejected);
+            refresher.report_rejection(rejected, refreshes);
             return Ok(response);
         };
         let newer = refresher.force_refresh(rejected).await;

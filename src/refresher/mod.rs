@@ -226,13 +226,13 @@ impl Refresher {
         }
     }
 
-    /// Starts a refresh that nobody waits for, because the API refused this token.
-    pub(crate) fn refresh_in_background(&self, rejected: Generation) -> Result<(), Error> {
+    /// Starts a refresh that nobody waits for, because the API refused this token. Says whether a
+    /// newer token is under way, or there already.
+    pub(crate) fn refresh_in_background(&self, rejected: Generation) -> bool {
         let now = self.0.context.clock.now();
         match self.0.handover.enter(Need::NewerThan(rejected), now) {
-            Entry::Serve(_, flight) | Entry::Wait { flight, .. } => self.start(flight),
-            Entry::Refused => Ok(()),
-            Entry::Fail(error) => Err(error),
+            Entry::Serve(_, flight) | Entry::Wait { flight, .. } => self.start(flight).is_ok(),
+            Entry::Refused | Entry::Fail(_) => false,
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use dropbox_sign_oauth::{Error, ErrorKind, TokenRefreshMiddleware, testing::Fault};
-use futures_util::future::join_all;
+use dropbox_sign_oauth::{Error, ErrorKind, EventKind, TokenRefreshMiddleware, testing::Fault};
+use futures_util::{future::join_all, stream};
 use http::StatusCode;
+use reqwest::Body;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::sync::{Barrier, Semaphore};
 
@@ -220,6 +221,37 @@ async fn s41_a_5xx_is_not_replayed() {
         assert_eq!(response.expect("a response").status(), status);
         assert_eq!(setup.fake.api_requests(), 1);
         assert_eq!(setup.fake.token_requests(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_rejection_is_an_event_that_says_whether_a_newer_token_comes() {
+    let unsized_body = || Body::wrap_stream(stream::iter(["abc"].map(Ok::<_, std::io::Error>)));
+    for replayable in [true, false] {
+        let account = Account::new(Kind::Memory);
+        account.install().await;
+        let api = InMemoryApi::new(async |_| StatusCode::UNAUTHORIZED);
+        let client = client(&account, &api);
+        for _ in 0..2 {
+            let body = match replayable {
+                true => Body::from("abc"),
+                false => unsized_body(),
+            };
+            let (token, _) = account.refresher.current().expect("a token");
+            let response = client.post(InMemoryApi::URL).body(body).send().await;
+            assert_eq!(response.expect("a response").status(), 401);
+            // Waits for a refresh under way; starts none where there was none.
+            let newer = account.refresher.force_refresh(token.generation()).await;
+            newer.expect("no failure");
+        }
+        assert_eq!(account.endpoint.posts(), 1);
+        drop(client);
+        let events = account.events().await;
+        let rejections = events.iter().filter_map(|event| match event {
+            EventKind::Rejected { refreshes, .. } => Some(*refreshes),
+            _ => None,
+        });
+        assert_eq!(rejections.collect::<Vec<_>>(), [true, false]);
     }
 }
 

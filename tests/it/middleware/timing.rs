@@ -1,5 +1,8 @@
 //! When a request waits for a refresh, and when it does not.
 
+use futures_util::stream;
+use reqwest::Body;
+
 use super::Setup;
 use crate::support::{HOUR, MINUTE};
 
@@ -47,4 +50,22 @@ async fn s03_an_expired_token_makes_the_request_wait() {
     assert_ne!(new, old);
     assert_eq!(setup.headers(), [[new]]);
     assert_eq!(setup.fake.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn an_upload_that_cannot_be_replayed_does_not_leave_with_a_stale_token() {
+    let setup = Setup::new().await;
+    let old = setup.header_of("default");
+    setup.clock.advance(24 * HOUR - MINUTE);
+    let hold = setup.fake.hold_token_requests();
+    let body = Body::wrap_stream(stream::iter(["abc"].map(Ok::<_, std::io::Error>)));
+    let request = tokio::spawn(setup.client().post(setup.url()).body(body).send());
+    hold.arrived(1).await;
+    assert_eq!(setup.fake.api_requests(), 0);
+    hold.release();
+    let response = request.await.expect("no panic").expect("a response");
+    assert_eq!(response.status(), 200);
+    let new = setup.header_of("default");
+    assert_ne!(new, old);
+    assert_eq!(setup.headers(), [[new]]);
 }
