@@ -27,10 +27,14 @@ struct Setup {
 impl Setup {
     async fn new() -> Self {
         let clock = FakeClock::new();
-        let fake = FakeDropboxSign::builder()
-            .clock(clock.clone())
-            .start()
-            .await;
+        let setup = Self::with_clocks(clock.clone(), clock).await;
+        setup.sign_in(AccountId::DEFAULT).await;
+        setup
+    }
+
+    /// Not signed in; the service has a clock of its own.
+    async fn with_clocks(service: FakeClock, clock: FakeClock) -> Self {
+        let fake = FakeDropboxSign::builder().clock(service).start().await;
         let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
             .base_url(fake.url())
             .build()
@@ -39,13 +43,11 @@ impl Setup {
             .clock(clock.clone())
             .build()
             .expect("a valid configuration");
-        let setup = Self {
+        Self {
             fake,
             clock,
             manager,
-        };
-        setup.sign_in(AccountId::DEFAULT).await;
-        setup
+        }
     }
 
     /// The same, but the API refuses the token, which only the API knows as yet.

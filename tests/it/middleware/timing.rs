@@ -1,5 +1,6 @@
 //! When a request waits for a refresh, and when it does not.
 
+use dropbox_sign_oauth::testing::FakeClock;
 use futures_util::stream;
 use reqwest::Body;
 
@@ -50,6 +51,33 @@ async fn s03_an_expired_token_makes_the_request_wait() {
     assert_ne!(new, old);
     assert_eq!(setup.headers(), [[new]]);
     assert_eq!(setup.fake.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn s08_a_clock_that_is_wrong_costs_one_refresh_at_most() {
+    for behind in [true, false] {
+        let (service, here) = (FakeClock::new(), FakeClock::new());
+        match behind {
+            true => here.step_wall_back(10 * MINUTE),
+            false => here.step_wall_forward(10 * MINUTE),
+        }
+        let setup = Setup::with_clocks(service.clone(), here.clone()).await;
+        // Signed in on another machine nine minutes ago: a clock that is behind takes it for new.
+        let tokens = setup.fake.sign_in();
+        let pass = |time| [&service, &here].map(|clock| clock.advance(time));
+        pass(9 * MINUTE);
+        setup.refresher().install(tokens).await.expect("installed");
+
+        // The service has just forgotten it.
+        pass(24 * HOUR - 8 * MINUTE);
+        let client = setup.client();
+        for _ in 0..100 {
+            let response = client.get(setup.url()).send().await.expect("a response");
+            assert_eq!(response.status(), 200);
+        }
+        assert_eq!(setup.fake.token_requests(), 1);
+        assert_eq!(setup.fake.unauthorized_replies(), usize::from(behind));
+    }
 }
 
 #[tokio::test]
