@@ -134,7 +134,7 @@ impl Lease for PostgresLease {
         }
         self.maybe_held.store(false, Ordering::Relaxed);
         Err(self.error(
-            StoreErrorKind::LeaseTimeout,
+            StoreErrorKind::LeaseLost,
             "the lease ran out before it was renewed",
         ))
     }
