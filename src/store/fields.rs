@@ -14,7 +14,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Record, StoreErrorKind, Version};
+use super::{
+    Record, StoreErrorKind, Version,
+    fault::{Fault, corrupt},
+};
 use crate::{
     clock::since_epoch,
     secret::{AccessToken, RefreshToken},
@@ -44,7 +47,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(record: &'a Record) -> Result<Self, Misfit> {
+    pub(super) fn new(record: &'a Record) -> Result<Self, Fault> {
         let tokens = &record.tokens;
         let access = tokens.access_token();
         let refresh = tokens.refresh_token();
@@ -92,7 +95,7 @@ where
 }
 
 impl StoredFields {
-    pub(super) fn into_record(self) -> Result<Record, Misfit> {
+    pub(super) fn into_record(self) -> Result<Record, Fault> {
         let version = Version::from_u64(self.version)
             .ok_or_else(|| corrupt("a record's version is out of range"))?;
         let refresh = self.refresh_token.filter(|token| !token.is_empty());
@@ -126,28 +129,14 @@ impl StoredFields {
 }
 
 /// `place` is what has the format, "the file" for example.
-pub(super) fn check_format(format: u64, place: &str) -> Result<(), Misfit> {
+pub(super) fn check_format(format: u64, place: &str) -> Result<(), Fault> {
     match format {
         FORMAT => Ok(()),
         0 => Err(corrupt("there is no format 0")),
-        newer => Err(Misfit {
-            kind: StoreErrorKind::UnknownVersion,
-            message: format!("{place} has format {newer}, and {FORMAT} is the newest known here"),
-        }),
-    }
-}
-
-/// Why fields are no record, in words for a [`StoreError`](super::StoreError). No secret is in it.
-#[derive(Debug)]
-pub(super) struct Misfit {
-    pub(super) kind: StoreErrorKind,
-    pub(super) message: String,
-}
-
-pub(super) fn corrupt(message: impl Into<String>) -> Misfit {
-    Misfit {
-        kind: StoreErrorKind::Corrupt,
-        message: message.into(),
+        newer => Err(Fault::new(
+            StoreErrorKind::UnknownVersion,
+            format!("{place} has format {newer}, and {FORMAT} is the newest known here"),
+        )),
     }
 }
 
@@ -163,7 +152,7 @@ fn unix_millis(time: SystemTime) -> u64 {
     millis(since_epoch(time))
 }
 
-fn time(unix_millis: u64) -> Result<SystemTime, Misfit> {
+fn time(unix_millis: u64) -> Result<SystemTime, Fault> {
     if unix_millis > LATEST {
         return Err(corrupt("a record's time is out of range"));
     }
@@ -196,7 +185,7 @@ mod tests {
         let example = example();
         let mut stored = stored(&Fields::new(&example).expect("fields"));
         damage(&mut stored);
-        stored.into_record().expect_err("damaged").kind
+        stored.into_record().expect_err("damaged").kind()
     }
 
     #[test]
@@ -230,7 +219,7 @@ mod tests {
 
     #[test]
     fn s27_formats_are_told_apart() {
-        let kind = |format| check_format(format, "it").err().map(|misfit| misfit.kind);
+        let kind = |format| check_format(format, "it").err().map(|fault| fault.kind());
         assert_eq!(kind(FORMAT), None);
         assert_eq!(kind(0), Some(StoreErrorKind::Corrupt));
         assert_eq!(kind(FORMAT + 1), Some(StoreErrorKind::UnknownVersion));

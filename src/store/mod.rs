@@ -21,6 +21,7 @@
 #[cfg(feature = "encryption")]
 mod encrypted;
 mod error;
+mod fault;
 mod fields;
 mod file;
 mod memory;

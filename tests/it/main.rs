@@ -14,5 +14,8 @@ mod redis_store;
 mod refresher;
 mod secrets;
 #[cfg(unix)]
+mod server_harness;
+#[cfg(unix)]
+#[path = "../servers/mod.rs"]
 mod servers;
 mod support;

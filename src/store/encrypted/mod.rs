@@ -7,7 +7,10 @@ pub use key::EncryptionKey;
 
 use async_trait::async_trait;
 
-use super::{Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version};
+use super::{
+    Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
+    fault::Fault,
+};
 use crate::account::AccountId;
 
 /// Encrypts each record before the store inside gets to see it.
@@ -80,33 +83,34 @@ impl<S: TokenStore> EncryptedStore<S> {
         self
     }
 
-    fn open(&self, account: &AccountId, stored: Record) -> Result<Record, StoreError> {
-        let fail = |kind, message: String| {
-            StoreError::new(kind, "encrypted store", message).with_account(account)
-        };
-        let Some(id) = seal::key_id(&stored) else {
+    fn open(&self, account: &AccountId, stored: &Record) -> Result<Record, Fault> {
+        use StoreErrorKind::Undecryptable;
+
+        let Some(id) = seal::key_id(stored) else {
             return match self.accepts_unencrypted {
-                true => Ok(stored),
-                false => Err(fail(
-                    StoreErrorKind::Undecryptable,
-                    "the record is not encrypted".to_owned(),
-                )),
+                true => Ok(stored.clone()),
+                false => Err(Fault::new(Undecryptable, "the record is not encrypted")),
             };
         };
         let mut keys = std::iter::once(&self.key).chain(&self.old_keys);
         let key = keys.find(|key| key.id() == id).ok_or_else(|| {
             let message = format!("no key `{id}`, with which the record is encrypted");
-            fail(StoreErrorKind::Undecryptable, message)
+            Fault::new(Undecryptable, message)
         })?;
-        seal::open(key, account, &stored).map_err(|fault| fail(fault.kind, fault.message))
+        seal::open(key, account, stored)
     }
+}
+
+fn error(fault: Fault, account: &AccountId) -> StoreError {
+    fault.into_error("encrypted store", Some(account))
 }
 
 #[async_trait]
 impl<S: TokenStore> TokenStore for EncryptedStore<S> {
     async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
         let stored = self.inner.load(account).await?;
-        stored.map(|record| self.open(account, record)).transpose()
+        let opened = stored.map(|record| self.open(account, &record)).transpose();
+        opened.map_err(|fault| error(fault, account))
     }
 
     async fn compare_and_swap(
@@ -115,9 +119,8 @@ impl<S: TokenStore> TokenStore for EncryptedStore<S> {
         expected: Option<Version>,
         record: &Record,
     ) -> Result<Swap, StoreError> {
-        let sealed = seal::seal(&self.key, account, record).map_err(|fault| {
-            StoreError::new(fault.kind, "encrypted store", fault.message).with_account(account)
-        })?;
+        let sealed = seal::seal(&self.key, account, record);
+        let sealed = sealed.map_err(|fault| error(fault, account))?;
         // A record that cannot be read is safe: nobody knows the version to overwrite it by.
         self.inner
             .compare_and_swap(account, expected, &sealed)

@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 use super::{
     super::{
         Record, StoreErrorKind, Version,
-        fields::{Fields, Misfit, StoredFields, corrupt},
+        fault::{Fault, corrupt},
+        fields::{Fields, StoredFields},
     },
     EncryptionKey,
 };
@@ -24,14 +25,16 @@ pub(super) fn seal(
     key: &EncryptionKey,
     account: &AccountId,
     record: &Record,
-) -> Result<Record, Misfit> {
+) -> Result<Record, Fault> {
     let fields = Fields::new(record)?;
     let mut plaintext = Zeroizing::new(Vec::with_capacity(fields.longest_json()));
     serde_json::to_writer(&mut *plaintext, &fields)
         .map_err(|_| corrupt("the record cannot be written as JSON"))?;
-    let nonce = XNonce::try_generate().map_err(|_| Misfit {
-        kind: StoreErrorKind::Unavailable,
-        message: "the operating system gives no random numbers".to_owned(),
+    let nonce = XNonce::try_generate().map_err(|_| {
+        Fault::new(
+            StoreErrorKind::Unavailable,
+            "the operating system gives no random numbers",
+        )
     })?;
     let payload = Payload {
         msg: &plaintext,
@@ -62,7 +65,7 @@ pub(super) fn open(
     key: &EncryptionKey,
     account: &AccountId,
     stored: &Record,
-) -> Result<Record, Misfit> {
+) -> Result<Record, Fault> {
     let (_, text) = envelope(stored).ok_or_else(|| corrupt("the record is not sealed"))?;
     let bytes = BASE64
         .decode(text)
@@ -78,13 +81,13 @@ pub(super) fn open(
         .cipher()
         .decrypt(&XNonce::from(*nonce), payload)
         .map(Zeroizing::new)
-        .map_err(|_| Misfit {
-            kind: StoreErrorKind::Undecryptable,
-            message: format!(
+        .map_err(|_| {
+            let message = format!(
                 "key `{}` does not open the record: the key is another, or the record was changed \
                  or moved",
                 key.id()
-            ),
+            );
+            Fault::new(StoreErrorKind::Undecryptable, message)
         })?;
     // The parser's own words would quote the text.
     let fields: StoredFields =
@@ -132,7 +135,7 @@ mod tests {
             tokens: TokenSet::from_refresh_token(text),
             ..sealed.clone()
         };
-        open(&key(), &"acme".into(), &stored).map_err(|misfit| misfit.kind)
+        open(&key(), &"acme".into(), &stored).map_err(|fault| fault.kind())
     }
 
     #[test]
@@ -175,13 +178,13 @@ mod tests {
     #[test]
     fn an_envelope_is_bound_to_its_account_and_version() {
         let (sealed, _) = sealed();
-        let moved = open(&key(), &"globex".into(), &sealed).map_err(|misfit| misfit.kind);
+        let moved = open(&key(), &"globex".into(), &sealed).map_err(|fault| fault.kind());
         assert_eq!(moved, Err(StoreErrorKind::Undecryptable));
         let put_back = Record {
             version: Version::unique(),
             ..sealed
         };
-        let put_back = open(&key(), &"acme".into(), &put_back).map_err(|misfit| misfit.kind);
+        let put_back = open(&key(), &"acme".into(), &put_back).map_err(|fault| fault.kind());
         assert_eq!(put_back, Err(StoreErrorKind::Undecryptable));
     }
 }

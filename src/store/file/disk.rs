@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 #[cfg(unix)]
 use super::super::StoreErrorKind;
 use super::{
-    fault::Fault,
-    format::{LONGEST_FILE, corrupt},
+    super::fault::{Fault, corrupt},
+    format::LONGEST_FILE,
 };
 
 /// One step of a write. Each may fail on its own.

@@ -1,56 +1,14 @@
-//! What went wrong with a file, before it is known for which account.
+//! What the operating system's errors mean.
 
 use std::{io, path::Path};
 
-use super::super::{StoreError, StoreErrorKind, fields::Misfit};
-use crate::account::AccountId;
-
-pub(super) struct Fault {
-    kind: StoreErrorKind,
-    message: String,
-    source: Option<io::Error>,
-}
+use super::super::{StoreErrorKind, fault::Fault};
 
 impl Fault {
-    pub(super) fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            source: None,
-        }
-    }
-
     /// `action` reads on after "cannot".
     pub(super) fn io(action: &str, path: &Path, error: io::Error) -> Self {
-        Self {
-            kind: kind_of(error.kind()),
-            message: format!("cannot {action} {}", path.display()),
-            source: Some(error),
-        }
-    }
-
-    pub(super) fn into_error(self, store: &str, account: Option<&AccountId>) -> StoreError {
-        let mut error = StoreError::new(self.kind, store, self.message);
-        if let Some(account) = account {
-            error = error.with_account(account);
-        }
-        if let Some(source) = self.source {
-            error = error.with_source(source);
-        }
-        error
-    }
-}
-
-impl From<Misfit> for Fault {
-    fn from(misfit: Misfit) -> Self {
-        Self::new(misfit.kind, misfit.message)
-    }
-}
-
-#[cfg(test)]
-impl Fault {
-    pub(super) fn kind(&self) -> StoreErrorKind {
-        self.kind
+        let message = format!("cannot {action} {}", path.display());
+        Self::new(kind_of(error.kind()), message).with_source(error)
     }
 }
 

@@ -7,12 +7,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{
-    super::{
-        Record, StoreErrorKind, Version,
-        fields::{self, FORMAT, Fields, StoredFields, check_format},
-    },
-    fault::Fault,
+use super::super::{
+    Record, StoreErrorKind, Version,
+    fault::{Fault, corrupt},
+    fields::{self, FORMAT, Fields, StoredFields, check_format},
 };
 use crate::{
     account::AccountId,
@@ -132,7 +130,7 @@ impl Entry {
             refresh_token: self.refresh_token,
             presented_at_ms: self.presented_at_ms,
         };
-        Ok(fields.into_record()?)
+        fields.into_record()
     }
 }
 
@@ -171,10 +169,6 @@ fn parse<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Fault> {
 /// Where parsing failed, and no more: the parser's own words quote the text, secrets included.
 fn at(error: &serde_json::Error) -> String {
     format!(" at line {}, column {}", error.line(), error.column())
-}
-
-pub(super) fn corrupt(message: impl Into<String>) -> Fault {
-    fields::corrupt(message).into()
 }
 
 #[cfg(test)]

@@ -23,7 +23,11 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{super::StoreErrorKind, disk::open_lock_file, fault::Fault, run_blocking};
+use super::{
+    super::{StoreErrorKind, fault::Fault},
+    disk::open_lock_file,
+    run_blocking,
+};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
@@ -189,7 +193,7 @@ mod tests {
     async fn queues_that_nobody_stands_in_are_forgotten() {
         let directory = tempfile::tempdir().expect("a directory");
         let locks = Locks::open(directory.path().join("marker")).map(Arc::new);
-        let locks = locks.ok().expect("a place that locks");
+        let locks = locks.expect("a place that locks");
         for n in 0..100 {
             let path = directory.path().join(format!("{n}.lock"));
             let lock = locks.acquire(path, Duration::ZERO).await;

@@ -16,12 +16,14 @@ use tokio::task::spawn_blocking;
 
 use self::{
     disk::Disk,
-    fault::Fault,
     format::Accounts,
     lock::Lock,
     place::{Files, Place},
 };
-use super::{Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version};
+use super::{
+    Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
+    fault::Fault,
+};
 use crate::account::AccountId;
 
 /// How long to wait for somebody else's save. Each takes milliseconds, so that only a process that

@@ -7,10 +7,12 @@ use std::{
 };
 
 use super::{
-    super::StoreErrorKind,
+    super::{
+        StoreErrorKind,
+        fault::{Fault, corrupt},
+    },
     disk::{create_directory, refuse_world_writable, with_suffix},
-    fault::Fault,
-    format::{Accounts, corrupt},
+    format::Accounts,
     lock::Locks,
     name::stem,
 };

@@ -2,43 +2,10 @@
 
 use std::{error::Error as StdError, fmt};
 
-use super::super::{StoreError, StoreErrorKind, fields::Misfit};
-use crate::account::AccountId;
-
-/// What went wrong, before it is known where and for which account.
-#[derive(Debug)]
-pub(super) struct Fault {
-    kind: StoreErrorKind,
-    message: String,
-    source: Option<Box<dyn StdError + Send + Sync>>,
-}
-
-impl Fault {
-    pub(super) fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            source: None,
-        }
-    }
-
-    pub(super) fn into_error(self, store: &str, account: Option<&AccountId>) -> StoreError {
-        let mut error = StoreError::new(self.kind, store, self.message);
-        if let Some(account) = account {
-            error = error.with_account(account);
-        }
-        if let Some(source) = self.source {
-            error = error.with_source(source);
-        }
-        error
-    }
-}
-
-impl From<Misfit> for Fault {
-    fn from(misfit: Misfit) -> Self {
-        Self::new(misfit.kind, misfit.message)
-    }
-}
+use super::super::{
+    StoreErrorKind,
+    fault::{Fault, corrupt},
+};
 
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
@@ -47,26 +14,23 @@ impl From<sqlx::Error> for Fault {
         match error {
             Sqlx::Database(error) => {
                 let code = error.code().unwrap_or_default().into_owned();
-                Self::of_state(Refusal::new(code, error.message()))
+                refused(Refusal::new(code, error.message()))
             }
-            Sqlx::Io(error) => Self {
-                source: Some(Box::new(error)),
-                ..Self::new(StoreErrorKind::Unavailable, "the connection failed")
-            },
-            Sqlx::Tls(error) => Self {
-                source: Some(error),
-                ..Self::new(
-                    StoreErrorKind::Unavailable,
-                    "no TLS connection could be made",
-                )
-            },
+            Sqlx::Io(error) => {
+                Self::new(StoreErrorKind::Unavailable, "the connection failed").with_source(error)
+            }
+            Sqlx::Tls(error) => Self::new(
+                StoreErrorKind::Unavailable,
+                "no TLS connection could be made",
+            )
+            .with_source(error),
             Sqlx::PoolTimedOut => Self::new(
                 StoreErrorKind::Unavailable,
                 "the pool had no connection to give in time",
             ),
             Sqlx::PoolClosed => Self::new(StoreErrorKind::Unavailable, "the pool is closed"),
             Sqlx::ColumnNotFound(_) | Sqlx::ColumnDecode { .. } | Sqlx::Decode(_) => {
-                Self::new(StoreErrorKind::Corrupt, "a column is not of its type")
+                corrupt("a column is not of its type")
             }
             // Its text is not known to be free of values.
             _ => Self::new(
@@ -77,43 +41,38 @@ impl From<sqlx::Error> for Fault {
     }
 }
 
-impl Fault {
-    fn of_state(refusal: Refusal) -> Self {
-        use StoreErrorKind::{Unavailable, Unsupported, Unwritable};
+fn refused(refusal: Refusal) -> Fault {
+    use StoreErrorKind::{Unavailable, Unsupported, Unwritable};
 
-        let (kind, message) = match refusal.code.as_str() {
-            "42P01" => (Unwritable, "the table does not exist: run migrate()"),
-            "3F000" => (
-                Unwritable,
-                "the schema does not exist: create it, then run migrate()",
-            ),
-            "42703" | "42804" | "42P10" => (
-                Unwritable,
-                "the table is not as migrate() makes it: use a table of another name",
-            ),
-            "42501" => (
-                Unwritable,
-                "the user lacks a privilege on the table or its schema",
-            ),
-            "25006" => (Unwritable, "the server or its transactions are read-only"),
-            "53100" => (Unwritable, "the server's disk is full"),
-            "28000" | "28P01" => (Unwritable, "the server refuses the user or the password"),
-            "3D000" => (Unwritable, "the database does not exist"),
-            "22021" | "22P05" => (
-                Unsupported,
-                "the database cannot hold a character of the account's name or of a token",
-            ),
-            "57014" => (
-                Unavailable,
-                "the server did not finish the statement in time",
-            ),
-            _ => (Unavailable, "the server answered with an error"),
-        };
-        Self {
-            source: Some(Box::new(refusal)),
-            ..Self::new(kind, message)
-        }
-    }
+    let (kind, message) = match refusal.code.as_str() {
+        "42P01" => (Unwritable, "the table does not exist: run migrate()"),
+        "3F000" => (
+            Unwritable,
+            "the schema does not exist: create it, then run migrate()",
+        ),
+        "42703" | "42804" | "42P10" => (
+            Unwritable,
+            "the table is not as migrate() makes it: use a table of another name",
+        ),
+        "42501" => (
+            Unwritable,
+            "the user lacks a privilege on the table or its schema",
+        ),
+        "25006" => (Unwritable, "the server or its transactions are read-only"),
+        "53100" => (Unwritable, "the server's disk is full"),
+        "28000" | "28P01" => (Unwritable, "the server refuses the user or the password"),
+        "3D000" => (Unwritable, "the database does not exist"),
+        "22021" | "22P05" => (
+            Unsupported,
+            "the database cannot hold a character of the account's name or of a token",
+        ),
+        "57014" => (
+            Unavailable,
+            "the server did not finish the statement in time",
+        ),
+        _ => (Unavailable, "the server answered with an error"),
+    };
+    Fault::new(kind, message).with_source(refusal)
 }
 
 /// What may be shown of a database's error: never its DETAIL, which quotes whole rows.
@@ -153,7 +112,7 @@ mod tests {
 
     #[test]
     fn s27_states_are_told_apart() {
-        let kind = |code: &str| Fault::of_state(Refusal::new(code.into(), "m")).kind;
+        let kind = |code: &str| refused(Refusal::new(code.into(), "m")).kind();
         for code in [
             "42P01", "42501", "25006", "53100", "28P01", "3F000", "42703",
         ] {
@@ -167,7 +126,7 @@ mod tests {
     #[test]
     fn s46_messages_that_may_quote_values_are_withheld() {
         for code in ["23514", "22P02", "P0001", "44000", "", "ZZ999"] {
-            let shown = format!("{:?}", Fault::of_state(Refusal::new(code.into(), "canary")));
+            let shown = format!("{:?}", refused(Refusal::new(code.into(), "canary")));
             assert!(!shown.contains("canary"), "{shown}");
         }
         let shown = Refusal::new("42P01".into(), "no such table").to_string();

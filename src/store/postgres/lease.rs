@@ -13,10 +13,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{PostgresStore, fault::Fault};
+use super::PostgresStore;
 use crate::{
     account::AccountId,
-    store::{Lease, LeaseRequest, StoreError, StoreErrorKind},
+    store::{Lease, LeaseRequest, StoreError, StoreErrorKind, fault::Fault},
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

@@ -12,13 +12,13 @@ use sqlx::{PgPool, Row, postgres::PgRow};
 use tokio::time::timeout;
 
 use self::{
-    fault::Fault,
     schema::{DEFAULT_TABLE, Sql, quoted},
     session::Session,
 };
 use super::{
     Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
-    fields::{Fields, StoredFields, check_format, corrupt},
+    fault::{Fault, corrupt},
+    fields::{Fields, StoredFields, check_format},
 };
 use crate::{
     account::AccountId,
@@ -294,7 +294,7 @@ fn record(row: &PgRow) -> Result<Option<Record>, Fault> {
         ];
         return match nothing && secrets == [true, true] {
             true => Ok(None),
-            false => Err(corrupt("a record has no format").into()),
+            false => Err(corrupt("a record has no format")),
         };
     };
     check_format(stored(format)?, "the row")?;
@@ -308,7 +308,7 @@ fn record(row: &PgRow) -> Result<Option<Record>, Fault> {
         refresh_token: secret(row, "refresh_token")?,
         presented_at_ms: presented_at_ms?,
     };
-    Ok(Some(fields.into_record()?))
+    fields.into_record().map(Some)
 }
 
 fn secret<T: From<String>>(row: &PgRow, column: &str) -> Result<Option<T>, Fault> {
@@ -322,7 +322,7 @@ fn optional(row: &PgRow, column: &str) -> Result<Option<u64>, Fault> {
 }
 
 fn stored(number: i64) -> Result<u64, Fault> {
-    u64::try_from(number).map_err(|_| corrupt("a record holds a negative number").into())
+    u64::try_from(number).map_err(|_| corrupt("a record holds a negative number"))
 }
 
 /// All numbers of a record fit.

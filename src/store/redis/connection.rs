@@ -18,7 +18,7 @@ use redis::{
 };
 use tokio::time::timeout;
 
-use super::fault::Fault;
+use super::super::{StoreErrorKind, fault::Fault};
 
 #[derive(Clone)]
 pub(super) struct Connection(Arc<Shared>);
@@ -72,8 +72,11 @@ impl Connection {
             }
         };
         let answer = match timeout(bound, answer).await {
-            Ok(answer) => answer.map_err(Fault::Redis),
-            Err(_) => Err(Fault::Timeout(bound)),
+            Ok(answer) => answer.map_err(Fault::from),
+            Err(_) => {
+                let message = format!("no answer within {bound:?}");
+                Err(Fault::new(StoreErrorKind::Unavailable, message))
+            }
         };
         // Whatever it was (a lost network, a primary that became a replica, a new password), a new
         // connection may be better off.

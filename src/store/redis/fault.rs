@@ -1,33 +1,18 @@
 //! What a failed command means.
 
-use std::time::Duration;
-
 use redis::{ErrorKind, RedisError};
 
-use super::super::{StoreError, StoreErrorKind};
+use super::super::{StoreErrorKind, fault::Fault};
 
-/// Why there is no answer to a command.
-pub(super) enum Fault {
-    Redis(RedisError),
-    Timeout(Duration),
-}
-
-impl Fault {
-    /// The server's own words stay out of the error: they may quote what was sent, tokens included.
-    pub(super) fn into_error(self, store: &str) -> StoreError {
-        let error = match self {
-            Self::Redis(error) => error,
-            Self::Timeout(after) => {
-                let message = format!("no answer within {after:?}");
-                return StoreError::new(StoreErrorKind::Unavailable, store, message);
-            }
-        };
+impl From<RedisError> for Fault {
+    /// The server's own words stay out of it: they may quote what was sent, tokens included.
+    fn from(error: RedisError) -> Self {
         if error.is_io_error() {
             let message = "the server cannot be reached";
-            return StoreError::new(StoreErrorKind::Unavailable, store, message).with_source(error);
+            return Self::new(StoreErrorKind::Unavailable, message).with_source(error);
         }
         let (kind, message) = meaning(&error);
-        StoreError::new(kind, store, message)
+        Self::new(kind, message)
     }
 }
 
@@ -103,11 +88,11 @@ fn code(error: &RedisError) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::super::StoreError, *};
 
     fn answered(code: &str, detail: &str) -> StoreError {
         let error = redis::make_extension_error(code.to_owned(), Some(detail.to_owned()));
-        Fault::Redis(error).into_error("redis store x")
+        Fault::from(error).into_error("redis store x", None)
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::super::{
     Record,
-    fields::{FORMAT, Fields, Misfit, StoredFields, check_format, corrupt},
+    fault::{Fault, corrupt},
+    fields::{FORMAT, Fields, StoredFields, check_format},
 };
 
 /// What a save writes and what it removes.
@@ -19,7 +20,7 @@ pub(super) enum Text<'a> {
 }
 
 impl<'a> Changes<'a> {
-    pub(super) fn new(record: &'a Record) -> Result<Self, Misfit> {
+    pub(super) fn new(record: &'a Record) -> Result<Self, Fault> {
         let fields = Fields::new(record)?;
         let mut changes = Self {
             set: vec![
@@ -46,7 +47,7 @@ impl<'a> Changes<'a> {
     }
 }
 
-pub(super) fn decode(mut hash: HashMap<String, Vec<u8>>) -> Result<Option<Record>, Misfit> {
+pub(super) fn decode(mut hash: HashMap<String, Vec<u8>>) -> Result<Option<Record>, Fault> {
     if hash.is_empty() {
         return Ok(None);
     }
@@ -66,12 +67,12 @@ pub(super) fn decode(mut hash: HashMap<String, Vec<u8>>) -> Result<Option<Record
     fields.into_record().map(Some)
 }
 
-fn text(hash: &mut HashMap<String, Vec<u8>>, name: &'static str) -> Result<Option<String>, Misfit> {
+fn text(hash: &mut HashMap<String, Vec<u8>>, name: &'static str) -> Result<Option<String>, Fault> {
     let text = hash.remove(name).map(String::from_utf8).transpose();
     text.map_err(|_| corrupt(format!("the hash's `{name}` is not UTF-8")))
 }
 
-fn number(hash: &mut HashMap<String, Vec<u8>>, name: &'static str) -> Result<Option<u64>, Misfit> {
+fn number(hash: &mut HashMap<String, Vec<u8>>, name: &'static str) -> Result<Option<u64>, Fault> {
     let number = text(hash, name)?.map(|text| text.parse()).transpose();
     number.map_err(|_| corrupt(format!("the hash's `{name}` is not a number")))
 }

@@ -18,13 +18,12 @@ use redis::{Client, Script, cmd};
 
 use self::{
     connection::{Connection, Request},
-    fault::Fault,
     hash::{Changes, Text},
     keys::Keys,
 };
 use super::{
     Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
-    fields::Misfit,
+    fault::Fault,
 };
 use crate::account::AccountId;
 
@@ -107,11 +106,7 @@ impl RedisStore {
     }
 
     fn error(&self, fault: Fault, account: &AccountId) -> StoreError {
-        fault.into_error(&self.0.name).with_account(account)
-    }
-
-    fn misfit(&self, misfit: Misfit, account: &AccountId) -> StoreError {
-        StoreError::new(misfit.kind, &*self.0.name, misfit.message).with_account(account)
+        fault.into_error(&self.0.name, Some(account))
     }
 
     async fn run(
@@ -196,7 +191,7 @@ impl TokenStore for RedisStore {
         };
         let hash: Result<HashMap<String, Vec<u8>>, _> = self.0.connection.query(request).await;
         let hash = hash.map_err(|fault| self.error(fault, account))?;
-        hash::decode(hash).map_err(|misfit| self.misfit(misfit, account))
+        hash::decode(hash).map_err(|fault| self.error(fault, account))
     }
 
     async fn compare_and_swap(
@@ -205,7 +200,7 @@ impl TokenStore for RedisStore {
         expected: Option<Version>,
         record: &Record,
     ) -> Result<Swap, StoreError> {
-        let changes = Changes::new(record).map_err(|misfit| self.misfit(misfit, account))?;
+        let changes = Changes::new(record).map_err(|fault| self.error(fault, account))?;
         // What cannot be read is not overwritten.
         let stored = self.load(account).await?;
         if stored.map(|stored| stored.version) != expected {

@@ -1,0 +1,55 @@
+//! What went wrong in a store, before it is known which store and which account it was.
+
+use std::error::Error as StdError;
+
+use super::{StoreError, StoreErrorKind};
+use crate::account::AccountId;
+
+/// A [`StoreError`] in the making. No secret is in it.
+#[derive(Debug)]
+pub(super) struct Fault {
+    kind: StoreErrorKind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// A fault of what is stored.
+pub(super) fn corrupt(message: impl Into<String>) -> Fault {
+    Fault::new(StoreErrorKind::Corrupt, message)
+}
+
+impl Fault {
+    pub(super) fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    pub(super) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    pub(super) fn into_error(self, store: &str, account: Option<&AccountId>) -> StoreError {
+        let mut error = StoreError::new(self.kind, store, self.message);
+        if let Some(account) = account {
+            error = error.with_account(account);
+        }
+        if let Some(source) = self.source {
+            error = error.with_source(source);
+        }
+        error
+    }
+}
+
+#[cfg(test)]
+impl Fault {
+    pub(super) fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
