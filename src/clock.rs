@@ -46,6 +46,16 @@ pub struct Now {
     pub wall: Option<Duration>,
 }
 
+impl Now {
+    /// How long it is until `later`, by the clock that says the most.
+    pub(crate) fn until(self, later: Self) -> Duration {
+        let by_wall = later.wall.zip(self.wall);
+        let by_wall = by_wall.map(|(later, earlier)| later.saturating_sub(earlier));
+        let by_monotonic = later.monotonic.saturating_sub(self.monotonic);
+        by_monotonic.max(by_wall.unwrap_or_default())
+    }
+}
+
 /// The same moment on both clocks, for setting deadlines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {

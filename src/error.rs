@@ -37,6 +37,9 @@ pub enum ErrorKind {
     StoreDefective,
     /// Another process held the account's lease for too long. Retried with backoff.
     LeaseTimeout,
+    /// Another process took the account's lease over while this one was held up, before anything
+    /// was spent. Retried with backoff.
+    LeaseLost,
     /// New tokens were granted but could not be saved. They are kept in memory, and the saving is
     /// tried again.
     SaveFailed,
@@ -59,6 +62,7 @@ impl fmt::Display for ErrorKind {
             Self::StoreUnavailable => "the token store is unavailable",
             Self::StoreDefective => "the token store is out of order",
             Self::LeaseTimeout => "another process is refreshing for too long",
+            Self::LeaseLost => "another process took the refresh over",
             Self::SaveFailed => "the new tokens could not be saved",
             Self::ShutDown => "the token manager is shut down",
             Self::Aborted => "the refresh ended without a result",
@@ -84,6 +88,7 @@ impl ErrorKind {
             | Self::Timeout
             | Self::StoreUnavailable
             | Self::LeaseTimeout
+            | Self::LeaseLost
             | Self::Aborted => "try again",
         }
     }
@@ -190,6 +195,7 @@ impl Error {
                 | ErrorKind::Timeout
                 | ErrorKind::StoreUnavailable
                 | ErrorKind::LeaseTimeout
+                | ErrorKind::LeaseLost
                 | ErrorKind::SaveFailed
                 | ErrorKind::Aborted
         )

@@ -6,7 +6,8 @@
 //! spent.
 
 use super::{
-    flight::{Pilot, failed},
+    failure::{STORE_RECHECK, failed},
+    flight::Pilot,
     ledger::{Known, Saved},
     state::Outcome,
 };
@@ -17,8 +18,6 @@ use crate::{
     secret::RefreshToken,
     store::{Record, Swap},
 };
-
-use super::flight::STORE_RECHECK;
 
 impl Pilot {
     /// Deals with a mark that somebody else has left.
@@ -52,7 +51,11 @@ impl Pilot {
                 Ok(Some(announced))
             }
             Ok(Swap::Conflict) => Ok(None),
-            Err(error) => Err(self.store_failed(error)),
+            Err(error) => {
+                // It may have been saved all the same, and would scare others off.
+                self.withdraw(&announced).await;
+                Err(self.store_failed(error))
+            }
         }
     }
 

@@ -6,15 +6,19 @@
 //! - `handover`: otherwise the state is asked under a short lock, and whoever has to, waits;
 //! - `state`: decides, purely, who uses what, who refreshes and who waits;
 //! - `flight`: one refresh, in a task of its own, so that no caller's end ends it;
+//! - `look`: what the store holds, `lease`: the right to refresh, `exchange`: the request;
 //! - `journal`: the note in the store that a refresh token may be spent;
 //! - `ledger`: what this process knows of the stored record.
 
+mod exchange;
+mod failure;
 mod flight;
 mod handover;
 mod journal;
 mod lease;
 mod ledger;
 mod live;
+mod look;
 mod saving;
 mod state;
 mod sync;

@@ -12,9 +12,10 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Context, Handover,
-    flight::{Look, Pilot},
+    flight::Pilot,
     ledger::{Found, Known, Ledger, Saved},
     live::LiveToken,
+    look::Look,
     state::Outcome,
 };
 use crate::{

@@ -131,7 +131,8 @@ pub enum Swap {
 /// # Cancel safety
 ///
 /// A dropped future may or may not have taken effect, but never by half: the old record stands or
-/// the new one does. The crate itself drops none of these futures before they end.
+/// the new one does. A dropped wait for a lease gives back what it was granted. The crate itself
+/// drops none of these futures before they end, but for that one.
 #[async_trait]
 pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// The account's record, or `None` if nobody has signed in.
