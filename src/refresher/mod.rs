@@ -204,23 +204,34 @@ impl Refresher {
     ///
     /// Boxed, since it is seldom called: inline, it would make the future of every request larger.
     pub(crate) fn acquire(&self, need: Need) -> Acquiring<'_> {
-        Box::pin(self.serve_or_wait(need))
+        Box::pin(async move {
+            let mut token = self.serve_or_wait(need).await?;
+            // Its time may have passed while it was waited for, on a machine that slept.
+            let now = self.0.context.clock.now();
+            if token
+                .as_ref()
+                .is_some_and(|token| token.freshness(now) == Freshness::Expired)
+            {
+                token = self.serve_or_wait(need).await?;
+            }
+            Ok(token.map(|token| self.copy(&token)))
+        })
     }
 
-    async fn serve_or_wait(&self, need: Need) -> Result<Option<BearerToken>, Error> {
+    async fn serve_or_wait(&self, need: Need) -> Result<Option<Arc<LiveToken>>, Error> {
         let shared = &*self.0;
         match shared.handover.enter(need, shared.context.clock.now()) {
             Entry::Serve(token, flight) => {
                 self.start(flight)?;
-                Ok(Some(self.copy(&token)))
+                Ok(Some(token))
             }
             Entry::Wait { mut waiter, flight } => {
                 self.start(flight)?;
                 let patience = shared.context.policy.patience;
                 let landing = timeout(patience, waiter.landing(&shared.account)).await;
                 match (landing, waiter.into_fallback()) {
-                    (Ok(landing), _) => landing.map(|token| Some(self.copy(&token))),
-                    (Err(_), Some(token)) => Ok(Some(self.copy(&token))),
+                    (Ok(landing), _) => landing.map(Some),
+                    (Err(_), Some(token)) => Ok(Some(token)),
                     (Err(_), None) => Err(Error::new(ErrorKind::Timeout, &shared.account)
                         .with_detail(format!("waited {patience:?}; the refresh goes on"))),
                 }

@@ -3,6 +3,7 @@
 mod concurrency;
 mod durability;
 mod failures;
+mod held_up;
 mod journal;
 mod leases;
 mod sign_in;

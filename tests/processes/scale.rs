@@ -1,0 +1,29 @@
+//! How much the tests do.
+//!
+//! A run of minutes by default. The long run is the same tests, told so by the environment:
+//!
+//! ```sh
+//! DROPBOX_SIGN_OAUTH_KILLS=10000 cargo test --test processes s21_killed_at_every_step
+//! ```
+
+/// How many processes are killed by a test that kills, on each store.
+pub(crate) fn kills() -> usize {
+    setting("DROPBOX_SIGN_OAUTH_KILLS", 120)
+}
+
+/// How many tokens expire under eight processes, on each store.
+pub(crate) fn expiries() -> usize {
+    setting("DROPBOX_SIGN_OAUTH_EXPIRIES", 1_000)
+}
+
+/// How often a server or the network to it fails, on each store.
+pub(crate) fn outages() -> usize {
+    setting("DROPBOX_SIGN_OAUTH_OUTAGES", 20)
+}
+
+fn setting(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |value| {
+        let number = value.parse();
+        number.unwrap_or_else(|_| panic!("{name} is not a number: {value}"))
+    })
+}
