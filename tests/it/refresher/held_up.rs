@@ -15,7 +15,7 @@ use dropbox_sign_oauth::{
     testing::FakeClock,
 };
 use futures_util::poll;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{Endpoint, HOUR, MINUTE, SECOND};
 
@@ -51,6 +51,20 @@ async fn a_lease_that_lives_long_enough_is_not_renewed_before_the_request() {
     let scene = Scene::expired().await;
     scene.store.script().renewal = Renewal::Lost;
     scene.manager.account("a").token().await.expect("a token");
+}
+
+/// By its age it would still be ours; but the store has said otherwise.
+#[tokio::test(start_paused = true)]
+async fn s14_a_lease_that_a_renewal_found_lost_is_not_believed_in() {
+    let scene = Scene::expired().await;
+    {
+        let mut script = scene.store.script();
+        script.renewal = Renewal::Lost;
+        script.announcing_takes = MINUTE;
+    }
+    let error = scene.manager.account("a").token().await;
+    assert_eq!(error.expect_err("lost").kind(), ErrorKind::LeaseLost);
+    assert_eq!(scene.endpoint.posts(), 0);
 }
 
 #[tokio::test]
@@ -137,6 +151,7 @@ impl Scene {
             .clock(clock.clone())
             .policy(RefreshPolicy {
                 lease_time_to_live: MINUTE,
+                patience: HOUR,
                 ..RefreshPolicy::default()
             })
             .build()
@@ -172,6 +187,7 @@ struct Store {
 struct Script {
     renewal: Renewal,
     loses_announcement: bool,
+    announcing_takes: Duration,
     on_announce: Box<dyn FnMut() + Send>,
 }
 
@@ -182,6 +198,7 @@ impl Default for Store {
             script: Arc::new(Mutex::new(Script {
                 renewal: Renewal::Works,
                 loses_announcement: false,
+                announcing_takes: Duration::ZERO,
                 on_announce: Box::new(|| {}),
             })),
         }
@@ -221,6 +238,8 @@ impl TokenStore for Store {
             .compare_and_swap(account, expected, record)
             .await?;
         if record.presented_at.is_some() {
+            let takes = self.script().announcing_takes;
+            sleep(takes).await;
             let mut script = self.script();
             (script.on_announce)();
             if script.loses_announcement {
@@ -255,7 +274,7 @@ struct ExpiringLease {
 #[async_trait]
 impl Lease for ExpiringLease {
     fn renew_every(&self) -> Option<Duration> {
-        Some(HOUR)
+        Some(MINUTE / 3)
     }
 
     async fn renew(&self) -> Result<(), StoreError> {
