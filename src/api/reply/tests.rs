@@ -361,7 +361,12 @@ fn a_reply_that_is_too_large_may_have_held_tokens_if_it_was_a_success() {
             body: &[],
             received_at: UNIX_EPOCH,
         };
-        oversized(reply, 10).kind()
+        let error = oversized(reply, 10);
+        assert!(
+            error.to_string().contains("larger than 10 bytes"),
+            "{error}"
+        );
+        error.kind()
     };
     assert_eq!(of(StatusCode::OK), Ambiguous);
     assert_eq!(of(StatusCode::INTERNAL_SERVER_ERROR), Transient);
