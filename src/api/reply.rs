@@ -307,5 +307,7 @@ fn text_of(body: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(text.to_owned())
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod property;
 #[cfg(test)]
 mod tests;
