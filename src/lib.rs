@@ -7,6 +7,9 @@ mod clock;
 mod endpoint;
 mod error;
 mod event;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod manager;
 pub mod middleware;
 mod origin_rules;

@@ -9,11 +9,12 @@ use crate::{error::ConfigError, secret::scrub};
 /// Reads the URL of a place to which secrets are sent: absolute, secure, and a place only, without
 /// credentials, query or fragment.
 pub(crate) fn parse_base_url(text: &str) -> Result<Url, ConfigError> {
+    let text = text.trim();
     let invalid = |reason: &str| ConfigError::InvalidUrl {
         url: printable(text),
         reason: reason.to_owned(),
     };
-    let url = Url::parse(text.trim()).map_err(|error| invalid(&error.to_string()))?;
+    let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(invalid("it may not hold a user name or password"));
     }
@@ -46,15 +47,21 @@ fn is_loopback(host: &str) -> bool {
 
 /// The text for an error message, without what may be a password or a token in it.
 fn printable(text: &str) -> String {
-    let text = text.split(['?', '#']).next().unwrap_or_default();
-    let shown = match (text.find("://"), text.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => {
-            format!("{}[redacted]{}", &text[..scheme + 3], &text[at..])
-        }
-        (None, Some(at)) => format!("[redacted]{}", &text[at..]),
-        _ => text.to_owned(),
+    let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let scheme = text
+        .find("://")
+        .filter(|end| text[..*end].chars().all(is_scheme))
+        .map_or("", |end| &text[..end + 3]);
+    // Nobody has to have escaped a password: it is whatever comes before the last `@`. Where that is
+    // in what may be a query as well, nothing is safe to show.
+    let rest = &text[scheme.len()..];
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let (hidden, shown) = match rest.rfind('@') {
+        None => ("", &rest[..end]),
+        Some(at) if at < end => ("[redacted]", &rest[at..end]),
+        Some(_) => ("[redacted]", ""),
     };
-    scrub(&shown, &[])
+    scrub(&format!("{scheme}{hidden}{shown}"), &[])
 }
 
 #[cfg(test)]
@@ -121,6 +128,12 @@ mod tests {
             "user:canary@app.hellosign.com",
             "https://app.hellosign.com/?token=canary",
             "https://a@b:can@ary@[",
+            "https://user:can#ary@app.hellosign.com",
+            "https://user:can?ary@app.hellosign.com",
+            "https://app.hellosign.com/?token=a@canary",
+            "https://user:can://ary@app.hellosign.com",
+            "user:canary@https://app.hellosign.com",
+            "user:can://ary@app.hellosign.com",
         ] {
             let error = parse_base_url(text).expect_err("it is refused");
             assert!(!format!("{error} {error:?}").contains("can"), "{error}");

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 macro_rules! secret {
     ($(#[$docs:meta])* $name:ident) => {
@@ -87,16 +88,27 @@ pub(crate) fn scrub(text: &str, secrets: &[&str]) -> String {
     const LONGEST: usize = 200;
     const TELLING: usize = 8;
 
+    // Control characters go first, or a secret with one in its middle would come together again.
+    let printable = |text: &str| {
+        // Large enough at once: a buffer that grows would leave copies of secrets behind.
+        let mut kept = String::with_capacity(text.len());
+        kept.extend(text.chars().filter(|c| !c.is_control()));
+        kept
+    };
+    let secrets: Vec<_> = secrets
+        .iter()
+        .map(|secret| Zeroizing::new(printable(secret)))
+        .collect();
     let runs = secrets
         .iter()
         .flat_map(|secret| secret.split(|c: char| !c.is_ascii_alphanumeric()))
         .filter(|run| run.len() >= TELLING);
-    let mut pieces: Vec<&str> = secrets.iter().copied().chain(runs).collect();
+    let whole = secrets.iter().map(|secret| secret.as_str());
+    let mut pieces: Vec<&str> = whole.chain(runs).collect();
     // The longest first: what is left of one secret must not depend on another that begins it.
     pieces.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
 
-    // Control characters go first, or a secret with one in its middle would come together again.
-    let mut clean: String = text.chars().filter(|c| !c.is_control()).collect();
+    let mut clean = printable(text);
     for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
         clean = clean.replace(piece, "[redacted]");
     }
@@ -125,15 +137,17 @@ mod tests {
 
     #[test]
     fn scrubbing_leaves_nothing_of_disguised_or_overlapping_secrets() {
-        let secrets = ["canary", "canary-longer", "AbCdEfGh12/x+y=="];
+        let secrets = ["canary", "canary-longer", "AbCdEfGh12/x+y==", "hu\u{7}sh"];
         for text in [
+            "hu\u{7}sh",
+            "hush",
             "can\u{0}ary",
             "canary-longer",
             "AbCdEfGh12%2Fx%2By%3D%3D",
             "AbCdEfGh12\\/x+y==",
         ] {
             let clean = scrub(text, &secrets);
-            for leak in ["canary", "longer", "AbCdEfGh12"] {
+            for leak in ["canary", "longer", "AbCdEfGh12", "hush"] {
                 assert!(!clean.contains(leak), "{text}: {clean}");
             }
         }

@@ -71,6 +71,8 @@ pub use builder::OAuthApiBuilder;
 pub use models::{
     OAuthTokenGenerateRequest, OAuthTokenRefreshRequest, OAuthTokenResponse, RateLimits,
 };
+#[cfg(any(test, fuzzing))]
+pub(crate) use reply::property::check_reply;
 
 use std::{fmt, sync::Arc, time::Duration};
 

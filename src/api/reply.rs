@@ -78,15 +78,15 @@ pub(super) fn oversized(reply: Reply<'_>, limit: usize) -> EndpointError {
         reply,
         secrets: Vec::new(),
     };
-    if reply.status.is_success() {
+    let (kind, hint) = if reply.status.is_success() {
         // It may have held tokens, in exchange for the one that was presented.
-        return failure.error(
-            EndpointErrorKind::Ambiguous,
-            format!("the reply is larger than {limit} bytes; check base_url or max_reply_size"),
-            false,
-        );
-    }
-    failure.by_status()
+        let hint = "check base_url or max_reply_size";
+        (EndpointErrorKind::Ambiguous, hint)
+    } else {
+        by_status(reply.status.as_u16())
+    };
+    let message = format!("the reply is larger than {limit} bytes; {hint}");
+    failure.error(kind, message, false)
 }
 
 fn grant(
@@ -307,5 +307,7 @@ fn text_of(body: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(text.to_owned())
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod property;
 #[cfg(test)]
 mod tests;

@@ -66,6 +66,8 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 
 pub use self::body_buffer::BodyBufferMiddleware;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::origin::property::check_origins;
 
 use self::origin::{AllowList, same_origin};
 use crate::{

@@ -26,6 +26,8 @@ pub(super) fn same_origin(a: &Url, b: &Url) -> bool {
         && a.port_or_known_default() == b.port_or_known_default()
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod property;
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,6 +38,8 @@ pub use self::redis::{RedisStore, RedisStoreBuilder};
 pub use encrypted::{EncryptedStore, EncryptionKey};
 pub use error::{StoreError, StoreErrorKind};
 pub use file::FileStore;
+#[cfg(any(test, fuzzing))]
+pub(crate) use file::check_file;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]

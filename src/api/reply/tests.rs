@@ -1,7 +1,6 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderName, HeaderValue};
-use proptest::prelude::*;
 
 use super::*;
 use crate::{
@@ -361,86 +360,14 @@ fn a_reply_that_is_too_large_may_have_held_tokens_if_it_was_a_success() {
             body: &[],
             received_at: UNIX_EPOCH,
         };
-        oversized(reply, 10).kind()
+        let error = oversized(reply, 10);
+        assert!(
+            error.to_string().contains("larger than 10 bytes"),
+            "{error}"
+        );
+        error.kind()
     };
     assert_eq!(of(StatusCode::OK), Ambiguous);
     assert_eq!(of(StatusCode::INTERNAL_SERVER_ERROR), Transient);
     assert_eq!(of(StatusCode::FORBIDDEN), Transient);
-}
-
-const CANARIES: [&str; 3] = ["cAnArY/presented==", "cAnArY/secret+", "cAnArY/granted"];
-
-/// Text with canaries and JSON's own characters in it, so that some of it is nearly a reply.
-fn nasty_text() -> impl Strategy<Value = String> {
-    let piece = prop_oneof![
-        Just(CANARIES[0].to_owned()),
-        Just(CANARIES[1].to_owned()),
-        Just(CANARIES[2].to_owned()),
-        any::<String>(),
-    ];
-    prop::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
-}
-
-fn nasty_body() -> impl Strategy<Value = Vec<u8>> {
-    let json = (nasty_text(), nasty_text(), nasty_text(), 0..6).prop_map(|(a, b, c, shape)| {
-        let value = match shape {
-            0 => serde_json::json!({"error": a, "error_description": b, "access_token": CANARIES[2]}),
-            1 => serde_json::json!({"error": {"error_name": a, "error_msg": b}, "x": c}),
-            2 => serde_json::json!({"access_token": CANARIES[2], "token_type": b, "expires_in": c}),
-            3 => serde_json::json!({"access_token": [a], "refresh_token": CANARIES[2], "error": {"error_msg": c}}),
-            4 => serde_json::json!([a, b, c]),
-            _ => serde_json::json!(a),
-        };
-        value.to_string().into_bytes()
-    }).boxed();
-    prop_oneof![
-        json.clone(),
-        nasty_text().prop_map(String::into_bytes),
-        any::<Vec<u8>>(),
-        (json, any::<prop::sample::Index>()).prop_map(|(mut body, cut)| {
-            body.truncate(cut.index(body.len() + 1));
-            body
-        }),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn s46_no_reply_makes_it_panic_or_tell_a_secret(
-        status in 100_u16..1000,
-        body in nasty_body(),
-        header_values in prop::collection::vec((0_usize..7, any::<Vec<u8>>()), 0..6),
-        content_type in nasty_text(),
-    ) {
-        const NAMES: [&str; 7] = [
-            "date", "retry-after", "x-ratelimit-reset", "x-ratelimit-limit", "content-type",
-            "x-ratelimit-remaining", "x-ratelimit-limit-remaining",
-        ];
-        let mut headers: HeaderMap = header_values
-            .into_iter()
-            .filter_map(|(name, value)| {
-                let value = HeaderValue::from_bytes(&value).ok()?;
-                Some((HeaderName::from_static(NAMES[name]), value))
-            })
-            .collect();
-        if let Ok(value) = HeaderValue::from_str(&content_type) {
-            headers.insert(CONTENT_TYPE, value);
-        }
-        let reply = Reply {
-            status: StatusCode::from_u16(status).expect("in range"),
-            headers: &headers,
-            body: &body,
-            received_at: UNIX_EPOCH + NOW,
-        };
-        let asked = Asked {
-            presented: Some(&RefreshToken::new(CANARIES[0])),
-            secrets: &CANARIES,
-            sent_at: UNIX_EPOCH + NOW,
-        };
-        let shown = match classify(reply, asked) {
-            Ok(response) => format!("{response:?}"),
-            Err(error) => format!("{error} {error:?}"),
-        };
-        prop_assert!(!shown.contains("cAnArY/"), "{}", shown);
-    }
 }

@@ -171,6 +171,9 @@ fn at(error: &serde_json::Error) -> String {
     format!(" at line {}, column {}", error.line(), error.column())
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod property;
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
@@ -315,34 +318,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn s27_no_bytes_make_it_panic(bytes in any::<Vec<u8>>()) {
-            // Nothing that short and random is a record.
-            prop_assert!(Accounts::decode(&bytes).is_err());
-        }
-
-        #[test]
-        fn s27_a_mutated_file_is_refused_or_whole(
-            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
-            length in any::<prop::sample::Index>(),
-            truncate in any::<bool>(),
-        ) {
-            let mut bytes = EXAMPLE.as_bytes().to_vec();
-            for (at, byte) in changes {
-                let at = at.index(bytes.len());
-                bytes[at] = byte;
-            }
-            if truncate {
-                // The final newline is no loss.
-                bytes.truncate(length.index(EXAMPLE.len() - 1));
-                prop_assert!(Accounts::decode(&bytes).is_err());
-            } else if let Ok(accounts) = Accounts::decode(&bytes) {
-                prop_assert_eq!(accounts.names().count(), 1);
-                let again = accounts.encode().unwrap_or_default();
-                prop_assert!(Accounts::decode(&again).is_ok());
-            }
-        }
-
         #[test]
         fn what_is_written_is_read(
             names in prop::collection::btree_set(any::<String>(), 1..5),

@@ -9,6 +9,9 @@ mod place;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::format::property::check_file;
+
 use std::{fmt, panic, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

@@ -1,0 +1,95 @@
+//! What holds for any URL and any allow-list whatsoever.
+
+use http::Uri;
+
+use super::*;
+use crate::fuzzing::MARK;
+
+pub(crate) fn check_origins(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut lines = text.lines();
+    let url = lines.next().and_then(|line| Url::parse(line).ok());
+    let origins: Vec<String> = lines.map(str::to_owned).collect();
+    let places: Vec<Url> = origins.iter().filter_map(|text| place(text)).collect();
+
+    let list = AllowList::new(&origins).ok();
+    assert_eq!(list.is_some(), places.len() == origins.len());
+    if let (Some(list), Some(url)) = (list, url) {
+        check_allowed(&list, &url, &places);
+    }
+}
+
+/// The origin if it is accepted: it is a secure place and no more. A refusal tells no secret.
+fn place(text: &str) -> Option<Url> {
+    match parse_base_url(text) {
+        Ok(url) => {
+            assert!(is_secure(&url), "{url}");
+            assert_eq!((url.username(), url.password()), ("", None), "{url}");
+            assert_eq!((url.query(), url.fragment()), (None, None), "{url}");
+            Some(url)
+        }
+        Err(error) => {
+            let shown = format!("{error} {error:?}");
+            assert!(!all_is_secret(text) || !shown.contains(MARK), "{shown}");
+            None
+        }
+    }
+}
+
+fn check_allowed(list: &AllowList, url: &Url, places: &[Url]) {
+    let allowed = list.allows(url);
+    // The origin of a `blob:` URL is that of the page which made it.
+    let is_http = matches!(url.scheme(), "http" | "https");
+    let is_listed = places.iter().any(|place| place.origin() == url.origin());
+    assert_eq!(allowed, is_http && is_listed, "{url}");
+    if !allowed {
+        return;
+    }
+    assert!(is_secure(url), "{url}");
+    // The connection goes to the host that the `http` crate's parser finds.
+    if let Ok(uri) = url.as_str().parse::<Uri>() {
+        assert!(places.iter().any(|place| leads_to(&uri, place)), "{uri}");
+    }
+}
+
+fn leads_to(uri: &Uri, place: &Url) -> bool {
+    let default = match uri.scheme_str() {
+        Some("https") => Some(443),
+        Some("http") => Some(80),
+        _ => None,
+    };
+    uri.scheme_str() == Some(place.scheme())
+        && uri.host() == place.host_str()
+        && uri.port_u16().or(default) == place.port_or_known_default()
+}
+
+/// By the types of the URL standard's hosts, not by their texts.
+fn is_secure(url: &Url) -> bool {
+    match (url.scheme(), url.domain()) {
+        ("https", _) => url.has_host(),
+        ("http", Some(domain)) => domain == "localhost",
+        // An address, so that nothing is looked up.
+        ("http", None) => url
+            .socket_addrs(|| None)
+            .is_ok_and(|found| !found.is_empty() && found.iter().all(|it| it.ip().is_loopback())),
+        _ => false,
+    }
+}
+
+/// Whether each mark is where credentials are, which is before an `@`, or in what may be a query or
+/// a fragment.
+fn all_is_secret(text: &str) -> bool {
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    let is_scheme_character = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    let rest = match text.trim().split_once("://") {
+        Some((scheme, rest)) if scheme.chars().all(is_scheme_character) => {
+            if scheme.contains(MARK) {
+                return false;
+            }
+            rest
+        }
+        _ => &text,
+    };
+    rest.match_indices(MARK)
+        .all(|(at, _)| rest[at..].contains('@') || rest[..at].contains(['?', '#']))
+}
