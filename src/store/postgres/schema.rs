@@ -27,6 +27,7 @@ fn is_identifier(name: &str) -> bool {
 }
 
 /// The statements for one table. Values are bound, never written into them.
+#[derive(Clone)]
 pub(super) struct Sql {
     pub(super) create: String,
     pub(super) columns_exist: String,
@@ -36,6 +37,7 @@ pub(super) struct Sql {
     pub(super) delete: String,
     pub(super) tidy: String,
     pub(super) claim: String,
+    pub(super) held_for: String,
     pub(super) renew: String,
     pub(super) release: String,
 }
@@ -51,8 +53,11 @@ impl Sql {
         let readable = readable();
         let empty = "num_nonnulls(t.format, t.version, t.access_token, t.issued_at_ms, \
             t.lifetime_ms, t.refresh_token, t.presented_at_ms) = 0";
-        let until = |n| format!("clock_timestamp() + ${n}::bigint * interval '1 millisecond'");
-        let (until, until_renewed) = (until(3), until(3));
+        let until = "clock_timestamp() + $3::bigint * interval '1 millisecond'";
+        let release = format!(
+            "UPDATE {table} SET lease_owner = NULL, lease_until = NULL \
+             WHERE account = $1 AND lease_owner = $2"
+        );
         Self {
             create: CREATE_TABLE.replace("{table}", table),
             columns_exist: format!(
@@ -84,14 +89,16 @@ impl Sql {
                  ON CONFLICT (account) DO UPDATE SET lease_owner = $2, lease_until = {until} \
                  WHERE t.lease_until IS NULL OR t.lease_until <= clock_timestamp()"
             ),
+            // A day at most, since `infinity` has no difference from now.
+            held_for: format!(
+                "SELECT ceil(1000 * extract(epoch FROM \
+                 least(lease_until, clock_timestamp() + interval '1 day') - clock_timestamp()))::bigint \
+                 FROM {table} WHERE account = $1"
+            ),
             renew: format!(
-                "UPDATE {table} SET lease_until = {until_renewed} \
-                 WHERE account = $1 AND lease_owner = $2"
+                "UPDATE {table} SET lease_until = {until} WHERE account = $1 AND lease_owner = $2"
             ),
-            release: format!(
-                "UPDATE {table} SET lease_owner = NULL, lease_until = NULL \
-                 WHERE account = $1 AND lease_owner = $2"
-            ),
+            release,
         }
     }
 }
