@@ -2,16 +2,20 @@
 
 mod broken;
 mod leases;
+mod notifications;
 mod outages;
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use dropbox_sign_oauth::{
     AccountId, TokenSet,
-    store::{LeaseRequest, PostgresStore, Record, StoreErrorKind, Swap, TokenStore, Version},
+    store::{
+        Lease, LeaseRequest, PostgresStore, Record, StoreError, StoreErrorKind, Swap, TokenStore,
+        Version,
+    },
     testing::store_conformance,
 };
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{PgPool, Row, postgres::PgPoolOptions};
 
 use crate::servers::Postgres;
 

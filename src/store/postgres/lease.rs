@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{PostgresStore, session::Session};
+use super::{PostgresStore, releases::payload, session::Session};
 use crate::{
     account::AccountId,
     store::{Lease, LeaseRequest, StoreError, StoreErrorKind, fault::Fault},
@@ -32,6 +32,7 @@ pub(super) async fn wait_for(
 ) -> Result<PostgresLease, StoreError> {
     let started = Instant::now();
     let lease = PostgresLease::new(store, account, request.time_to_live);
+    let mut waiter = None;
     let mut interval = FIRST_PAUSE.min(store.0.poll_interval);
     loop {
         let Claim::HeldFor(held_for) = lease.claim().await? else {
@@ -41,8 +42,17 @@ pub(super) async fn wait_for(
         if left.is_zero() {
             return Err(lease.error(StoreErrorKind::LeaseTimeout, "the lease is held by another"));
         }
+        if let (None, Some(releases)) = (&waiter, &store.0.releases) {
+            waiter = Some(releases.waiter(account));
+            interval = store.0.poll_interval;
+            // What was given back before, unheard, is had by the next attempt.
+            continue;
+        }
         let pause = pause(interval, held_for).min(left);
-        sleep(pause).await;
+        match &mut waiter {
+            Some(waiter) => waiter.released(pause).await,
+            None => sleep(pause).await,
+        }
         interval = interval.saturating_mul(2).min(store.0.poll_interval);
     }
 }
@@ -111,7 +121,13 @@ impl PostgresLease {
     async fn give_back(&self) -> Result<(), StoreError> {
         let (account, sql) = (self.account.as_str(), &self.store.0.sql);
         let work = async |mut session: Session| {
-            let release = sqlx::query(&sql.release).bind(account).bind(&self.owner);
+            let release = match self.store.0.releases {
+                Some(_) => sqlx::query(&sql.release_and_notify)
+                    .bind(account)
+                    .bind(&self.owner)
+                    .bind(payload(&self.account)),
+                None => sqlx::query(&sql.release).bind(account).bind(&self.owner),
+            };
             if session.write(release).await? == 1 {
                 session.write(sqlx::query(&sql.tidy).bind(account)).await?;
             }

@@ -4,6 +4,7 @@ mod connections;
 mod fault;
 mod lease;
 mod migrate;
+mod releases;
 mod row;
 mod schema;
 mod session;
@@ -21,6 +22,7 @@ use tokio::time;
 
 use self::{
     connections::{Connections, no_answer},
+    releases::Releases,
     row::number,
     schema::{DEFAULT_TABLE, Sql, quoted},
     session::Session,
@@ -36,7 +38,8 @@ use crate::account::AccountId;
 /// - A save is one statement that names the version which it replaces. A row that this version of
 ///   the crate cannot read is never overwritten.
 /// - The lease stands in the row, on the database's clock: the clocks of your machines do not
-///   matter. Whoever waits for it asks again from time to time; there is no `LISTEN`.
+///   matter. Whoever waits for it asks again from time to time, and
+///   [hears of its release](Self::with_notifications) if you want.
 /// - Nothing outlives a transaction: poolers in transaction mode will do. (PgBouncer wants
 ///   `extra_float_digits` left out: `PgConnectOptions::extra_float_digits(None)`.)
 /// - A server that refuses is an error within half a second, even where the pool would go on trying:
@@ -87,6 +90,7 @@ struct Inner {
     sql: Sql,
     timeout: Duration,
     poll_interval: Duration,
+    releases: Option<Arc<Releases>>,
 }
 
 impl PostgresStore {
@@ -99,6 +103,7 @@ impl PostgresStore {
             connections: Connections::new(pool),
             timeout: Duration::from_secs(10),
             poll_interval: Duration::from_millis(500),
+            releases: None,
         }))
     }
 
@@ -128,11 +133,23 @@ impl PostgresStore {
     }
 
     /// How often to look whether a lease that is waited for is free; 500 ms by default. Up to half
-    /// of it is taken off at random. The first looks come sooner, 50 ms after each other and then
-    /// longer.
+    /// of it is taken off at random. Without notifications, the first looks come sooner, 50 ms
+    /// after each other and then longer.
     #[must_use]
     pub fn with_poll_interval(self, poll_interval: Duration) -> Self {
         self.with(|inner| inner.poll_interval = poll_interval.max(Duration::from_millis(10)))
+    }
+
+    /// Sends word with `NOTIFY` of each lease that is given back, and listens to it while waiting
+    /// for one. Processes that share the table should all do so. What goes unheard is found by
+    /// [polling](Self::with_poll_interval).
+    ///
+    /// `direct` leads to the server itself, not through a pooler in transaction mode. While anybody
+    /// waits, one connection of it listens: it may be the store's own pool, if that has more than
+    /// one.
+    #[must_use]
+    pub fn with_notifications(self, direct: PgPool) -> Self {
+        self.with(|inner| inner.releases = Some(Releases::new(direct)))
     }
 
     fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -258,6 +275,7 @@ impl fmt::Debug for PostgresStore {
             .field("name", &self.0.name)
             .field("timeout", &self.0.timeout)
             .field("poll_interval", &self.0.poll_interval)
+            .field("notifications", &self.0.releases.is_some())
             .finish_non_exhaustive()
     }
 }

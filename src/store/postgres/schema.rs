@@ -1,6 +1,9 @@
 //! The table, and every statement that is sent to it.
 
-use super::super::fields::{FORMAT, LATEST};
+use super::{
+    super::fields::{FORMAT, LATEST},
+    releases::CHANNEL,
+};
 use crate::token::LONGEST_LIFETIME;
 
 /// The table; `{table}` stands for its name. Part of the docs of [`PostgresStore`](super::PostgresStore).
@@ -40,6 +43,7 @@ pub(super) struct Sql {
     pub(super) held_for: String,
     pub(super) renew: String,
     pub(super) release: String,
+    pub(super) release_and_notify: String,
 }
 
 impl Sql {
@@ -97,6 +101,10 @@ impl Sql {
             ),
             renew: format!(
                 "UPDATE {table} SET lease_until = {until} WHERE account = $1 AND lease_owner = $2"
+            ),
+            release_and_notify: format!(
+                "WITH released AS ({release} RETURNING account) \
+                 SELECT pg_notify('{CHANNEL}', $3) FROM released"
             ),
             release,
         }
