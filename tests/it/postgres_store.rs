@@ -4,6 +4,8 @@ mod broken;
 mod leases;
 mod notifications;
 mod outages;
+mod pooler;
+mod refusals;
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -117,6 +119,24 @@ async fn a_table_with_columns_of_a_later_version_will_do() {
     let version = save(&store, None, "a").await;
     let lease = store.lease(&acme(), at_once()).await.expect("free");
     let version = save(&store, Some(version), "b").await;
+    lease.release().await.expect("released");
+    assert!(store.delete(&acme(), version).await.expect("deleted"));
+}
+
+#[tokio::test]
+async fn a_table_made_by_the_documented_statement_will_do() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let documented = include_str!("../../src/store/postgres/schema.sql");
+    server.psql(&documented.replace("{table}", "mine"));
+    server.psql("create role app login password 'right'");
+    server.psql("grant select, insert, update, delete on mine to app");
+    let url = server.url().replace("postgres@", "app:right@");
+    let store = store(&url).with_table("mine").expect("a name");
+    store.migrate().await.expect("nothing to do");
+    let version = save(&store, None, "a").await;
+    let lease = store.lease(&acme(), at_once()).await.expect("free");
     lease.release().await.expect("released");
     assert!(store.delete(&acme(), version).await.expect("deleted"));
 }
