@@ -84,6 +84,28 @@ async fn a_waiting_process_listens_again_when_its_connection_is_ended() {
 }
 
 #[tokio::test]
+async fn a_release_from_before_it_listens_is_found_once_it_does() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let one = migrated(&server).await;
+    let proxy = Proxy::to(server.address()).await;
+    proxy.cut();
+    let direct = pool(&format!("postgres://postgres@{}/postgres", proxy.address()));
+    let other = store(&format!("{}?application_name=other", server.url()))
+        .with_poll_interval(NEVER)
+        .with_notifications(direct);
+    let lease = one.lease(&acme(), request()).await.expect("free");
+    let waiting = wait(&other, &acme());
+    let looked = "select count(*) from pg_stat_activity \
+        where application_name = 'other' and query = 'COMMIT'";
+    until(&server, looked, 1).await;
+    lease.release().await.expect("released");
+    proxy.mend();
+    given(waiting).await;
+}
+
+#[tokio::test]
 async fn a_waiting_process_polls_where_it_cannot_listen() {
     let Some(server) = Postgres::start() else {
         return;
@@ -171,12 +193,15 @@ async fn given(waiting: Waiting) -> Box<dyn Lease> {
 }
 
 async fn until_listening(server: &Postgres, connections: usize) {
-    let listening = async {
-        let count = format!("select count(*) {LISTENERS}");
-        while server.psql(&count) != connections.to_string() {
+    until(server, &format!("select count(*) {LISTENERS}"), connections).await;
+}
+
+async fn until(server: &Postgres, count: &str, expected: usize) {
+    let counting = async {
+        while server.psql(count) != expected.to_string() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let listening = timeout(HANGS, listening).await;
-    listening.unwrap_or_else(|_| panic!("not {connections} listening"));
+    let counted = timeout(HANGS, counting).await;
+    counted.unwrap_or_else(|_| panic!("never {expected}: {count}"));
 }
