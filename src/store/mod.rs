@@ -24,6 +24,7 @@ mod error;
 mod fault;
 mod fields;
 mod file;
+mod fnv;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;

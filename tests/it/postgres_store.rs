@@ -1,17 +1,31 @@
 //! The PostgreSQL store, against a server of its own.
 
 mod broken;
+mod leases;
+mod notifications;
+mod outages;
+mod pooler;
+mod refusals;
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use dropbox_sign_oauth::{
     AccountId, TokenSet,
-    store::{LeaseRequest, PostgresStore, Record, StoreErrorKind, Swap, TokenStore, Version},
+    store::{
+        Lease, LeaseRequest, PostgresStore, Record, StoreError, StoreErrorKind, Swap, TokenStore,
+        Version,
+    },
     testing::store_conformance,
 };
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{PgPool, Row, postgres::PgPoolOptions};
 
-use crate::servers::{Postgres, Proxy};
+use crate::servers::Postgres;
+
+/// Only for what would otherwise hang.
+const HANGS: Duration = Duration::from_secs(120);
+
+/// For what must not happen while a test runs.
+const NEVER: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn the_postgres_store_conforms() {
@@ -57,61 +71,6 @@ async fn migrating_again_or_at_once_keeps_what_is_there() {
 }
 
 #[tokio::test]
-async fn s13_a_dead_holder_s_lease_runs_out() {
-    let Some(server) = Postgres::start() else {
-        return;
-    };
-    let dead = migrated(&server).await;
-    let short = LeaseRequest {
-        time_to_live: Duration::from_millis(300),
-        ..request()
-    };
-    let lease = dead.lease(&acme(), short).await.expect("a lease");
-    // As when its process is killed: nothing is given back.
-    std::mem::forget(lease);
-
-    let next = store(&server.url());
-    next.lease(&acme(), request()).await.expect("taken over");
-}
-
-#[tokio::test]
-async fn s14_a_paused_holder_s_late_save_is_refused() {
-    let Some(server) = Postgres::start() else {
-        return;
-    };
-    let (paused, next) = (migrated(&server).await, store(&server.url()));
-    let old = save(&paused, None, "old").await;
-    let late = paused.lease(&acme(), request()).await.expect("a lease");
-    server.psql("update dropbox_sign_tokens set lease_until = now()");
-
-    let held = next.lease(&acme(), request()).await.expect("taken over");
-    let new = save(&next, Some(old), "new").await;
-    let record = Record::new(tokens("late"));
-    let swap = paused.compare_and_swap(&acme(), Some(old), &record).await;
-    assert_eq!(swap.expect("an answer"), Swap::Conflict);
-    assert_eq!(loaded_version(&next).await, Some(new));
-    let error = late.renew().await.expect_err("another's by now");
-    assert_eq!(error.kind(), StoreErrorKind::LeaseLost);
-    drop(held);
-}
-
-#[tokio::test]
-async fn s15_a_late_holder_does_not_release_the_next_one_s_lease() {
-    let Some(server) = Postgres::start() else {
-        return;
-    };
-    let (one, other) = (migrated(&server).await, store(&server.url()));
-    let late = one.lease(&acme(), request()).await.expect("a lease");
-    server.psql("update dropbox_sign_tokens set lease_until = now()");
-    let held = other.lease(&acme(), request()).await.expect("taken over");
-    late.release().await.expect("left alone");
-    let error = one.lease(&acme(), at_once()).await.expect_err("held");
-    assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
-    held.release().await.expect("released");
-    one.lease(&acme(), at_once()).await.expect("free");
-}
-
-#[tokio::test]
 async fn a_row_goes_with_its_record_and_its_lease() {
     let Some(server) = Postgres::start() else {
         return;
@@ -126,51 +85,60 @@ async fn a_row_goes_with_its_record_and_its_lease() {
     assert_eq!(rows(), "0");
 }
 
-#[tokio::test]
-async fn s17_a_server_that_is_down_is_named_and_used_again_once_up() {
-    let Some(mut server) = Postgres::start() else {
-        return;
-    };
-    let store = migrated(&server).await;
-    let version = save(&store, None, "a").await;
-    server.stop();
-    let error = store.load(&acme()).await.expect_err("down");
-    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
-    let text = error.to_string();
-    let address = server.address().to_string();
-    assert!(text.contains(&address) && text.contains("`acme`"), "{text}");
-    server.resume();
-    assert_eq!(loaded_version(&store).await, Some(version));
-    save(&store, Some(version), "b").await;
-}
-
-#[tokio::test]
-async fn s17_a_network_that_breaks_or_falls_silent_is_bounded_and_mends() {
+/// As s21 asks of every store: no reader sees half of a save.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s21_readers_see_whole_records_while_others_write() {
     let Some(server) = Postgres::start() else {
         return;
     };
-    let version = save(&migrated(&server).await, None, "a").await;
-    let proxy = Proxy::to(server.address()).await;
-    let url = format!("postgres://postgres@{}/postgres", proxy.address());
-    let store = store(&url);
-    assert_eq!(loaded_version(&store).await, Some(version));
-
-    proxy.cut();
-    let error = store.load(&acme()).await.expect_err("cut");
-    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
-    proxy.mend();
-    assert_eq!(loaded_version(&store).await, Some(version));
-
-    proxy.silence();
-    let hasty = store.clone().with_timeout(Duration::from_millis(100));
-    for _ in 0..4 {
-        // More often than the pool has connections: none is lost to the silence.
-        let error = hasty.lease(&acme(), at_once()).await.expect_err("silent");
-        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
-        assert!(error.to_string().contains("within 100ms"), "{error}");
+    let (writer, reader) = (migrated(&server).await, store(&server.url()));
+    let mut version = save(&writer, None, "0").await;
+    let writing = tokio::spawn(async move {
+        for n in 1..200 {
+            version = save(&writer, Some(version), &n.to_string()).await;
+        }
+    });
+    while !writing.is_finished() {
+        let record = reader.load(&acme()).await.expect("whole").expect("there");
+        let access = record.tokens.access_token().expect("an access token");
+        let name = access.expose_secret().strip_prefix("canary ");
+        assert_eq!(record.tokens, tokens(name.expect("ours")));
     }
-    proxy.mend();
-    assert_eq!(loaded_version(&store).await, Some(version));
+    writing.await.expect("no panic");
+}
+
+/// As after an upgrade of other processes: see `src/store/postgres/migrate.rs`.
+#[tokio::test]
+async fn a_table_with_columns_of_a_later_version_will_do() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let store = migrated(&server).await;
+    server.psql("alter table dropbox_sign_tokens add column later text");
+    store.migrate().await.expect("as it should be");
+    let version = save(&store, None, "a").await;
+    let lease = store.lease(&acme(), at_once()).await.expect("free");
+    let version = save(&store, Some(version), "b").await;
+    lease.release().await.expect("released");
+    assert!(store.delete(&acme(), version).await.expect("deleted"));
+}
+
+#[tokio::test]
+async fn a_table_made_by_the_documented_statement_will_do() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let documented = include_str!("../../src/store/postgres/schema.sql");
+    server.psql(&documented.replace("{table}", "mine"));
+    server.psql("create role app login password 'right'");
+    server.psql("grant select, insert, update, delete on mine to app");
+    let url = server.url().replace("postgres@", "app:right@");
+    let store = store(&url).with_table("mine").expect("a name");
+    store.migrate().await.expect("nothing to do");
+    let version = save(&store, None, "a").await;
+    let lease = store.lease(&acme(), at_once()).await.expect("free");
+    lease.release().await.expect("released");
+    assert!(store.delete(&acme(), version).await.expect("deleted"));
 }
 
 fn store(url: &str) -> PostgresStore {

@@ -4,11 +4,13 @@
 //! Where a server is not installed, its tests say so and pass; with the environment variable
 //! `DROPBOX_SIGN_OAUTH_REQUIRE_SERVERS=1` they fail instead.
 
+mod pgbouncer;
 mod postgres;
 mod proxy;
 mod redis;
+mod unprivileged;
 
-pub(crate) use self::{postgres::Postgres, proxy::Proxy, redis::Redis};
+pub(crate) use self::{pgbouncer::PgBouncer, postgres::Postgres, proxy::Proxy, redis::Redis};
 
 use std::{
     env,

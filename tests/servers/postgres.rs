@@ -3,19 +3,18 @@
 use std::{
     fs,
     net::SocketAddr,
-    os::unix::{
-        fs::{MetadataExt, chown},
-        process::CommandExt,
-    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
 
-use super::{Process, find, loopback, start, start_on, versioned_places};
+use super::{
+    Process, find, loopback, start, start_on, unprivileged::Unprivileged, versioned_places,
+};
 
-/// The user `postgres` may do everything, and needs no password.
+/// The user `postgres` may do everything. Nobody needs a password but the user `app`, once there is
+/// one.
 #[derive(Debug)]
 pub(crate) struct Postgres {
     process: Option<Process>,
@@ -30,14 +29,31 @@ impl Postgres {
         let data = tempfile::tempdir().expect("a folder");
         let programs = Programs::find(data.path())?;
         programs.make_cluster(data.path());
+        Some(Self::run(programs, data))
+    }
+
+    /// A hot standby of this one.
+    pub(crate) fn standby(&self) -> Option<Self> {
+        let data = tempfile::tempdir().expect("a folder");
+        let programs = Programs::find(data.path())?;
+        let mut copying = programs.command("pg_basebackup");
+        copying
+            .args(["--dbname", &self.url(), "--checkpoint=fast", "--no-sync"])
+            .args(["--write-recovery-conf", "--pgdata"])
+            .arg(data.path().join("cluster"));
+        succeed(&mut copying);
+        Some(Self::run(programs, data))
+    }
+
+    fn run(programs: Programs, data: TempDir) -> Self {
         let server = |port| programs.server(port, data.path());
         let (process, port) = start(server, |address| programs.are_ready(address));
-        Some(Self {
+        Self {
             process: Some(process),
             port,
             programs,
             data,
-        })
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -62,18 +78,24 @@ impl Postgres {
         self.process = Some(process.expect("the port is still free"));
     }
 
+    /// Lets none of its files grow beyond `bytes` on connections made from now on. Where that is
+    /// within a page, only a part of the page is written, as on a full disk.
+    pub(crate) fn limit_files(&self, bytes: u64) {
+        let process = self.process.as_ref().expect("it runs");
+        let pid = process.0.id().to_string();
+        let limit = format!("--fsize={bytes}:{bytes}");
+        let mut prlimit = Command::new("prlimit");
+        // Only the server's own user may.
+        self.programs.user.runs(&mut prlimit);
+        succeed(prlimit.args(["--pid", &pid, &limit]));
+    }
+
     /// What a statement gives, without headings.
     pub(crate) fn psql(&self, statement: &str) -> String {
-        let output = self
-            .programs
-            .command("psql")
-            .args(["--no-psqlrc", "--tuples-only", "--no-align", "--quiet"])
-            .args(["--dbname", &self.url(), "--command", statement])
-            .output()
-            .expect("psql");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{statement}: {errors}");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        let mut psql = self.programs.command("psql");
+        psql.args(["--no-psqlrc", "--tuples-only", "--no-align", "--quiet"])
+            .args(["--dbname", &self.url(), "--command", statement]);
+        succeed(&mut psql)
     }
 }
 
@@ -86,8 +108,7 @@ impl Drop for Postgres {
 #[derive(Debug)]
 struct Programs {
     place: PathBuf,
-    /// The server refuses to run as root: it runs as this user and group then.
-    user: Option<(u32, u32)>,
+    user: Unprivileged,
 }
 
 impl Programs {
@@ -97,24 +118,24 @@ impl Programs {
         // The other programs stand beside it, not beside a link to it.
         let server = server.canonicalize().expect("found");
         let place = server.parent().expect("a folder").to_owned();
-        let we_are_root = fs::metadata(data).expect("our folder").uid() == 0;
-        let user = we_are_root.then(|| unprivileged_user().expect("a user besides root"));
-        if let Some((uid, gid)) = user {
-            chown(data, Some(uid), Some(gid)).expect("a folder of root's");
-        }
+        let user = Unprivileged::owning(data);
         Some(Self { place, user })
     }
 
     fn make_cluster(&self, data: &Path) {
-        let output = self
-            .command("initdb")
+        let cluster = data.join("cluster");
+        let mut initdb = self.command("initdb");
+        initdb
             .args(["--username=postgres", "--auth=trust", "--no-sync"])
-            .args(["--encoding=UTF8", "--locale=C", "--pgdata"])
-            .arg(data.join("cluster"))
-            .output()
-            .expect("initdb");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "initdb: {errors}");
+            // Small files at first, for whoever limits their size.
+            .args(["--encoding=UTF8", "--locale=C", "--wal-segsize=1"])
+            .arg("--pgdata")
+            .arg(&cluster);
+        succeed(&mut initdb);
+        let rules = cluster.join("pg_hba.conf");
+        let trusting = fs::read_to_string(&rules).expect("made by initdb");
+        let rule = "host all app 127.0.0.1/32 scram-sha-256\n";
+        fs::write(rules, rule.to_owned() + &trusting).expect("our folder");
     }
 
     fn server(&self, port: u16, data: &Path) -> Command {
@@ -146,23 +167,17 @@ impl Programs {
         for variable in ["PGOPTIONS", "PGSERVICE", "PGSSLMODE", "PGDATA", "PGPORT"] {
             command.env_remove(variable);
         }
-        if let Some((uid, gid)) = self.user {
-            command.uid(uid).gid(gid);
-        }
+        self.user.runs(&mut command);
         command
     }
 }
 
-/// The user and group whom the package made for it, or nobody.
-fn unprivileged_user() -> Option<(u32, u32)> {
-    let users = fs::read_to_string("/etc/passwd").ok()?;
-    let user = |name: &str| {
-        users.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            (fields.next() == Some(name)).then_some(())?;
-            let uid = fields.nth(1)?.parse().ok()?;
-            Some((uid, fields.next()?.parse().ok()?))
-        })
-    };
-    user("postgres").or_else(|| user("nobody"))
+/// What it prints.
+fn succeed(command: &mut Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

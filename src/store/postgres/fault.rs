@@ -1,6 +1,6 @@
 //! What the database's errors mean, by SQLSTATE.
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, io};
 
 use super::super::{
     StoreErrorKind,
@@ -15,6 +15,10 @@ impl From<sqlx::Error> for Fault {
             Sqlx::Database(error) => {
                 let code = error.code().unwrap_or_default().into_owned();
                 refused(Refusal::new(code, error.message()))
+            }
+            Sqlx::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                let message = "the connection was refused: no server listens there";
+                Self::new(StoreErrorKind::Unavailable, message).with_source(error)
             }
             Sqlx::Io(error) => {
                 Self::new(StoreErrorKind::Unavailable, "the connection failed").with_source(error)
@@ -50,7 +54,11 @@ fn refused(refusal: Refusal) -> Fault {
             Unwritable,
             "the schema does not exist: create it, then run migrate()",
         ),
-        "42703" | "42804" | "42P10" => (
+        "42703" => (
+            Unwritable,
+            "the table lacks a column: run migrate(), or use a table of another name",
+        ),
+        "42804" | "42P10" => (
             Unwritable,
             "the table is not as migrate() makes it: use a table of another name",
         ),

@@ -8,19 +8,19 @@ use std::{
 };
 
 use async_trait::async_trait;
+use sqlx::Row;
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep},
 };
 
-use super::PostgresStore;
+use super::{PostgresStore, releases::payload, session::Session};
 use crate::{
     account::AccountId,
     store::{Lease, LeaseRequest, StoreError, StoreErrorKind, fault::Fault},
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Ten years: far from where intervals end.
 const LONGEST_MS: i64 = 10 * 365 * 24 * 60 * 60 * 1000;
@@ -32,18 +32,41 @@ pub(super) async fn wait_for(
 ) -> Result<PostgresLease, StoreError> {
     let started = Instant::now();
     let lease = PostgresLease::new(store, account, request.time_to_live);
-    let mut pause = FIRST_PAUSE;
+    let mut waiter = None;
+    let mut interval = FIRST_PAUSE.min(store.0.poll_interval);
     loop {
-        if lease.claim().await? {
+        let Claim::HeldFor(held_for) = lease.claim().await? else {
             return Ok(lease);
-        }
+        };
         let left = request.wait.saturating_sub(started.elapsed());
         if left.is_zero() {
             return Err(lease.error(StoreErrorKind::LeaseTimeout, "the lease is held by another"));
         }
-        sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0).min(left)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        if let (None, Some(releases)) = (&waiter, &store.0.releases) {
+            waiter = Some(releases.waiter(account));
+            interval = store.0.poll_interval;
+            // What was given back before, unheard, is had by the next attempt.
+            continue;
+        }
+        let pause = pause(interval, held_for).min(left);
+        match &mut waiter {
+            Some(waiter) => waiter.released(pause).await,
+            None => sleep(pause).await,
+        }
+        interval = interval.saturating_mul(2).min(store.0.poll_interval);
     }
+}
+
+/// With jitter, and no longer than the holder has it for: one that died gives nothing back.
+fn pause(interval: Duration, held_for: Duration) -> Duration {
+    let interval = interval.mul_f64(0.5 + fastrand::f64() / 2.0);
+    interval.min(held_for + Duration::from_millis(1))
+}
+
+enum Claim {
+    Ours,
+    /// By another, unless it renews.
+    HeldFor(Duration),
 }
 
 /// Given back in the background when dropped, unless that fails: then it runs out.
@@ -69,49 +92,56 @@ impl PostgresLease {
         }
     }
 
-    async fn claim(&self) -> Result<bool, StoreError> {
+    async fn claim(&self) -> Result<Claim, StoreError> {
         self.maybe_held.store(true, Ordering::Relaxed);
-        let claimed = self
-            .write("claim the lease", &self.store.0.sql.claim)
-            .await?;
-        self.maybe_held.store(claimed, Ordering::Relaxed);
-        Ok(claimed)
-    }
-
-    /// Whether the row was ours to write.
-    async fn write(&self, action: &str, statement: &str) -> Result<bool, StoreError> {
-        let time_to_live = i64::try_from(self.time_to_live.as_millis()).unwrap_or(LONGEST_MS);
-        let work = async {
-            let mut session = self.store.begin().await?;
-            let query = sqlx::query(statement)
-                .bind(self.account.as_str())
-                .bind(&self.owner)
-                .bind(time_to_live.clamp(1, LONGEST_MS));
-            let rows = session.write(query).await?;
+        let (account, sql) = (self.account.as_str(), &self.store.0.sql);
+        let work = async |mut session: Session| {
+            let claim = sqlx::query(&sql.claim).bind(account).bind(&self.owner);
+            let claim = claim.bind(self.milliseconds());
+            let claim = match session.write(claim).await? {
+                0 => {
+                    let row = session.read(sqlx::query(&sql.held_for).bind(account));
+                    let row = row.await?;
+                    // Nobody's by now: one who gave it back, or ran out of time.
+                    let held_for = row.map_or(Ok(None), |row| row.try_get::<Option<i64>, _>(0))?;
+                    let held_for = held_for.and_then(|ms| u64::try_from(ms).ok());
+                    Claim::HeldFor(Duration::from_millis(held_for.unwrap_or(0)))
+                }
+                _ => Claim::Ours,
+            };
             session.commit().await?;
-            Ok(rows == 1)
+            Ok(claim)
         };
-        self.store.bounded(Some(&self.account), action, work).await
+        let claim = self.store.transact(Some(&self.account), work).await?;
+        let ours = matches!(claim, Claim::Ours);
+        self.maybe_held.store(ours, Ordering::Relaxed);
+        Ok(claim)
     }
 
     async fn give_back(&self) -> Result<(), StoreError> {
-        let work = async {
-            let mut session = self.store.begin().await?;
-            let sql = &self.store.0.sql;
-            let release = sqlx::query(&sql.release).bind(self.account.as_str());
-            if session.write(release.bind(&self.owner)).await? == 1 {
-                let tidy = sqlx::query(&sql.tidy).bind(self.account.as_str());
-                session.write(tidy).await?;
+        let (account, sql) = (self.account.as_str(), &self.store.0.sql);
+        let work = async |mut session: Session| {
+            let release = match self.store.0.releases {
+                Some(_) => sqlx::query(&sql.release_and_notify)
+                    .bind(account)
+                    .bind(&self.owner)
+                    .bind(payload(&self.account)),
+                None => sqlx::query(&sql.release).bind(account).bind(&self.owner),
+            };
+            if session.write(release).await? == 1 {
+                session.write(sqlx::query(&sql.tidy).bind(account)).await?;
             }
             session.commit().await?;
             Ok(())
         };
-        let action = "release the lease";
-        self.store
-            .bounded(Some(&self.account), action, work)
-            .await?;
+        self.store.transact(Some(&self.account), work).await?;
         self.maybe_held.store(false, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn milliseconds(&self) -> i64 {
+        let milliseconds = i64::try_from(self.time_to_live.as_millis()).unwrap_or(LONGEST_MS);
+        milliseconds.clamp(1, LONGEST_MS)
     }
 
     fn error(&self, kind: StoreErrorKind, message: &str) -> StoreError {
@@ -126,10 +156,14 @@ impl Lease for PostgresLease {
     }
 
     async fn renew(&self) -> Result<(), StoreError> {
-        if self
-            .write("renew the lease", &self.store.0.sql.renew)
-            .await?
-        {
+        let work = async |mut session: Session| {
+            let renew = sqlx::query(&self.store.0.sql.renew);
+            let renew = renew.bind(self.account.as_str()).bind(&self.owner);
+            let renewed = session.write(renew.bind(self.milliseconds())).await?;
+            session.commit().await?;
+            Ok(renewed == 1)
+        };
+        if self.store.transact(Some(&self.account), work).await? {
             return Ok(());
         }
         self.maybe_held.store(false, Ordering::Relaxed);

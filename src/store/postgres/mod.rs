@@ -1,40 +1,49 @@
 //! Tokens in a PostgreSQL table.
 
+mod connections;
 mod fault;
 mod lease;
+mod migrate;
+mod releases;
+mod row;
 mod schema;
 mod session;
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
-use sqlx::{PgPool, Row, postgres::PgRow};
-use tokio::time::timeout;
+use sqlx::PgPool;
+use tokio::time;
 
 use self::{
+    connections::{Connections, no_answer},
+    releases::Releases,
+    row::number,
     schema::{DEFAULT_TABLE, Sql, quoted},
     session::Session,
 };
 use super::{
     Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
-    fault::{Fault, corrupt},
-    fields::{Fields, StoredFields, check_format},
+    fault::Fault, fields::Fields,
 };
-use crate::{
-    account::AccountId,
-    secret::{AccessToken, RefreshToken},
-};
-
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::account::AccountId;
 
 /// Keeps tokens in a PostgreSQL table, a row for each account. Clones share the pool.
 ///
 /// - A save is one statement that names the version which it replaces. A row that this version of
 ///   the crate cannot read is never overwritten.
 /// - The lease stands in the row, on the database's clock: the clocks of your machines do not
-///   matter. Whoever waits for it asks again every 50 to 500 ms; there is no `LISTEN`.
+///   matter. Whoever waits for it asks again from time to time, and
+///   [hears of its release](Self::with_notifications) if you want.
 /// - Nothing outlives a transaction: poolers in transaction mode will do. (PgBouncer wants
 ///   `extra_float_digits` left out: `PgConnectOptions::extra_float_digits(None)`.)
+/// - A server that refuses is an error within half a second, even where the pool would go on trying:
+///   a connection beside the pool asks it why nothing comes.
 /// - TLS is a feature of `sqlx` that you choose, `tls-rustls-ring` for example.
 ///
 /// # Caveats
@@ -53,7 +62,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 #[doc = include_str!("schema.sql")]
 /// ```
 ///
-/// The user needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on it.
+/// The user needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on it, and `USAGE` on its schema. A
+/// version of the crate that needs more columns says so in the changelog, and its `migrate` adds
+/// them; those before go on working meanwhile.
 ///
 /// # Example
 ///
@@ -70,20 +81,30 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
-    pool: PgPool,
+    connections: Connections,
     /// For errors.
     name: String,
     table: String,
     sql: Sql,
     timeout: Duration,
+    poll_interval: Duration,
+    releases: Option<Arc<Releases>>,
 }
 
 impl PostgresStore {
     /// A store in the table `dropbox_sign_tokens`. Nothing is sent yet.
     pub fn new(pool: PgPool) -> Self {
-        let table = format!("\"{DEFAULT_TABLE}\"");
-        Self::build(pool, DEFAULT_TABLE, table, DEFAULT_TIMEOUT)
+        Self(Arc::new(Inner {
+            name: name(&pool, DEFAULT_TABLE),
+            table: DEFAULT_TABLE.to_owned(),
+            sql: Sql::new(&format!("\"{DEFAULT_TABLE}\"")),
+            connections: Connections::new(pool),
+            timeout: Duration::from_secs(10),
+            poll_interval: Duration::from_millis(500),
+            releases: None,
+        }))
     }
 
     /// Uses another table: `table`, or `schema.table`. Each part consists of lower-case letters of
@@ -97,78 +118,66 @@ impl PostgresStore {
             let message = format!("{table:?} is no plain name of a table");
             return Err(self.error(Fault::new(StoreErrorKind::Unsupported, message), None));
         };
-        let pool = self.0.pool.clone();
-        Ok(Self::build(pool, table, quoted, self.0.timeout))
+        Ok(self.with(|inner| {
+            inner.name = name(inner.connections.pool(), table);
+            inner.table = table.to_owned();
+            inner.sql = Sql::new(&quoted);
+        }))
     }
 
     /// How long one operation may take, waiting for a connection included. 10 seconds by default.
     /// The server is told to give up after that, too.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
-        let Inner { pool, table, .. } = &*self.0;
-        let quoted = quoted(table).unwrap_or_else(|| format!("\"{DEFAULT_TABLE}\""));
-        Self::build(pool.clone(), table, quoted, timeout)
+        self.with(|inner| inner.timeout = timeout)
     }
 
-    /// Creates the table if there is none. Any number of processes may do so at once. A schema is
-    /// not created, and where the table exists, no right to create one is needed.
+    /// How often to look whether a lease that is waited for is free; 500 ms by default. Up to half
+    /// of it is taken off at random. Without notifications, the first looks come sooner, 50 ms
+    /// after each other and then longer.
+    #[must_use]
+    pub fn with_poll_interval(self, poll_interval: Duration) -> Self {
+        self.with(|inner| inner.poll_interval = poll_interval.max(Duration::from_millis(10)))
+    }
+
+    /// Sends word with `NOTIFY` of each lease that is given back, and listens to it while waiting
+    /// for one. Processes that share the table should all do so. What goes unheard is found by
+    /// [polling](Self::with_poll_interval).
     ///
-    /// # Errors
-    ///
-    /// As for any operation; also when a table of that name has not the columns that it should.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        // For the transaction only. `IF NOT EXISTS` alone fails when two create it at once.
-        const TAKE_TURNS: &str = "SELECT pg_advisory_xact_lock(7238539013725415019)";
-
-        let work = async {
-            let sql = &self.0.sql;
-            let mut session = self.begin().await?;
-            session.raw(TAKE_TURNS).await?;
-            let exists = sqlx::query("SELECT to_regclass($1) IS NOT NULL").bind(&self.0.table);
-            let exists = session.read(exists).await?;
-            let exists = exists.is_some_and(|row| row.try_get(0).unwrap_or(false));
-            if !exists {
-                session.raw(&sql.create).await?;
-            }
-            session.raw(&sql.columns_exist).await?;
-            session.commit().await?;
-            Ok(())
-        };
-        self.bounded(None, "create the table", work).await
+    /// `direct` leads to the server itself, not through a pooler in transaction mode. While anybody
+    /// waits, one connection of it listens: it may be the store's own pool, if that has more than
+    /// one.
+    #[must_use]
+    pub fn with_notifications(self, direct: PgPool) -> Self {
+        self.with(|inner| inner.releases = Some(Releases::new(direct)))
     }
 
-    fn build(pool: PgPool, table: &str, quoted: String, timeout: Duration) -> Self {
-        let options = pool.connect_options();
-        let name = format!(
-            "postgres store {table} of {} at {}:{}",
-            options.get_database().unwrap_or(options.get_username()),
-            options.get_host(),
-            options.get_port()
-        );
-        Self(Arc::new(Inner {
-            name,
-            table: table.to_owned(),
-            sql: Sql::new(&quoted),
-            timeout,
-            pool,
-        }))
+    fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
+        let mut inner = Arc::unwrap_or_clone(self.0);
+        change(&mut inner);
+        Self(Arc::new(inner))
     }
 
-    async fn begin(&self) -> Result<Session, Fault> {
-        Ok(Session::begin(&self.0.pool, self.0.timeout).await?)
-    }
-
-    /// `action` reads on after "cannot".
-    async fn bounded<T>(
+    /// Runs `work` in a transaction, which it commits. All of it is bounded by the timeout.
+    async fn transact<T, W>(
         &self,
         account: Option<&AccountId>,
-        action: &str,
-        work: impl Future<Output = Result<T, Fault>>,
-    ) -> Result<T, StoreError> {
-        let done = timeout(self.0.timeout, work).await.unwrap_or_else(|_| {
-            let message = format!("cannot {action}: no answer within {:?}", self.0.timeout);
-            Err(Fault::new(StoreErrorKind::Unavailable, message))
-        });
+        work: impl FnOnce(Session) -> W,
+    ) -> Result<T, StoreError>
+    where
+        W: Future<Output = Result<T, Fault>>,
+    {
+        let timeout = self.0.timeout;
+        let since = Instant::now();
+        let done = match self.0.connections.acquire(timeout).await {
+            Ok(connection) => {
+                let work = async { work(Session::begin(connection, timeout).await?).await };
+                let left = timeout.saturating_sub(since.elapsed());
+                let done = time::timeout(left, work).await;
+                done.unwrap_or_else(|_| Err(no_answer(timeout)))
+            }
+            Err(fault) => Err(fault),
+        };
         done.map_err(|fault| self.error(fault, account))
     }
 
@@ -184,20 +193,19 @@ impl PostgresStore {
     ) -> Result<Option<Record>, Fault> {
         let load = sqlx::query(&self.0.sql.load).bind(account.as_str());
         let row = session.read(load).await?;
-        row.map_or(Ok(None), |row| record(&row))
+        row.map_or(Ok(None), |row| row::record(&row))
     }
 }
 
 #[async_trait]
 impl TokenStore for PostgresStore {
     async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
-        let work = async {
-            let mut session = self.begin().await?;
+        let work = async |mut session: Session| {
             let record = self.read(&mut session, account).await?;
             session.commit().await?;
             Ok(record)
         };
-        self.bounded(Some(account), "load", work).await
+        self.transact(Some(account), work).await
     }
 
     async fn compare_and_swap(
@@ -206,27 +214,18 @@ impl TokenStore for PostgresStore {
         expected: Option<Version>,
         record: &Record,
     ) -> Result<Swap, StoreError> {
-        let work = async {
-            let fields = Fields::new(record)?;
+        let fields = Fields::new(record).map_err(|fault| self.error(fault, Some(account)))?;
+        let work = async |mut session: Session| {
             let sql = &self.0.sql;
-            let statement = if expected.is_some() {
-                &sql.update
-            } else {
-                &sql.insert
+            let save = match expected {
+                Some(_) => &sql.update,
+                None => &sql.insert,
             };
-            let mut query = sqlx::query(statement)
-                .bind(account.as_str())
-                .bind(number(fields.version))
-                .bind(fields.access_token)
-                .bind(fields.issued_at_ms.map(number))
-                .bind(fields.lifetime_ms.map(number))
-                .bind(fields.refresh_token)
-                .bind(fields.presented_at_ms.map(number));
+            let mut save = row::bind(sqlx::query(save).bind(account.as_str()), &fields);
             if let Some(expected) = expected {
-                query = query.bind(number(expected.as_u64()));
+                save = save.bind(number(expected.as_u64()));
             }
-            let mut session = self.begin().await?;
-            let swap = match session.write(query).await? {
+            let swap = match session.write(save).await? {
                 0 => {
                     // Nothing was written; a record that cannot be read is why, or a conflict.
                     self.read(&mut session, account).await?;
@@ -237,13 +236,12 @@ impl TokenStore for PostgresStore {
             session.commit().await?;
             Ok(swap)
         };
-        self.bounded(Some(account), "save", work).await
+        self.transact(Some(account), work).await
     }
 
     async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {
-        let work = async {
+        let work = async |mut session: Session| {
             let sql = &self.0.sql;
-            let mut session = self.begin().await?;
             let delete = sqlx::query(&sql.delete)
                 .bind(account.as_str())
                 .bind(number(expected.as_u64()));
@@ -258,7 +256,7 @@ impl TokenStore for PostgresStore {
             session.commit().await?;
             Ok(deleted)
         };
-        self.bounded(Some(account), "delete", work).await
+        self.transact(Some(account), work).await
     }
 
     /// Waits for at most `request.wait` and the time of one operation.
@@ -276,56 +274,16 @@ impl fmt::Debug for PostgresStore {
         f.debug_struct("PostgresStore")
             .field("name", &self.0.name)
             .field("timeout", &self.0.timeout)
+            .field("poll_interval", &self.0.poll_interval)
+            .field("notifications", &self.0.releases.is_some())
             .finish_non_exhaustive()
     }
 }
 
-/// `None` for a row that carries nothing but a lease.
-fn record(row: &PgRow) -> Result<Option<Record>, Fault> {
-    let numbers = ["version", "issued_at_ms", "lifetime_ms", "presented_at_ms"];
-    let Some(format) = row.try_get::<Option<i64>, _>("format")? else {
-        let mut nothing = true;
-        for column in numbers {
-            nothing &= row.try_get::<Option<i64>, _>(column)?.is_none();
-        }
-        let secrets = [
-            secret::<AccessToken>(row, "access_token")?.is_none(),
-            secret::<RefreshToken>(row, "refresh_token")?.is_none(),
-        ];
-        return match nothing && secrets == [true, true] {
-            true => Ok(None),
-            false => Err(corrupt("a record has no format")),
-        };
-    };
-    check_format(stored(format)?, "the row")?;
-    let [version, issued_at_ms, lifetime_ms, presented_at_ms] =
-        numbers.map(|column| optional(row, column));
-    let fields = StoredFields {
-        version: version?.ok_or_else(|| corrupt("a record has no version"))?,
-        access_token: secret(row, "access_token")?,
-        issued_at_ms: issued_at_ms?,
-        lifetime_ms: lifetime_ms?,
-        refresh_token: secret(row, "refresh_token")?,
-        presented_at_ms: presented_at_ms?,
-    };
-    fields.into_record().map(Some)
-}
-
-fn secret<T: From<String>>(row: &PgRow, column: &str) -> Result<Option<T>, Fault> {
-    Ok(row.try_get::<Option<String>, _>(column)?.map(T::from))
-}
-
-fn optional(row: &PgRow, column: &str) -> Result<Option<u64>, Fault> {
-    row.try_get::<Option<i64>, _>(column)?
-        .map(stored)
-        .transpose()
-}
-
-fn stored(number: i64) -> Result<u64, Fault> {
-    u64::try_from(number).map_err(|_| corrupt("a record holds a negative number"))
-}
-
-/// All numbers of a record fit.
-fn number(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+/// What the store calls itself.
+fn name(pool: &PgPool, table: &str) -> String {
+    let options = pool.connect_options();
+    let database = options.get_database().unwrap_or(options.get_username());
+    let (host, port) = (options.get_host(), options.get_port());
+    format!("postgres store {table} of {database} at {host}:{port}")
 }

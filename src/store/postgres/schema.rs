@@ -1,6 +1,9 @@
 //! The table, and every statement that is sent to it.
 
-use super::super::fields::{FORMAT, LATEST};
+use super::{
+    super::fields::{FORMAT, LATEST},
+    releases::CHANNEL,
+};
 use crate::token::LONGEST_LIFETIME;
 
 /// The table; `{table}` stands for its name. Part of the docs of [`PostgresStore`](super::PostgresStore).
@@ -27,6 +30,7 @@ fn is_identifier(name: &str) -> bool {
 }
 
 /// The statements for one table. Values are bound, never written into them.
+#[derive(Clone)]
 pub(super) struct Sql {
     pub(super) create: String,
     pub(super) columns_exist: String,
@@ -36,8 +40,10 @@ pub(super) struct Sql {
     pub(super) delete: String,
     pub(super) tidy: String,
     pub(super) claim: String,
+    pub(super) held_for: String,
     pub(super) renew: String,
     pub(super) release: String,
+    pub(super) release_and_notify: String,
 }
 
 impl Sql {
@@ -51,8 +57,11 @@ impl Sql {
         let readable = readable();
         let empty = "num_nonnulls(t.format, t.version, t.access_token, t.issued_at_ms, \
             t.lifetime_ms, t.refresh_token, t.presented_at_ms) = 0";
-        let until = |n| format!("clock_timestamp() + ${n}::bigint * interval '1 millisecond'");
-        let (until, until_renewed) = (until(3), until(3));
+        let until = "clock_timestamp() + $3::bigint * interval '1 millisecond'";
+        let release = format!(
+            "UPDATE {table} SET lease_owner = NULL, lease_until = NULL \
+             WHERE account = $1 AND lease_owner = $2"
+        );
         Self {
             create: CREATE_TABLE.replace("{table}", table),
             columns_exist: format!(
@@ -84,14 +93,20 @@ impl Sql {
                  ON CONFLICT (account) DO UPDATE SET lease_owner = $2, lease_until = {until} \
                  WHERE t.lease_until IS NULL OR t.lease_until <= clock_timestamp()"
             ),
+            // A day at most, since `infinity` has no difference from now.
+            held_for: format!(
+                "SELECT ceil(1000 * extract(epoch FROM \
+                 least(lease_until, clock_timestamp() + interval '1 day') - clock_timestamp()))::bigint \
+                 FROM {table} WHERE account = $1"
+            ),
             renew: format!(
-                "UPDATE {table} SET lease_until = {until_renewed} \
-                 WHERE account = $1 AND lease_owner = $2"
+                "UPDATE {table} SET lease_until = {until} WHERE account = $1 AND lease_owner = $2"
             ),
-            release: format!(
-                "UPDATE {table} SET lease_owner = NULL, lease_until = NULL \
-                 WHERE account = $1 AND lease_owner = $2"
+            release_and_notify: format!(
+                "WITH released AS ({release} RETURNING account) \
+                 SELECT pg_notify('{CHANNEL}', $3) FROM released"
             ),
+            release,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use sqlx::{
-    Executor, PgConnection, PgPool, Postgres,
+    Executor, PgConnection, Postgres,
     pool::PoolConnection,
     postgres::{PgArguments, PgRow},
     query::Query,
@@ -20,8 +20,11 @@ pub(super) struct Session(Option<PoolConnection<Postgres>>);
 impl Session {
     /// The server gives a statement up after `timeout`, so that one that nobody waits for any
     /// longer ends. The isolation level is the one that the statements are written for.
-    pub(super) async fn begin(pool: &PgPool, timeout: Duration) -> Result<Self, sqlx::Error> {
-        let mut session = Self(Some(pool.acquire().await?));
+    pub(super) async fn begin(
+        connection: PoolConnection<Postgres>,
+        timeout: Duration,
+    ) -> Result<Self, sqlx::Error> {
+        let mut session = Self(Some(connection));
         let timeout = timeout.as_millis().clamp(1, i32::MAX as u128);
         let begin = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {timeout}"

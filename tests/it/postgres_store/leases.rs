@@ -1,0 +1,125 @@
+//! Who holds the lease, who waits for it, and what a late holder may not do.
+
+use super::*;
+
+#[tokio::test]
+async fn s13_a_dead_holder_s_lease_runs_out() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let dead = migrated(&server).await;
+    let short = LeaseRequest {
+        time_to_live: Duration::from_millis(300),
+        ..request()
+    };
+    let lease = dead.lease(&acme(), short).await.expect("a lease");
+    // As when its process is killed: nothing is given back.
+    std::mem::forget(lease);
+
+    let next = store(&server.url());
+    next.lease(&acme(), request()).await.expect("taken over");
+}
+
+#[tokio::test]
+async fn s14_a_paused_holder_s_late_save_is_refused() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let (paused, next) = (migrated(&server).await, store(&server.url()));
+    let old = save(&paused, None, "old").await;
+    let late = paused.lease(&acme(), request()).await.expect("a lease");
+    server.psql("update dropbox_sign_tokens set lease_until = now()");
+
+    let held = next.lease(&acme(), request()).await.expect("taken over");
+    let new = save(&next, Some(old), "new").await;
+    let record = Record::new(tokens("late"));
+    let swap = paused.compare_and_swap(&acme(), Some(old), &record).await;
+    assert_eq!(swap.expect("an answer"), Swap::Conflict);
+    assert_eq!(loaded_version(&next).await, Some(new));
+    let error = late.renew().await.expect_err("another's by now");
+    assert_eq!(error.kind(), StoreErrorKind::LeaseLost);
+    drop(held);
+}
+
+#[tokio::test]
+async fn s15_a_late_holder_does_not_release_the_next_one_s_lease() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let (one, other) = (migrated(&server).await, store(&server.url()));
+    let late = one.lease(&acme(), request()).await.expect("a lease");
+    server.psql("update dropbox_sign_tokens set lease_until = now()");
+    let held = other.lease(&acme(), request()).await.expect("taken over");
+    late.release().await.expect("left alone");
+    let error = one.lease(&acme(), at_once()).await.expect_err("held");
+    assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
+    held.release().await.expect("released");
+    one.lease(&acme(), at_once()).await.expect("free");
+}
+
+#[tokio::test]
+async fn s16_a_wait_for_the_lease_ends_and_names_store_and_account() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let (one, other) = (migrated(&server).await, store(&server.url()));
+    let _held = one.lease(&acme(), request()).await.expect("free");
+    let impatient = LeaseRequest {
+        wait: Duration::from_millis(50),
+        ..request()
+    };
+    let error = other.lease(&acme(), impatient).await.expect_err("held");
+    assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
+    let text = error.to_string();
+    assert!(text.contains(&server.address().to_string()), "{text}");
+    assert!(text.contains("`acme`"), "{text}");
+}
+
+#[tokio::test]
+async fn renewing_starts_the_time_to_live_anew() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let store = migrated(&server).await;
+    let lease = store.lease(&acme(), request()).await.expect("free");
+    assert_eq!(lease.renew_every(), Some(request().time_to_live / 3));
+    let lives_on = || server.psql("select lease_until > now() from dropbox_sign_tokens");
+    server.psql("update dropbox_sign_tokens set lease_until = now()");
+    assert_eq!(lives_on(), "f");
+    // Late, but nobody took it meanwhile.
+    lease.renew().await.expect("still ours");
+    assert_eq!(lives_on(), "t");
+    let error = store.lease(&acme(), at_once()).await.expect_err("held");
+    assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
+}
+
+#[tokio::test]
+async fn a_lease_that_another_had_meanwhile_is_lost() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let (late, other) = (migrated(&server).await, store(&server.url()));
+    let lease = late.lease(&acme(), request()).await.expect("free");
+    server.psql("update dropbox_sign_tokens set lease_until = now()");
+    let taken = other.lease(&acme(), request()).await.expect("ran out");
+    taken.release().await.expect("released");
+
+    let error = lease.renew().await.expect_err("another had it");
+    assert_eq!(error.kind(), StoreErrorKind::LeaseLost);
+    assert_eq!(error.account(), Some(&acme()));
+    other.lease(&acme(), at_once()).await.expect("free");
+}
+
+#[tokio::test]
+async fn a_lease_without_end_in_the_table_is_waited_for_like_any() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let store = migrated(&server).await;
+    server.psql(
+        "insert into dropbox_sign_tokens (account, lease_owner, lease_until) \
+         values ('acme', 'the operator', 'infinity')",
+    );
+    let error = store.lease(&acme(), at_once()).await.expect_err("held");
+    assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout, "{error:?}");
+}

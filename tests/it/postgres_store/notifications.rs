@@ -1,0 +1,207 @@
+//! Waiting for a lease with word of its release.
+
+use sqlx::Executor;
+use tokio::{task::JoinHandle, time::timeout};
+
+use super::*;
+use crate::servers::Proxy;
+
+type Waiting = JoinHandle<Result<Box<dyn Lease>, StoreError>>;
+
+#[tokio::test]
+async fn a_waiting_process_is_woken_by_a_notification() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    migrated(&server).await;
+    let (one, other) = (patient(&server), patient(&server));
+    // Longer than what a notification can carry.
+    let long = AccountId::from("long".repeat(3000));
+    for account in [acme(), long] {
+        let lease = one.lease(&account, request()).await.expect("free");
+        let waiting = wait(&other, &account);
+        until_listening(&server, 1).await;
+        lease.release().await.expect("released");
+        given(waiting).await;
+    }
+}
+
+#[tokio::test]
+async fn one_connection_listens_for_all_who_wait_and_only_while_they_do() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    migrated(&server).await;
+    let (one, other) = (patient(&server), patient(&server));
+    let mut held = Vec::new();
+    for n in 0..20 {
+        let account = AccountId::from(format!("account {n}"));
+        let lease = one.lease(&account, request()).await.expect("free");
+        // Two for each account: one of them gets it from the other.
+        held.push((lease, wait(&other, &account), wait(&other, &account)));
+    }
+    until_listening(&server, 1).await;
+    for (lease, waiting, next) in held {
+        lease.release().await.expect("released");
+        let (first, second) = (given(waiting), given(next));
+        tokio::join!(
+            async { first.await.release().await.expect("released") },
+            async { second.await.release().await.expect("released") },
+        );
+    }
+    until_listening(&server, 0).await;
+}
+
+#[tokio::test]
+async fn a_wait_that_is_given_up_ends_the_listening() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    migrated(&server).await;
+    let (one, other) = (patient(&server), patient(&server));
+    let _lease = one.lease(&acme(), request()).await.expect("free");
+    let waiting = wait(&other, &acme());
+    until_listening(&server, 1).await;
+    waiting.abort();
+    until_listening(&server, 0).await;
+}
+
+#[tokio::test]
+async fn a_waiting_process_listens_again_when_its_connection_is_ended() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    migrated(&server).await;
+    let (one, other) = (patient(&server), patient(&server));
+    let lease = one.lease(&acme(), request()).await.expect("free");
+    let waiting = wait(&other, &acme());
+    until_listening(&server, 1).await;
+    server.psql(&format!("select pg_terminate_backend(pid) {LISTENERS}"));
+    until_listening(&server, 0).await;
+    until_listening(&server, 1).await;
+    lease.release().await.expect("released");
+    given(waiting).await;
+}
+
+#[tokio::test]
+async fn a_release_from_before_it_listens_is_found_once_it_does() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let one = migrated(&server).await;
+    let proxy = Proxy::to(server.address()).await;
+    proxy.cut();
+    let direct = pool(&format!("postgres://postgres@{}/postgres", proxy.address()));
+    let other = store(&format!("{}?application_name=other", server.url()))
+        .with_poll_interval(NEVER)
+        .with_notifications(direct);
+    let lease = one.lease(&acme(), request()).await.expect("free");
+    let waiting = wait(&other, &acme());
+    let looked = "select count(*) from pg_stat_activity \
+        where application_name = 'other' and query = 'COMMIT'";
+    until(&server, looked, 1).await;
+    lease.release().await.expect("released");
+    proxy.mend();
+    given(waiting).await;
+}
+
+#[tokio::test]
+async fn a_waiting_process_polls_where_it_cannot_listen() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let one = migrated(&server).await;
+    let proxy = Proxy::to(server.address()).await;
+    let direct = pool(&format!("postgres://postgres@{}/postgres", proxy.address()));
+    let other = store(&server.url())
+        .with_poll_interval(Duration::from_millis(20))
+        .with_notifications(direct);
+    let lease = one.lease(&acme(), request()).await.expect("free");
+    let waiting = wait(&other, &acme());
+    until_listening(&server, 1).await;
+    proxy.cut();
+    until_listening(&server, 0).await;
+    lease.release().await.expect("released");
+    given(waiting).await;
+}
+
+/// Also what is had soon after a holder's death, whatever the interval.
+#[tokio::test]
+async fn s13_a_waiting_process_looks_when_the_holder_s_time_is_over() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    migrated(&server).await;
+    let short = LeaseRequest {
+        time_to_live: Duration::from_millis(500),
+        ..request()
+    };
+    let dead = patient(&server).lease(&acme(), short).await.expect("free");
+    std::mem::forget(dead);
+    given(wait(&patient(&server), &acme())).await;
+}
+
+/// A pooler in transaction mode would hand it to others.
+#[tokio::test]
+async fn no_session_state_is_left_on_the_store_s_own_connections() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    migrated(&server).await;
+    let own = PgPoolOptions::new().max_connections(1);
+    let own = own.connect_lazy(&server.url()).expect("a URL");
+    let store = PostgresStore::new(own.clone())
+        .with_poll_interval(NEVER)
+        .with_notifications(pool(&server.url()));
+    store.migrate().await.expect("migrated");
+    let version = save(&store, None, "a").await;
+    let lease = store.lease(&acme(), request()).await.expect("free");
+    let waiting = wait(&store, &acme());
+    until_listening(&server, 1).await;
+    lease.renew().await.expect("ours");
+    assert_eq!(loaded_version(&store).await, Some(version));
+    let state = "select (select count(*) from pg_listening_channels()) \
+         + (select count(*) from pg_prepared_statements) \
+         + (select count(*) from pg_locks where locktype = 'advisory') \
+         + (select count(*) from pg_settings where name = 'statement_timeout' and source = 'session')";
+    let mut connection = own.acquire().await.expect("the only one");
+    // Unprepared, unlike a query.
+    let row = connection.fetch_one(sqlx::raw_sql(state)).await;
+    assert_eq!(row.expect("counted").get::<i64, _>(0), 0);
+    drop(connection);
+    lease.release().await.expect("released");
+    given(waiting).await;
+}
+
+const LISTENERS: &str = "from pg_stat_activity where query like 'LISTEN %'";
+
+/// Without word, it looks again in an hour.
+fn patient(server: &Postgres) -> PostgresStore {
+    store(&server.url())
+        .with_poll_interval(NEVER)
+        .with_notifications(pool(&server.url()))
+}
+
+fn wait(store: &PostgresStore, account: &AccountId) -> Waiting {
+    let (store, account) = (store.clone(), account.clone());
+    tokio::spawn(async move { store.lease(&account, request()).await })
+}
+
+async fn given(waiting: Waiting) -> Box<dyn Lease> {
+    let lease = timeout(HANGS, waiting).await.expect("not hanging");
+    lease.expect("no panic").expect("a lease")
+}
+
+async fn until_listening(server: &Postgres, connections: usize) {
+    until(server, &format!("select count(*) {LISTENERS}"), connections).await;
+}
+
+async fn until(server: &Postgres, count: &str, expected: usize) {
+    let counting = async {
+        while server.psql(count) != expected.to_string() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let counted = timeout(HANGS, counting).await;
+    counted.unwrap_or_else(|_| panic!("never {expected}: {count}"));
+}

@@ -1,0 +1,123 @@
+//! Servers that are down, networks that break, and pools that are busy.
+
+use tokio::time::timeout;
+
+use super::*;
+use crate::servers::Proxy;
+
+#[tokio::test]
+async fn s17_a_server_that_is_down_is_named_and_used_again_once_up() {
+    let Some(mut server) = Postgres::start() else {
+        return;
+    };
+    let store = migrated(&server).await;
+    let version = save(&store, None, "a").await;
+    server.stop();
+    let error = store.load(&acme()).await.expect_err("down");
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+    let text = error.to_string();
+    let address = server.address().to_string();
+    assert!(text.contains(&address) && text.contains("`acme`"), "{text}");
+    server.resume();
+    assert_eq!(loaded_version(&store).await, Some(version));
+    save(&store, Some(version), "b").await;
+}
+
+#[tokio::test]
+async fn s17_a_network_that_breaks_or_falls_silent_is_bounded_and_mends() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let version = save(&migrated(&server).await, None, "a").await;
+    let proxy = Proxy::to(server.address()).await;
+    let url = format!("postgres://postgres@{}/postgres", proxy.address());
+    let store = store(&url);
+    assert_eq!(loaded_version(&store).await, Some(version));
+
+    proxy.cut();
+    let error = store.load(&acme()).await.expect_err("cut");
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+    proxy.mend();
+    assert_eq!(loaded_version(&store).await, Some(version));
+
+    proxy.silence();
+    let hasty = store.clone().with_timeout(Duration::from_millis(100));
+    for _ in 0..4 {
+        // More often than the pool has connections: none is lost to the silence.
+        let error = hasty.lease(&acme(), at_once()).await.expect_err("silent");
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains("within 100ms"), "{error}");
+    }
+    proxy.mend();
+    assert_eq!(loaded_version(&store).await, Some(version));
+}
+
+/// Left alone, the pool would go on trying.
+#[tokio::test]
+async fn s17_a_refused_connection_is_an_error_at_once() {
+    let Some(mut server) = Postgres::start() else {
+        return;
+    };
+    let tenacious = || PgPoolOptions::new().acquire_timeout(NEVER);
+    let options = tenacious().connect_lazy(&server.url()).expect("a URL");
+    let store = PostgresStore::new(options).with_timeout(NEVER);
+    store.migrate().await.expect("migrated");
+    let version = save(&store, None, "a").await;
+    let lease = store.lease(&acme(), request()).await.expect("free");
+    server.stop();
+    let new = Record::new(tokens("new"));
+    let acme = acme();
+    let errors = async {
+        [
+            store.load(&acme).await.err(),
+            store.compare_and_swap(&acme, None, &new).await.err(),
+            store.delete(&acme, version).await.err(),
+            store.lease(&acme, request()).await.err(),
+            lease.renew().await.err(),
+            lease.release().await.err(),
+        ]
+    };
+    for error in timeout(HANGS, errors).await.expect("not hanging") {
+        let error = error.expect("refused");
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        let text = error.to_string();
+        assert!(text.contains("refused"), "{text}");
+        assert!(text.contains(&server.address().to_string()), "{text}");
+        assert_eq!(error.account(), Some(&acme));
+    }
+}
+
+#[tokio::test]
+async fn s17_a_pool_with_no_connection_free_is_told_from_a_server_that_is_down() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    migrated(&server).await;
+    // One for the pool, and one for whoever asks the server: all others would be refused.
+    server.psql("create role guest login connection limit 2");
+    server.psql("grant all on dropbox_sign_tokens to guest");
+    let url = server.url().replace("postgres@", "guest@");
+    let pool = PgPoolOptions::new().max_connections(1);
+    let pool = pool.connect(&url).await.expect("a connection");
+    let store = PostgresStore::new(pool.clone());
+    let taken = pool.acquire().await.expect("the only one");
+    // Time enough to ask the server.
+    let hasty = store.clone().with_timeout(Duration::from_secs(3));
+    let waiting = (0..50).map(|_| {
+        let hasty = hasty.clone();
+        tokio::spawn(async move { hasty.load(&acme()).await })
+    });
+    for waiting in waiting.collect::<Vec<_>>() {
+        let error = waiting.await.expect("no panic").expect_err("none is free");
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(error.to_string().contains("pool of 1"), "{error:?}");
+    }
+
+    let patient = store.with_timeout(NEVER);
+    let acme = acme();
+    let mut loading = patient.load(&acme);
+    assert!(futures_util::poll!(&mut loading).is_pending());
+    drop(taken);
+    let loaded = timeout(HANGS, loading).await.expect("not hanging");
+    assert_eq!(loaded.expect("loaded"), None);
+}

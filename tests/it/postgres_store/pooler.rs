@@ -1,0 +1,89 @@
+//! Behind a pooler in transaction mode.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::{task::JoinSet, time::timeout};
+
+use super::*;
+use crate::servers::PgBouncer;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_postgres_store_conforms_behind_a_pooler() {
+    let Some((_server, pooler)) = pooled() else {
+        return;
+    };
+    let conforming = async move {
+        let store = through(&pooler);
+        store.migrate().await.expect("migrated");
+        store_conformance(async || through(&pooler)).await;
+    };
+    conforming.await;
+}
+
+/// As the documentation says.
+#[tokio::test]
+async fn a_pooler_refuses_what_the_documentation_tells_to_leave_out() {
+    let Some((_server, pooler)) = pooled() else {
+        return;
+    };
+    let error = store(&pooler.url()).migrate().await.expect_err("refused");
+    let shown = format!("{error:?}");
+    assert!(shown.contains("extra_float_digits"), "{shown}");
+    through(&pooler).migrate().await.expect("migrated");
+}
+
+/// As s12, with tasks: many contend for a lease, and no save is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn s12_a_lease_behind_a_pooler_has_one_holder_at_a_time() {
+    const TASKS: usize = 24;
+    const ROUNDS: usize = 4;
+
+    let Some((server, pooler)) = pooled() else {
+        return;
+    };
+    let stores = [(); 4].map(|()| through(&pooler).with_notifications(pool(&server.url())));
+    stores[0].migrate().await.expect("migrated");
+    save(&stores[0], None, "0").await;
+    let held = Arc::new(AtomicBool::new(false));
+    let mut tasks = JoinSet::new();
+    for n in 0..TASKS {
+        let (store, held) = (stores[n % stores.len()].clone(), Arc::clone(&held));
+        tasks.spawn(async move {
+            for _ in 0..ROUNDS {
+                let lease = store.lease(&acme(), request()).await.expect("a lease");
+                assert!(!held.swap(true, Ordering::SeqCst), "another holds it");
+                let (version, count) = counted(&store).await;
+                save(&store, Some(version), &(count + 1).to_string()).await;
+                held.store(false, Ordering::SeqCst);
+                lease.release().await.expect("released");
+            }
+        });
+    }
+    timeout(HANGS, tasks.join_all()).await.expect("not hanging");
+    assert_eq!(counted(&stores[0]).await.1, TASKS * ROUNDS);
+}
+
+fn pooled() -> Option<(Postgres, PgBouncer)> {
+    let server = Postgres::start()?;
+    let pooler = PgBouncer::before(&server)?;
+    Some((server, pooler))
+}
+
+fn through(pooler: &PgBouncer) -> PostgresStore {
+    let options: PgConnectOptions = pooler.url().parse().expect("a URL");
+    let pool = PgPoolOptions::new().max_connections(8);
+    PostgresStore::new(pool.connect_lazy_with(options.extra_float_digits(None)))
+}
+
+/// The number that the tokens were saved with.
+async fn counted(store: &PostgresStore) -> (Version, usize) {
+    let record = store.load(&acme()).await.expect("loaded").expect("there");
+    let access = record.tokens.access_token().expect("an access token");
+    let count = access.expose_secret().strip_prefix("canary ");
+    let count = count.and_then(|count| count.parse().ok());
+    (record.version, count.expect("a number"))
+}

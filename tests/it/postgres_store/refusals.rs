@@ -1,0 +1,212 @@
+//! Servers that refuse: each time the error names the store, the account and the way out.
+
+use StoreErrorKind::Unwritable;
+
+use super::*;
+
+/// Every operation on the record fails with `kind`, and shows no token.
+pub(super) async fn assert_refused(
+    store: &PostgresStore,
+    version: Version,
+    kind: StoreErrorKind,
+    why: &str,
+) {
+    let acme = acme();
+    let new = Record::new(tokens("new"));
+    let errors = [
+        store.load(&acme).await.err(),
+        store.compare_and_swap(&acme, None, &new).await.err(),
+        store
+            .compare_and_swap(&acme, Some(version), &new)
+            .await
+            .err(),
+        store.delete(&acme, version).await.err(),
+    ];
+    for (n, error) in errors.into_iter().enumerate() {
+        let error = error.unwrap_or_else(|| panic!("{why}: operation {n} went through"));
+        assert_says(&error, kind, why);
+    }
+}
+
+/// `says` is in the text that users see.
+async fn assert_unusable(store: &PostgresStore, kind: StoreErrorKind, says: &str) {
+    assert_refused(store, Version::unique(), kind, says).await;
+    let error = store.lease(&acme(), at_once()).await.expect_err(says);
+    assert_says(&error, kind, says);
+    assert!(error.to_string().contains(says), "{error}");
+}
+
+fn assert_says(error: &StoreError, kind: StoreErrorKind, why: &str) {
+    assert_eq!(error.kind(), kind, "{why}: {error:?}");
+    assert_eq!(error.account(), Some(&acme()), "{why}");
+    let text = error.to_string();
+    assert!(text.starts_with("postgres store "), "{why}: {text}");
+    assert!(text.contains("127.0.0.1"), "{why}: {text}");
+    let shown = format!("{text} {error:?}");
+    assert!(!shown.contains("canary"), "{why}: {shown}");
+}
+
+#[tokio::test]
+async fn s27_a_missing_or_foreign_table_names_the_way_out() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let store = store(&server.url());
+    assert_unusable(&store, Unwritable, "run migrate()").await;
+
+    let nowhere = store.clone().with_table("nowhere.tokens").expect("a name");
+    let error = nowhere.migrate().await.expect_err("no schema");
+    assert!(error.to_string().contains("schema"), "{error}");
+
+    server.psql("create table dropbox_sign_tokens (account text primary key)");
+    assert_unusable(&store, Unwritable, "lacks a column").await;
+    let error = store.migrate().await.expect_err("foreign");
+    assert_eq!(error.kind(), Unwritable, "{error}");
+
+    server.psql("drop table dropbox_sign_tokens");
+    store.migrate().await.expect("migrated");
+    server.psql("alter table dropbox_sign_tokens alter access_token type bytea using null");
+    let record = Record::new(tokens("new"));
+    let error = store.compare_and_swap(&acme(), None, &record).await;
+    assert_says(&error.expect_err("another type"), Unwritable, "type");
+}
+
+#[tokio::test]
+async fn s27_a_missing_database_or_user_or_a_wrong_password_is_said() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let owner = migrated(&server).await;
+    server.psql("create role app login password 'right'");
+    server.psql("grant all on dropbox_sign_tokens to app");
+    let as_user = |user: &str| server.url().replace("postgres@", user);
+    save(&store(&as_user("app:right@")), None, "old").await;
+
+    for user in ["app:canary@", "app@", "nobody:canary@"] {
+        let refused = store(&as_user(user));
+        assert_unusable(&refused, Unwritable, "the user or the password").await;
+    }
+    let elsewhere = format!("postgres://postgres@{}/nowhere", server.address());
+    assert_unusable(
+        &store(&elsewhere),
+        Unwritable,
+        "the database does not exist",
+    )
+    .await;
+    let record = owner.load(&acme()).await.expect("loaded").expect("there");
+    assert_eq!(record.tokens, tokens("old"));
+}
+
+#[tokio::test]
+async fn s27_a_missing_privilege_is_said() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    migrated(&server).await;
+    server.psql("create role guest login");
+    let guest = store(&server.url().replace("postgres@", "guest@"));
+    assert_unusable(&guest, Unwritable, "lacks a privilege").await;
+    // Since PostgreSQL 15, `public` is not everybody's.
+    let another = guest.with_table("another").expect("a name");
+    let error = another.migrate().await.expect_err("not allowed");
+    assert_eq!(error.kind(), Unwritable);
+    assert!(error.to_string().contains("lacks a privilege"), "{error}");
+}
+
+#[tokio::test]
+async fn s27_read_only_databases_are_said_and_read() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let version = save(&migrated(&server).await, None, "old").await;
+    server.psql("create role guest login");
+    server.psql("alter role guest set default_transaction_read_only = on");
+    server.psql("grant all on dropbox_sign_tokens to guest");
+    let read_only = store(&server.url().replace("postgres@", "guest@"));
+    let Some(standby) = server.standby() else {
+        return;
+    };
+    for store in [read_only, store(&standby.url())] {
+        assert_eq!(loaded_version(&store).await, Some(version));
+        let (acme, new) = (acme(), Record::new(tokens("new")));
+        for error in [
+            store.delete(&acme, version).await.err(),
+            store
+                .compare_and_swap(&acme, Some(version), &new)
+                .await
+                .err(),
+            store.lease(&acme, at_once()).await.err(),
+        ] {
+            let error = error.expect("read-only");
+            assert_says(&error, Unwritable, "read-only");
+            assert!(error.to_string().contains("read-only"), "{error}");
+        }
+        assert_eq!(loaded_version(&store).await, Some(version));
+    }
+}
+
+#[tokio::test]
+async fn s27_a_full_disk_is_said_and_the_old_record_stands() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let old = migrated(&server).await;
+    let version = save(&old, None, "old").await;
+    // Pages with no room for another record, beyond the size of the server's other files.
+    server.psql(
+        "insert into dropbox_sign_tokens (account, access_token) \
+         select n, repeat(md5(n::text), 60) from generate_series(1, 4000) n",
+    );
+    server.psql("checkpoint");
+    let size = server.psql("select pg_relation_size('dropbox_sign_tokens')");
+    let size: u64 = size.parse().expect("a number");
+    server.limit_files(size + 4096);
+    let store = store(&server.url());
+    let big = TokenSet::from_refresh_token("canary ".repeat(150));
+    for expected in [Some(version), None] {
+        let account = AccountId::from(expected.map_or("new", |_| "acme"));
+        let record = Record::new(big.clone());
+        let error = store.compare_and_swap(&account, expected, &record).await;
+        let error = error.expect_err("no room");
+        assert_eq!(error.kind(), Unwritable, "{error:?}");
+        assert_eq!(error.account(), Some(&account));
+        assert!(error.to_string().contains("disk is full"), "{error}");
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
+    assert_eq!(loaded_version(&store).await, Some(version));
+}
+
+#[tokio::test]
+async fn s46_a_violated_constraint_quotes_no_row() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let owner = migrated(&server).await;
+    let version = save(&owner, None, "old").await;
+    // Its DETAIL quotes the whole row.
+    server.psql("alter table dropbox_sign_tokens add check (version = 0) not valid");
+    let record = Record::new(tokens("new"));
+    let error = owner
+        .compare_and_swap(&acme(), Some(version), &record)
+        .await;
+    let error = error.expect_err("a violated constraint");
+    let shown = format!("{error} {error:?}");
+    assert!(shown.contains("23514"), "{shown}");
+    assert!(!shown.contains("canary"), "{shown}");
+    assert_eq!(loaded_version(&owner).await, Some(version));
+}
+
+#[tokio::test]
+async fn s46_a_store_and_its_lease_show_no_secret() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    migrated(&server).await;
+    let url = server.url().replace("postgres@", "postgres:canary@");
+    let store = store(&url);
+    save(&store, None, "a").await;
+    let lease = store.lease(&acme(), request()).await.expect("a lease");
+    let shown = format!("{store:?} {lease:?}");
+    assert!(shown.contains("dropbox_sign_tokens"), "{shown}");
+    assert!(!shown.contains("canary"), "{shown}");
+}

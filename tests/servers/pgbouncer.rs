@@ -1,0 +1,72 @@
+//! PgBouncer, a pooler of connections to PostgreSQL.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    process::{Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+use super::{Postgres, Process, accepts, find, loopback, start, unprivileged::Unprivileged};
+
+/// In transaction mode: two connections to the server serve all clients, each for one transaction
+/// at a time.
+#[derive(Debug)]
+pub(crate) struct PgBouncer {
+    _process: Process,
+    port: u16,
+    _data: TempDir,
+}
+
+impl PgBouncer {
+    /// `None`: not installed, and the test is to end.
+    pub(crate) fn before(postgres: &Postgres) -> Option<Self> {
+        let program = find("pgbouncer", ["/usr/sbin".into()])?;
+        let data = tempfile::tempdir().expect("a folder");
+        let user = Unprivileged::owning(data.path());
+        let users = data.path().join("users");
+        fs::write(&users, "\"postgres\" \"\"\n").expect("our folder");
+        let server = |port| {
+            let settings = data.path().join(format!("{port}.ini"));
+            let text = format!(
+                "[databases]\n\
+                 * = host=127.0.0.1 port={}\n\
+                 [pgbouncer]\n\
+                 listen_addr = 127.0.0.1\n\
+                 listen_port = {port}\n\
+                 unix_socket_dir =\n\
+                 auth_type = trust\n\
+                 auth_file = {}\n\
+                 pool_mode = transaction\n\
+                 default_pool_size = 2\n",
+                postgres.address().port(),
+                users.display()
+            );
+            fs::write(&settings, text).expect("our folder");
+            let mut command = Command::new(&program);
+            command
+                .arg(settings)
+                .current_dir("/")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            user.runs(&mut command);
+            command
+        };
+        let (process, port) = start(server, accepts);
+        Some(Self {
+            _process: process,
+            port,
+            _data: data,
+        })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://postgres@{}/postgres", self.address())
+    }
+
+    fn address(&self) -> SocketAddr {
+        loopback(self.port)
+    }
+}
