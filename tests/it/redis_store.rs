@@ -5,6 +5,7 @@ mod cluster;
 mod cluster_faults;
 mod faults;
 mod leases;
+mod lost_answers;
 
 use std::time::{Duration, UNIX_EPOCH};
 
