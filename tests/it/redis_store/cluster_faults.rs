@@ -6,7 +6,7 @@ use dropbox_sign_oauth::{
     AccountId,
     store::{RedisStore, StoreErrorKind, TokenStore},
 };
-use tokio::time::timeout;
+use tokio::{io::AsyncReadExt, net::TcpListener, time::timeout};
 
 use super::{AT_ONCE, HANGS, PATIENT, RECORD, acme, save};
 use crate::servers::{Redis, RedisCluster};
@@ -34,6 +34,44 @@ async fn an_account_goes_on_when_its_primary_dies_and_a_replica_takes_over() {
     let lease = store.lease(&acme(), PATIENT).await.expect("free");
     save(&store, Some(version), "later").await;
     lease.release().await.expect("ours");
+}
+
+#[tokio::test]
+async fn an_account_waits_for_a_primary_that_starts_again() {
+    let Some(mut cluster) = RedisCluster::start() else {
+        return;
+    };
+    let store = RedisStore::cluster(cluster.urls()).timeout(HANGS);
+    let store = store.build().expect("a store");
+    let version = save(&store, None, "before").await;
+    let primary = cluster.primary(RECORD);
+
+    cluster[primary].stop();
+    let port = TcpListener::bind(cluster[primary].address()).await;
+    let port = port.expect("a free port");
+    let saving = tokio::spawn(async move { save(&store, Some(version), "after").await });
+    // Twice at once, and then as long as nobody takes over.
+    for _ in 0..3 {
+        timeout(HANGS, turn_the_store_away(&port))
+            .await
+            .expect("it comes again");
+    }
+    drop(port);
+    cluster[primary].resume();
+    let saved = timeout(HANGS, saving).await.expect("not hanging");
+    saved.expect("saved");
+}
+
+/// The replica calls as well, and greets otherwise.
+async fn turn_the_store_away(port: &TcpListener) {
+    loop {
+        let (mut caller, _) = port.accept().await.expect("a caller");
+        let mut greeting = [0; 64];
+        let read = caller.read(&mut greeting).await.unwrap_or_default();
+        if greeting[..read].windows(7).any(|word| word == b"SETINFO") {
+            return;
+        }
+    }
 }
 
 #[tokio::test]
