@@ -1,7 +1,11 @@
 //! The Redis store against a real server.
 
+mod access;
+mod cluster;
+mod cluster_faults;
 mod faults;
 mod leases;
+mod lost_answers;
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,6 +14,7 @@ use dropbox_sign_oauth::{
     store::{LeaseRequest, Record, RedisStore, Swap, TokenStore, Version},
     testing::store_conformance,
 };
+use tokio::time::timeout;
 
 use crate::servers::Redis;
 
@@ -114,6 +119,30 @@ async fn a_server_that_restarts_is_found_again_with_its_records() {
     save(&store, Some(version), "after").await;
 }
 
+#[tokio::test]
+async fn a_script_is_sent_in_full_once_and_again_to_a_server_that_lost_it() {
+    let Some(redis) = Redis::start() else { return };
+    let store = store(&redis.url());
+    let mut version = save(&store, None, "0").await;
+    for n in 1..4 {
+        version = save(&store, Some(version), &n.to_string()).await;
+    }
+    assert_eq!(calls(&redis, "eval"), 1);
+
+    assert_eq!(redis.cli(&["SCRIPT", "FLUSH"]), "OK");
+    save(&store, Some(version), "after").await;
+    assert_eq!(calls(&redis, "eval"), 2);
+}
+
+/// How often the server was given a command.
+fn calls(redis: &Redis, command: &str) -> u64 {
+    let statistics = redis.cli(&["INFO", "commandstats"]);
+    let prefix = format!("cmdstat_{command}:calls=");
+    let mut lines = statistics.lines();
+    let calls = lines.find_map(|line| line.strip_prefix(&prefix)?.split(',').next());
+    calls.map_or(0, |calls| calls.parse().expect("a number"))
+}
+
 /// What a connection that was closed while idle does not show until it is used.
 #[tokio::test]
 async fn a_connection_that_broke_unnoticed_costs_no_error() {
@@ -127,6 +156,9 @@ async fn a_connection_that_broke_unnoticed_costs_no_error() {
     redis.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
     assert!(store.delete(&acme(), version).await.expect("deleted"));
 }
+
+/// Only for what would otherwise hang.
+const HANGS: Duration = Duration::from_secs(120);
 
 const RECORD: &str = "dropbox-sign-oauth:{acme}:record";
 const LEASE: &str = "dropbox-sign-oauth:{acme}:lease";
@@ -164,4 +196,14 @@ async fn save(store: &RedisStore, expected: Option<Version>, name: &str) -> Vers
     let swap = store.compare_and_swap(&acme(), expected, &record).await;
     assert_eq!(swap.expect("saved"), Swap::Saved);
     record.version
+}
+
+async fn until_somebody_listens(redis: &Redis) {
+    let channel = LEASE.replace(":lease", ":released");
+    let listening = async {
+        while !redis.cli(&["PUBSUB", "NUMSUB", &channel]).ends_with('1') {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(HANGS, listening).await.expect("it listens");
 }

@@ -10,7 +10,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::servers::{Postgres, Proxy, Redis};
+use crate::servers::{Postgres, Proxy, Redis, RedisCluster};
 
 #[tokio::test]
 async fn redis_starts_keeps_its_data_over_a_crash_and_ends_with_its_handle() {
@@ -26,6 +26,20 @@ async fn redis_starts_keeps_its_data_over_a_crash_and_ends_with_its_handle() {
     assert_eq!(redis.cli(&["GET", "key"]), "value");
     drop(redis);
     assert!(!accepts(address));
+}
+
+#[tokio::test]
+async fn a_redis_cluster_finds_each_key_and_ends_with_its_handle() {
+    let Some(cluster) = RedisCluster::start() else {
+        return;
+    };
+    let primary = cluster.primary("key");
+    assert_eq!(cluster[primary].cli(&["SET", "key", "value"]), "OK");
+    let replica = cluster.replica(primary);
+    assert!(cluster[replica].cli(&["GET", "key"]).starts_with("MOVED"));
+    let addresses: Vec<_> = cluster.nodes().iter().map(Redis::address).collect();
+    drop(cluster);
+    assert!(!addresses.into_iter().any(accepts));
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ mod place;
 mod process;
 mod scale;
 #[path = "../servers/mod.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
+#[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod servers;
 mod service;
 mod steps;

@@ -8,16 +8,22 @@ mod pgbouncer;
 mod postgres;
 mod proxy;
 mod redis;
+mod redis_cluster;
 mod unprivileged;
 
-pub(crate) use self::{pgbouncer::PgBouncer, postgres::Postgres, proxy::Proxy, redis::Redis};
+pub(crate) use self::{
+    pgbouncer::PgBouncer, postgres::Postgres, proxy::Proxy, redis::Redis,
+    redis_cluster::RedisCluster,
+};
 
 use std::{
     env,
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    ops::Range,
     path::{Path, PathBuf},
-    process::{Child, Command},
+    process::{self, Child, Command},
+    sync::atomic::{AtomicU16, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -34,11 +40,16 @@ impl Process {
         matches!(self.0.try_wait(), Ok(None))
     }
 
-    /// Sends a signal that asks for an end, and waits for it.
-    fn end(mut self, signal: &str) {
+    /// Says whether it was sent.
+    fn signal(&self, signal: &str) -> bool {
         let pid = self.0.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status();
-        if sent.is_ok_and(|status| status.success()) {
+        sent.is_ok_and(|status| status.success())
+    }
+
+    /// Sends a signal that asks for an end, and waits for it.
+    fn end(mut self, signal: &str) {
+        if self.signal(signal) {
             let since = Instant::now();
             while self.is_running() && since.elapsed() < PATIENCE {
                 thread::sleep(Duration::from_millis(5));
@@ -87,9 +98,20 @@ fn start_on(port: u16, mut server: Command, ready: impl Fn(SocketAddr) -> bool) 
     None
 }
 
+/// None that this process has had before, nor one that the system gives to whoever connects.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind(loopback(0)).expect("a free port");
-    listener.local_addr().expect("bound").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const PORTS: Range<u16> = 10_240..32_768;
+
+    // Test programs run at the same time.
+    let first = process::id().wrapping_mul(617) as u16;
+    loop {
+        let next = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + next % (PORTS.end - PORTS.start);
+        if TcpListener::bind(loopback(port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn loopback(port: u16) -> SocketAddr {
@@ -102,13 +124,19 @@ fn accepts(address: SocketAddr) -> bool {
 
 /// The program's path: on the `PATH`, or in one of `places`. Without it the test is skipped.
 fn find(program: &str, places: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
+    find_one_of(&[program], places)
+}
+
+/// The path of the first program that there is.
+fn find_one_of(programs: &[&str], places: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path)
-        .chain(places)
-        .map(|place| place.join(program))
-        .find(|path| path.is_file());
+    let places: Vec<_> = env::split_paths(&path).chain(places).collect();
+    let mut candidates = programs
+        .iter()
+        .flat_map(|program| places.iter().map(move |place| place.join(program)));
+    let found = candidates.find(|path| path.is_file());
     if found.is_none() {
-        skip(program);
+        skip(programs[0]);
     }
     found
 }

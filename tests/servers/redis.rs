@@ -1,4 +1,4 @@
-//! A Redis server, or Valkey under its Redis name.
+//! A Redis server, or one of Valkey where Redis is not installed.
 
 use std::{
     net::SocketAddr,
@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Process, accepts, find, loopback, start, start_on};
+use super::{Process, accepts, find_one_of, loopback, start, start_on};
 
 /// Every write is on disk before it is answered, so that nothing is lost by killing it.
 #[derive(Debug)]
@@ -28,16 +28,24 @@ impl Redis {
 
     /// With options as on the command line: `["--requirepass", "x"]`.
     pub(crate) fn start_with(options: &[&str]) -> Option<Self> {
-        let program = find("redis-server", [])?;
-        let options: Vec<_> = options.iter().map(|&option| option.to_owned()).collect();
+        Self::start_with_each(|| options.iter().map(|&option| option.to_owned()).collect())
+    }
+
+    /// With options that differ from one attempt to start it to the next.
+    pub(super) fn start_with_each(mut options: impl FnMut() -> Vec<String>) -> Option<Self> {
+        let program = find_one_of(&["redis-server", "valkey-server"], [])?;
         let data = tempfile::tempdir().expect("a folder");
-        let server = |port| command(&program, port, &options, &data);
+        let mut used = Vec::new();
+        let server = |port| {
+            used = options();
+            command(&program, port, &used, &data)
+        };
         let (process, port) = start(server, accepts);
         Some(Self {
             process: Some(process),
             port,
             program,
-            options,
+            options: used,
             data,
         })
     }
@@ -62,15 +70,44 @@ impl Redis {
         self.process = Some(process.expect("the port is still free"));
     }
 
+    /// Lets it stand still: connections stay, and nothing is answered any more.
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on after [`freeze`](Self::freeze).
+    pub(crate) fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = self.process.as_ref().expect("it runs");
+        assert!(process.signal(signal), "{signal} is not sent");
+    }
+
     /// What `redis-cli` prints.
     pub(crate) fn cli(&self, arguments: &[&str]) -> String {
-        let output = Command::new("redis-cli")
-            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+        let port = self.port.to_string();
+        let output = self
+            .cli_command()
+            .args(["-h", "127.0.0.1", "-p", &port])
             .args(arguments)
-            .stdin(Stdio::null())
             .output()
             .expect("redis-cli");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// The client program of the server that was found.
+    pub(super) fn cli_command(&self) -> Command {
+        let name = self.program.file_name().expect("a program");
+        let name = name.to_string_lossy().replace("-server", "-cli");
+        let beside = self.program.with_file_name(&name);
+        let mut command = match beside.is_file() {
+            true => Command::new(beside),
+            false => Command::new(name),
+        };
+        command.stdin(Stdio::null());
+        command
     }
 
     /// Whether it has read its data.

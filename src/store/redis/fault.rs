@@ -1,8 +1,18 @@
 //! What a failed command means.
 
+use std::time::Duration;
+
 use redis::{ErrorKind, RedisError};
 
-use super::super::{StoreErrorKind, fault::Fault};
+use super::{
+    super::{StoreErrorKind, fault::Fault},
+    eviction::EVICTS,
+};
+
+pub(super) fn no_answer(within: Duration) -> Fault {
+    let message = format!("no answer within {within:?}");
+    Fault::new(StoreErrorKind::Unavailable, message)
+}
 
 impl From<RedisError> for Fault {
     /// The server's own words stay out of it: they may quote what was sent, tokens included.
@@ -46,8 +56,18 @@ fn meaning(error: &RedisError) -> (StoreErrorKind, String) {
         "WRONGTYPE" => (Corrupt, "something else is kept under the account's key"),
         "MOVED" | "ASK" | "CROSSSLOT" => (
             Unsupported,
-            "the server is one node of a cluster, connect to the cluster's proxy",
+            "the server is one node of a cluster, use `RedisStore::cluster`",
         ),
+        EVICTS => (
+            Unsupported,
+            "the server makes room by removing any key, set its `maxmemory-policy` to `noeviction` \
+             or one of `volatile-*`",
+        ),
+        "CLUSTERDOWN" => (
+            Unavailable,
+            "the cluster is down, or a part of it that it cannot do without",
+        ),
+        "LOADING" => (Unavailable, "the server is still loading its data"),
         _ if error.kind() == ErrorKind::AuthenticationFailed => {
             (Unwritable, "the server refuses the user name or password")
         }
@@ -66,7 +86,8 @@ fn meaning(error: &RedisError) -> (StoreErrorKind, String) {
     (kind, message.to_owned())
 }
 
-/// Redis before version 7 hides the code of a script's error in its text.
+/// Redis before version 7 hides the code of a script's error in its text. No version gives one to a
+/// command that a script's user may not run.
 fn code(error: &RedisError) -> &str {
     const HIDDEN: [&str; 6] = [
         "READONLY",
@@ -76,12 +97,22 @@ fn code(error: &RedisError) -> &str {
         "NOPERM",
         "WRONGTYPE",
     ];
+    const FORBIDDEN: [&str; 2] = [
+        "The user executing the script can't",
+        "ACL failure in script",
+    ];
 
     let code = error.code().unwrap_or_default();
+    if code != "ERR" {
+        return code;
+    }
     let detail = error.detail().unwrap_or_default();
+    if FORBIDDEN.iter().any(|start| detail.starts_with(start)) {
+        return "NOPERM";
+    }
     let hidden = HIDDEN.into_iter().find(|hidden| {
-        let words = detail.split(|c: char| !c.is_ascii_uppercase());
-        code == "ERR" && words.into_iter().any(|word| word == *hidden)
+        let mut words = detail.split(|c: char| !c.is_ascii_uppercase());
+        words.any(|word| word == *hidden)
     });
     hidden.unwrap_or(code)
 }
@@ -104,6 +135,29 @@ mod tests {
             ("SOMETHING", StoreErrorKind::Unavailable),
         ] {
             assert_eq!(answered(code, "").kind(), kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn s27_what_a_script_s_user_may_not_do_is_said() {
+        for (detail, kind) in [
+            // Redis 6 and 7.0.
+            (
+                "The user executing the script can't run this command or subcommand script: x",
+                StoreErrorKind::Unwritable,
+            ),
+            // Redis since 7.2, and Valkey.
+            (
+                "ACL failure in script: User x has no permissions to run the 'set' command",
+                StoreErrorKind::Unwritable,
+            ),
+            (
+                "Error running script: -OOM command not allowed when used memory > 'maxmemory'",
+                StoreErrorKind::Unwritable,
+            ),
+            ("anything", StoreErrorKind::Unavailable),
+        ] {
+            assert_eq!(answered("ERR", detail).kind(), kind, "{detail}");
         }
     }
 

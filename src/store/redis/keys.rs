@@ -1,5 +1,6 @@
 //! What an account's keys are called.
 
+use super::cluster;
 use crate::account::AccountId;
 
 /// The keys of one account. They share a hash slot, since Redis Cluster hashes what stands between
@@ -20,6 +21,10 @@ impl Keys {
             lease: key("lease"),
             channel: key("released"),
         }
+    }
+
+    pub(super) fn slot(&self) -> u16 {
+        cluster::slot(&self.record)
     }
 }
 
@@ -84,6 +89,7 @@ mod tests {
             let keys = Keys::new(&prefix, &name.as_str().into());
             prop_assert_ne!(tag(&keys.record), &keys.record);
             prop_assert_eq!(tag(&keys.record), tag(&keys.lease));
+            prop_assert_eq!(keys.slot(), cluster::slot(&keys.lease));
         }
 
         #[test]

@@ -8,14 +8,14 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use redis::{Script, aio::PubSub};
+use redis::aio::PubSub;
 use tokio::{runtime::Handle, time::sleep};
 
 use super::{
     super::{Lease, LeaseRequest, StoreError, StoreErrorKind, Version},
     RedisStore,
-    connection::Request,
     keys::Keys,
+    script::{Request, Script},
 };
 use crate::account::AccountId;
 
@@ -50,7 +50,7 @@ pub(super) async fn acquire(
         }
         if released.is_none() {
             // Bounded by itself; and what was released meanwhile is had by the next attempt.
-            released = store.0.connection.subscribe(&lease.keys.channel).await;
+            released = store.0.connection.subscribe(&lease.keys).await;
             if released.is_some() {
                 continue;
             }
@@ -127,12 +127,13 @@ impl RedisLease {
     }
 
     async fn run(&self, script: &Script, argument: String) -> Result<i64, StoreError> {
-        let request = |_| {
-            let mut script = script.key(&*self.keys.lease);
-            script.arg(&*self.owner).arg(&*argument);
-            Request::Script(script)
+        // The owner tells that one was sent before.
+        let request: &Request<'_> = &|sending| {
+            let mut command = script.on(&self.keys.lease, sending);
+            command.arg(&*self.owner).arg(&*argument);
+            command
         };
-        let answer = self.store.0.connection.query(request).await;
+        let answer = self.store.0.connection.query(&self.keys, request).await;
         answer.map_err(|fault| self.store.error(fault, &self.account))
     }
 

@@ -1,10 +1,15 @@
 //! Tokens in Redis or Valkey; the documentation is that of [`RedisStore`].
 
+mod builder;
+mod cluster;
 mod connection;
+mod eviction;
 mod fault;
 mod hash;
 mod keys;
 mod lease;
+mod node;
+mod script;
 
 use std::{
     collections::HashMap,
@@ -14,23 +19,25 @@ use std::{
 };
 
 use async_trait::async_trait;
-use redis::{Client, Script, cmd};
+use redis::{FromRedisValue, cmd};
 
+pub use self::builder::RedisStoreBuilder;
 use self::{
-    connection::{Connection, Request},
+    builder::Place,
+    connection::Connection,
     hash::{Changes, Text},
     keys::Keys,
+    script::{Request, Script},
 };
-use super::{
-    Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
-    fault::Fault,
-};
+use super::{Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version, fault::Fault};
 use crate::account::AccountId;
 
 static SWAP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/swap.lua")));
 static DELETE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/delete.lua")));
 
-/// Keeps tokens in Redis or Valkey, for processes on several machines. Clones share a connection.
+/// Keeps tokens in Redis or Valkey, for processes on several machines: on a
+/// [server](RedisStore::builder) or a [cluster](RedisStore::cluster). Clones share connections. Tested
+/// with Redis 7.0 and Valkey 8.0.
 ///
 /// An account has two keys, whose names begin with the [prefix](RedisStoreBuilder::prefix): a hash
 /// with its record, `dropbox-sign-oauth:{acme}:record`, and while it is refreshed, a lease,
@@ -43,6 +50,8 @@ static DELETE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scr
 ///   save is refused by the version.
 /// - Each operation is bounded by [`timeout`](RedisStoreBuilder::timeout). A connection that broke is
 ///   replaced.
+/// - In a cluster, what passes within the timeout costs no error: a slot that moves to another node, a
+///   replica that takes over. A replica is never asked in its primary's place.
 ///
 /// # What the server has to be
 ///
@@ -50,14 +59,16 @@ static DELETE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scr
 ///   record has lost the account, until somebody signs in again. With `appendonly yes` and
 ///   `appendfsync always` a save survives a crash; with `everysec`, the default, a second's
 ///   saves are lost; with snapshots alone, minutes'.
+/// - **Not failing over lightly.** Replication is asynchronous, in a cluster as well: a replica that
+///   takes over may lack the last saves. `min-replicas-to-write` with a short `min-replicas-max-lag`
+///   bounds how many; nothing rules it out.
 /// - **Not evicting.** Records have no time to live. `maxmemory-policy` must be `noeviction` or one of
-///   `volatile-*`.
-/// - **One primary.** Replication is asynchronous, and a failover may lose the last saves; configure
-///   `min-replicas-to-write` or the like if you must.
-/// - **Not a bare cluster node**: connect through the cluster's proxy. A node alone fails with
-///   [`StoreErrorKind::Unsupported`] for accounts whose slot is elsewhere.
-/// - **Guarded.** Whoever can read it has the tokens: they are not encrypted. The user needs `@hash`,
-///   `@string`, `@keyspace`, `@scripting`, `@pubsub` and `@connection` on the prefix's keys and channels.
+///   `volatile-*`. A server that is seen to be otherwise when it is connected to fails with
+///   [`StoreErrorKind::Unsupported`](super::StoreErrorKind::Unsupported).
+/// - **Guarded.** Whoever can read it has the tokens: they are not encrypted. On the prefix's keys and
+///   channels the user needs `+@hash +@string +@keyspace +@scripting +@pubsub +@connection`, less
+///   `-@dangerous`; then `+info`, to see whether the server evicts, and in a cluster
+///   `+cluster|slots`.
 ///
 /// # TLS
 ///
@@ -97,86 +108,38 @@ impl RedisStore {
     /// A store on the server at a URL: `redis://[user][:password@]host[:port][/database]`, `rediss://`
     /// with TLS, `redis+unix:///path`.
     pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
-        RedisStoreBuilder {
-            url: url.into(),
-            prefix: "dropbox-sign-oauth:".to_owned(),
-            timeout: Duration::from_secs(5),
-            poll_interval: Duration::from_secs(1),
-        }
+        RedisStoreBuilder::new(Place::Server(url.into()))
+    }
+
+    /// A store on a cluster. The URLs, as for a single server, are those of some of its nodes, best of
+    /// several, since one of them has to be up when the program starts; the others are found through
+    /// it. User, password and TLS are the same for all nodes.
+    ///
+    /// ```no_run
+    /// # use dropbox_sign_oauth::store::RedisStore;
+    /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
+    /// let nodes = ["redis://:password@redis-1:6379", "redis://:password@redis-2:6379"];
+    /// let store = RedisStore::cluster(nodes).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> RedisStoreBuilder {
+        let urls = urls.into_iter().map(Into::into);
+        RedisStoreBuilder::new(Place::Cluster(urls.collect()))
     }
 
     fn error(&self, fault: Fault, account: &AccountId) -> StoreError {
         fault.into_error(&self.0.name, Some(account))
     }
 
-    async fn run(
+    async fn query<T: FromRedisValue>(
         &self,
         account: &AccountId,
-        request: impl Fn(bool) -> Request<'static> + Send + Sync,
-    ) -> Result<bool, StoreError> {
-        let answer = self.0.connection.query(request).await;
+        keys: &Keys,
+        request: &Request<'_>,
+    ) -> Result<T, StoreError> {
+        let answer = self.0.connection.query(keys, request).await;
         answer.map_err(|fault| self.error(fault, account))
-    }
-}
-
-/// Makes a [`RedisStore`].
-#[must_use]
-#[derive(Clone)]
-pub struct RedisStoreBuilder {
-    url: String,
-    prefix: String,
-    timeout: Duration,
-    poll_interval: Duration,
-}
-
-impl RedisStoreBuilder {
-    /// What the names of keys and channels begin with; `dropbox-sign-oauth:` by default. Stores with
-    /// different prefixes do not see each other.
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
-        self
-    }
-
-    /// How long an operation may take, connecting included; 5 seconds by default. A longer wait for a
-    /// lease consists of several operations.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// How often to look whether a lease that is waited for is free, should the message that says so
-    /// be lost; 1 second by default. Up to half of it is taken off at random.
-    pub fn poll_interval(mut self, poll_interval: Duration) -> Self {
-        self.poll_interval = poll_interval.max(Duration::from_millis(10));
-        self
-    }
-
-    /// Makes the store. It connects when it is first used, and needs a Tokio runtime then.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreErrorKind::Unsupported`] when the URL is none, or needs a feature that is not enabled,
-    /// or when the prefix holds `{}`.
-    pub fn build(self) -> Result<RedisStore, StoreError> {
-        let unsupported =
-            |message| StoreError::new(StoreErrorKind::Unsupported, "redis store", message);
-        // No source: it might quote the URL's password.
-        let client = Client::open(self.url).map_err(|_| {
-            unsupported("the URL is malformed, or asks for TLS without a TLS feature of `redis`")
-        })?;
-        if !keys::is_usable(&self.prefix) {
-            return Err(unsupported(
-                "a prefix with `{}` would scatter an account's keys",
-            ));
-        }
-        let info = client.get_connection_info();
-        let name = format!("redis store {}/{}", info.addr(), info.redis_settings().db());
-        Ok(RedisStore(Arc::new(Inner {
-            name,
-            prefix: self.prefix,
-            poll_interval: self.poll_interval,
-            connection: Connection::new(client, self.timeout),
-        })))
     }
 }
 
@@ -184,13 +147,12 @@ impl RedisStoreBuilder {
 impl TokenStore for RedisStore {
     async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
         let keys = Keys::new(&self.0.prefix, account);
-        let request = |_| {
+        let request: &Request<'_> = &|_| {
             let mut command = cmd("HGETALL");
             command.arg(&*keys.record);
-            Request::Command(command)
+            command
         };
-        let hash: Result<HashMap<String, Vec<u8>>, _> = self.0.connection.query(request).await;
-        let hash = hash.map_err(|fault| self.error(fault, account))?;
+        let hash: HashMap<String, Vec<u8>> = self.query(account, &keys, request).await?;
         hash::decode(hash).map_err(|fault| self.error(fault, account))
     }
 
@@ -207,26 +169,26 @@ impl TokenStore for RedisStore {
             return Ok(Swap::Conflict);
         }
         let keys = Keys::new(&self.0.prefix, account);
-        let request = |again: bool| {
-            let mut script = SWAP.key(&*keys.record);
-            script
+        let request: &Request<'_> = &|sending| {
+            let mut command = SWAP.on(&keys.record, sending);
+            command
                 .arg(expected.map_or_else(String::new, |version| version.as_u64().to_string()))
                 .arg(record.version.as_u64())
-                .arg(u8::from(again))
+                .arg(u8::from(sending.again))
                 .arg(2 * changes.set.len());
             for (name, value) in &changes.set {
-                script.arg(*name);
+                command.arg(*name);
                 match value {
-                    Text::Secret(secret) => script.arg(*secret),
-                    Text::Number(number) => script.arg(*number),
+                    Text::Secret(secret) => command.arg(*secret),
+                    Text::Number(number) => command.arg(*number),
                 };
             }
             for name in &changes.remove {
-                script.arg(*name);
+                command.arg(*name);
             }
-            Request::Script(script)
+            command
         };
-        match self.run(account, request).await? {
+        match self.query(account, &keys, request).await? {
             true => Ok(Swap::Saved),
             false => Ok(Swap::Conflict),
         }
@@ -239,12 +201,12 @@ impl TokenStore for RedisStore {
             return Ok(false);
         }
         let keys = Keys::new(&self.0.prefix, account);
-        let request = |again: bool| {
-            let mut script = DELETE.key(&*keys.record);
-            script.arg(expected.as_u64()).arg(u8::from(again));
-            Request::Script(script)
+        let request: &Request<'_> = &|sending| {
+            let mut command = DELETE.on(&keys.record, sending);
+            command.arg(expected.as_u64()).arg(u8::from(sending.again));
+            command
         };
-        self.run(account, request).await
+        self.query(account, &keys, request).await
     }
 
     async fn lease(
@@ -261,17 +223,6 @@ impl fmt::Debug for RedisStore {
         f.debug_struct("RedisStore")
             .field("name", &self.0.name)
             .field("prefix", &self.0.prefix)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for RedisStoreBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL may hold a password.
-        f.debug_struct("RedisStoreBuilder")
-            .field("prefix", &self.prefix)
-            .field("timeout", &self.timeout)
-            .field("poll_interval", &self.poll_interval)
             .finish_non_exhaustive()
     }
 }

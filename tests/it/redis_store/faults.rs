@@ -5,9 +5,13 @@ use std::time::Duration;
 use dropbox_sign_oauth::store::{
     Record, RedisStore, StoreError, StoreErrorKind, TokenStore, Version,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
-use super::{AT_ONCE, LEASE, RECORD, acme, save, store, tokens};
+use super::{
+    AT_ONCE, HANGS, LEASE, RECORD,
+    access::{RIGHTS, add_user},
+    acme, save, store, tokens,
+};
 use crate::servers::{Proxy, Redis};
 
 /// Long enough for a server that answers, short enough to wait for one that does not.
@@ -64,23 +68,75 @@ async fn a_network_that_is_cut_or_silent_is_found_again_once_mended() {
 }
 
 #[tokio::test]
-async fn s27_a_wrong_password_is_said_and_not_shown() {
-    let Some(redis) = Redis::start_with(&["--requirepass", "right"]) else {
+async fn s27_a_replica_serves_the_record_and_refuses_to_change_it() {
+    let Some(primary) = Redis::start() else {
         return;
     };
-    for (user, refusal) in [("", "asks for a password"), (":canary@", "password")] {
-        let url = format!("redis://{user}{}/", redis.address());
-        for error in all_operations(&store(&url), None).await {
-            assert_eq!(error.kind(), StoreErrorKind::Unwritable, "{error}");
-            assert!(error.to_string().contains(refusal), "{error}");
+    let version = save(&store(&primary.url()), None, "old").await;
+    let port = primary.address().port().to_string();
+    let replica = Redis::start_with(&["--replicaof", "127.0.0.1", &port]);
+    let Some(replica) = replica else { return };
+    let in_step = async {
+        while replica.cli(&["EXISTS", RECORD]) != "1" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    };
+    timeout(HANGS, in_step).await.expect("it follows");
+
+    let store = store(&replica.url());
+    let new = Record::new(tokens("new"));
+    let acme = acme();
+    for error in [
+        store
+            .compare_and_swap(&acme, Some(version), &new)
+            .await
+            .err(),
+        store.delete(&acme, version).await.err(),
+        store.lease(&acme, AT_ONCE).await.err(),
+    ] {
+        let error = error.expect("it was written");
+        assert_eq!(error.kind(), StoreErrorKind::Unwritable);
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "redis store {}/0: the server is a read-only replica, connect to the primary, \
+                 account `acme`; check free space, ownership and permissions",
+                replica.address()
+            )
+        );
     }
-    save(
-        &store(&format!("redis://:right@{}/", redis.address())),
-        None,
-        "a",
-    )
-    .await;
+    let record = store.load(&acme).await.expect("reading goes on");
+    assert_eq!(record.expect("there").tokens, tokens("old"));
+}
+
+#[tokio::test]
+async fn a_server_that_would_evict_records_is_refused() {
+    let limit = ["--maxmemory", "100mb", "--maxmemory-policy"];
+    for (policy, evicts) in [("allkeys-lru", true), ("volatile-lru", false)] {
+        let Some(redis) = Redis::start_with(&[&limit[..], &[policy]].concat()) else {
+            return;
+        };
+        if !evicts {
+            save(&store(&redis.url()), None, "a").await;
+            continue;
+        }
+        for error in all_operations(&store(&redis.url()), None).await {
+            assert_eq!(error.kind(), StoreErrorKind::Unsupported);
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "redis store {}/0: the server makes room by removing any key, set its \
+                     `maxmemory-policy` to `noeviction` or one of `volatile-*`, account `acme`; \
+                     use another place, or another store",
+                    redis.address()
+                )
+            );
+        }
+        // It cannot be known where it may not be asked.
+        add_user(&redis, "app", &format!("{RIGHTS} -info"));
+        let url = format!("redis://app:right@{}/", redis.address());
+        save(&store(&url), None, "a").await;
+    }
 }
 
 #[tokio::test]
@@ -196,10 +252,20 @@ async fn s27_something_else_under_the_lease_s_key_is_said() {
 
 #[test]
 fn addresses_that_cannot_be_used_are_refused_without_quoting_them() {
-    for url in ["canary", "redis://:canary@host:port/", "http://u:canary@h/"] {
+    for url in [
+        "canary",
+        "redis://:canary@host:port/",
+        "http://u:canary@h/",
+        "rediss://u:canary@h/",
+    ] {
         let error = RedisStore::builder(url).build().expect_err("refused");
         assert_eq!(error.kind(), StoreErrorKind::Unsupported);
-        assert!(!format!("{error} {error:?}").contains("canary"));
+        assert_eq!(
+            error.to_string(),
+            "redis store: the URL is malformed, or asks for TLS without a TLS feature of `redis`; \
+             use another place, or another store"
+        );
+        assert!(!format!("{error:?}").contains("canary"));
     }
     let error = RedisStore::builder("redis://host/").prefix("a{}").build();
     assert_eq!(
@@ -241,7 +307,10 @@ async fn refused(redis: &Redis, store: &RedisStore, version: Version, kind: Stor
 }
 
 /// The errors of all of them; none may go through.
-async fn all_operations(store: &RedisStore, expected: Option<Version>) -> Vec<StoreError> {
+pub(super) async fn all_operations(
+    store: &RedisStore,
+    expected: Option<Version>,
+) -> Vec<StoreError> {
     let new = Record::new(tokens("new"));
     let version = expected.unwrap_or_else(Version::unique);
     vec![

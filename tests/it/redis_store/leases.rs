@@ -7,11 +7,8 @@ use dropbox_sign_oauth::store::{
 };
 use tokio::time::timeout;
 
-use super::{AT_ONCE, LEASE, PATIENT, acme, save, store, tokens};
+use super::{AT_ONCE, HANGS, LEASE, PATIENT, acme, save, store, tokens, until_somebody_listens};
 use crate::servers::Redis;
-
-/// Only for what would otherwise hang.
-const HANGS: Duration = Duration::from_secs(120);
 
 const SHORT_LIVED: LeaseRequest = LeaseRequest {
     time_to_live: Duration::from_millis(300),
@@ -129,14 +126,4 @@ async fn a_waiting_process_polls_where_no_message_comes() {
         .release()
         .await
         .expect("no longer ours, and left alone");
-}
-
-async fn until_somebody_listens(redis: &Redis) {
-    let channel = LEASE.replace(":lease", ":released");
-    let listening = async {
-        while !redis.cli(&["PUBSUB", "NUMSUB", &channel]).ends_with('1') {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(HANGS, listening).await.expect("it listens");
 }

@@ -1,0 +1,109 @@
+//! What is known of a cluster's nodes.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use redis::{Client, ConnectionAddr, ConnectionInfo, RedisResult};
+
+use super::{
+    super::node::Node,
+    slots::{Address, SlotMap},
+};
+
+pub(super) struct Directory {
+    /// How to connect, save for the address.
+    settings: ConnectionInfo,
+    /// The nodes that we were told of, to begin with and to come back to. At least one.
+    seeds: Vec<Address>,
+    slots: Mutex<SlotMap>,
+    nodes: Mutex<HashMap<Address, Node>>,
+}
+
+impl Directory {
+    /// Says why nodes like these are none of one cluster.
+    pub(super) fn new(nodes: Vec<ConnectionInfo>) -> Result<Self, &'static str> {
+        let settings = nodes.first().ok_or("a cluster needs at least one URL")?;
+        let mut seeds = Vec::new();
+        for node in &nodes {
+            let (ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }) =
+                node.addr()
+            else {
+                return Err("a cluster has no socket in the file system");
+            };
+            let seed = Address {
+                host: host.clone(),
+                port: *port,
+            };
+            if !connects_alike(node, settings) {
+                return Err("a cluster's URLs must agree on user, password and TLS");
+            }
+            if node.redis_settings().db() != 0 {
+                return Err("a cluster has no database but 0");
+            }
+            seeds.push(seed);
+        }
+        Ok(Self {
+            settings: settings.clone(),
+            seeds,
+            slots: Mutex::default(),
+            nodes: Mutex::default(),
+        })
+    }
+
+    pub(super) fn primary(&self, slot: u16) -> Option<Address> {
+        self.slots.lock().primary(slot).cloned()
+    }
+
+    /// Every node that there may be, replicas included, in an order of its own each time.
+    pub(super) fn shuffled(&self) -> Vec<Address> {
+        let mut nodes = self.seeds.clone();
+        nodes.extend(self.slots.lock().nodes().cloned());
+        fastrand::shuffle(&mut nodes);
+        nodes
+    }
+
+    pub(super) fn node(&self, address: &Address) -> RedisResult<Node> {
+        let mut nodes = self.nodes.lock();
+        if let Some(node) = nodes.get(address) {
+            return Ok(node.clone());
+        }
+        let settings = self.settings.clone();
+        let at = at(settings.addr(), address);
+        let node = Node::new(Client::open(settings.set_addr(at))?);
+        nodes.insert(address.clone(), node.clone());
+        Ok(node)
+    }
+
+    pub(super) fn update(&self, slots: SlotMap) {
+        let known = |node: &Address| self.seeds.contains(node) || slots.nodes().any(|n| n == node);
+        self.nodes.lock().retain(|node, _| known(node));
+        *self.slots.lock() = slots;
+    }
+}
+
+/// Whether all but the address is the same: a node that we hear of later has to be reached so too.
+fn connects_alike(one: &ConnectionInfo, other: &ConnectionInfo) -> bool {
+    let login = |node: &ConnectionInfo| {
+        let settings = node.redis_settings();
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        (text(settings.username()), text(settings.password()))
+    };
+    let tls = |node: &ConnectionInfo| match node.addr() {
+        ConnectionAddr::TcpTls { insecure, .. } => Some(*insecure),
+        _ => None,
+    };
+    login(one) == login(other) && tls(one) == tls(other)
+}
+
+/// As `other`, with TLS or without.
+fn at(other: &ConnectionAddr, address: &Address) -> ConnectionAddr {
+    let mut at = other.clone();
+    match &mut at {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+            host.clone_from(&address.host);
+            *port = address.port;
+        }
+        _ => {}
+    }
+    at
+}

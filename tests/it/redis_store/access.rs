@@ -1,0 +1,142 @@
+//! Who may use the server, and for what.
+
+use dropbox_sign_oauth::{
+    store::{Record, RedisStore, StoreErrorKind, TokenStore},
+    testing::store_conformance,
+};
+use tokio::time::timeout;
+
+use super::{
+    AT_ONCE, HANGS, PATIENT, RECORD, acme, faults::all_operations, save, store, tokens,
+    until_somebody_listens,
+};
+use crate::servers::Redis;
+
+#[tokio::test]
+async fn s27_a_wrong_password_is_said_and_not_shown() {
+    let Some(redis) = Redis::start_with(&["--requirepass", "right"]) else {
+        return;
+    };
+    for (user, refusal) in [("", "asks for a password"), (":canary@", "password")] {
+        let url = format!("redis://{user}{}/", redis.address());
+        for error in all_operations(&store(&url), None).await {
+            assert_eq!(error.kind(), StoreErrorKind::Unwritable, "{error}");
+            assert!(error.to_string().contains(refusal), "{error}");
+        }
+    }
+    save(
+        &store(&format!("redis://:right@{}/", redis.address())),
+        None,
+        "a",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn s27_a_wrong_user_is_said_and_not_shown() {
+    let Some(redis) = Redis::start() else { return };
+    add_user(&redis, "app", "+@all");
+    for login in ["canary:right", "app:canary"] {
+        let url = format!("redis://{login}@{}/", redis.address());
+        for error in all_operations(&store(&url), None).await {
+            assert_eq!(error.kind(), StoreErrorKind::Unwritable);
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "redis store {}/0: the server refuses the user name or password, account \
+                     `acme`; check free space, ownership and permissions",
+                    redis.address()
+                )
+            );
+        }
+    }
+}
+
+/// The rights that the documentation asks for.
+#[tokio::test]
+async fn a_user_with_the_rights_that_are_documented_needs_no_more() {
+    let Some(redis) = Redis::start() else { return };
+    add_user(&redis, "app", RIGHTS);
+    let url = format!("redis://app:right@{}/", redis.address());
+    store_conformance(async || store(&url)).await;
+
+    // A message needs the channel, and a lease without messages would do.
+    let [one, other] = [(); 2].map(|()| {
+        let builder = RedisStore::builder(&*url).poll_interval(PATIENT.wait);
+        builder.build().expect("a store")
+    });
+    let lease = one.lease(&acme(), PATIENT).await.expect("free");
+    let waiter = tokio::spawn(async move { other.lease(&acme(), PATIENT).await });
+    until_somebody_listens(&redis).await;
+    lease.release().await.expect("released");
+    let lease = timeout(HANGS, waiter).await.expect("not hanging");
+    lease.expect("no panic").expect("a lease");
+}
+
+#[tokio::test]
+async fn s27_a_user_without_the_rights_is_refused_and_the_record_kept() {
+    let Some(redis) = Redis::start() else { return };
+    let version = save(&store(&redis.url()), None, "old").await;
+    let before = redis.cli(&["DUMP", RECORD]);
+    for (n, rights) in [
+        "+@all -@hash",
+        "+@all -@scripting -@hash",
+        "resetkeys ~other:* +@all",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let user = format!("user{n}");
+        add_user(&redis, &user, rights);
+        let store = store(&format!("redis://{user}:right@{}/", redis.address()));
+        let new = Record::new(tokens("new"));
+        let acme = acme();
+        for error in [
+            store.load(&acme).await.expect_err(rights),
+            store
+                .compare_and_swap(&acme, Some(version), &new)
+                .await
+                .expect_err(rights),
+            store.delete(&acme, version).await.expect_err(rights),
+        ] {
+            assert_eq!(
+                error.kind(),
+                StoreErrorKind::Unwritable,
+                "{rights}: {error}"
+            );
+            let text = error.to_string();
+            assert!(
+                text.contains("access rules forbid a command or key"),
+                "{text}"
+            );
+        }
+    }
+    // Reading alone does not do either.
+    add_user(&redis, "reader", "-@all +@read +@connection +@scripting");
+    let store = store(&format!("redis://reader:right@{}/", redis.address()));
+    assert!(store.load(&acme()).await.expect("may read").is_some());
+    let new = Record::new(tokens("new"));
+    let swap = store.compare_and_swap(&acme(), Some(version), &new).await;
+    assert_eq!(
+        swap.expect_err("may not").kind(),
+        StoreErrorKind::Unwritable
+    );
+    let lease = store.lease(&acme(), AT_ONCE).await;
+    assert_eq!(
+        lease.expect_err("may not").kind(),
+        StoreErrorKind::Unwritable
+    );
+    assert_eq!(redis.cli(&["DUMP", RECORD]), before);
+}
+
+/// What the documentation asks for.
+pub(super) const RIGHTS: &str =
+    "+@hash +@string +@keyspace +@scripting +@pubsub +@connection -@dangerous +info";
+
+/// A user with the password `right`, on the store's keys and channels.
+pub(super) fn add_user(redis: &Redis, name: &str, rights: &str) {
+    let mut rule = vec!["ACL", "SETUSER", name, "on", ">right"];
+    rule.extend(["~dropbox-sign-oauth:*", "&dropbox-sign-oauth:*"]);
+    rule.extend(rights.split(' '));
+    assert_eq!(redis.cli(&rule), "OK");
+}

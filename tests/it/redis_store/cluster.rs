@@ -1,0 +1,170 @@
+//! The Redis store on a cluster that is well.
+
+use dropbox_sign_oauth::{
+    AccountId,
+    store::{Lease, Record, RedisStore, Swap, TokenStore},
+    testing::store_conformance,
+};
+use tokio::time::timeout;
+
+use super::{
+    AT_ONCE, HANGS, LEASE, PATIENT, RECORD,
+    access::{RIGHTS, add_user},
+    acme, save, tokens, until_somebody_listens,
+};
+use crate::servers::RedisCluster;
+
+#[tokio::test]
+async fn the_redis_store_conforms_on_a_cluster() {
+    let Some(cluster) = RedisCluster::start() else {
+        return;
+    };
+    store_conformance(async || store(&cluster)).await;
+}
+
+#[tokio::test]
+async fn accounts_are_spread_over_the_nodes_and_the_keys_of_one_are_together() {
+    let Some(cluster) = RedisCluster::start() else {
+        return;
+    };
+    // One node leads to the others.
+    let store = RedisStore::cluster([cluster[0].url()]).build();
+    let store = store.expect("a store");
+    let names: Vec<_> = (0..16).map(|n| format!("account {n}")).collect();
+    let mut leases: Vec<Box<dyn Lease>> = Vec::new();
+    for name in &names {
+        let account = AccountId::from(name.clone());
+        let record = Record::new(tokens(name));
+        let swap = store.compare_and_swap(&account, None, &record).await;
+        assert_eq!(swap.expect("saved"), Swap::Saved);
+        leases.push(store.lease(&account, AT_ONCE).await.expect("free"));
+    }
+    let mut spread = 0;
+    for node in cluster.nodes() {
+        if !node.cli(&["INFO", "replication"]).contains("role:master") {
+            continue;
+        }
+        let listing = node.cli(&["KEYS", "*"]);
+        let keys: Vec<_> = listing.lines().collect();
+        let here = |name: &&String| keys.iter().any(|key| key.contains(&format!("{{{name}}}")));
+        let accounts = names.iter().filter(here).count();
+        assert_eq!(keys.len(), 2 * accounts, "{listing}");
+        spread += usize::from(accounts > 0);
+    }
+    assert!(spread > 1, "all on one node");
+}
+
+/// The rights that the documentation asks for.
+#[tokio::test]
+async fn a_user_with_the_rights_that_are_documented_needs_no_more_on_a_cluster() {
+    let Some(cluster) = RedisCluster::start() else {
+        return;
+    };
+    for node in cluster.nodes() {
+        add_user(node, "app", &format!("{RIGHTS} +cluster|slots"));
+    }
+    let urls = cluster.nodes().iter();
+    let urls = urls.map(|node| format!("redis://app:right@{}/", node.address()));
+    let store = RedisStore::cluster(urls).build().expect("a store");
+    let version = save(&store, None, "a").await;
+    let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
+    lease.release().await.expect("released");
+    assert!(store.delete(&acme(), version).await.expect("deleted"));
+}
+
+#[tokio::test]
+async fn a_waiting_process_is_woken_by_a_message_from_any_node() {
+    let Some(cluster) = RedisCluster::start() else {
+        return;
+    };
+    let [one, other] = [(); 2].map(|()| {
+        // Without the message, it would look again in half an hour.
+        let builder = RedisStore::cluster(cluster.urls()).poll_interval(PATIENT.wait);
+        builder.build().expect("a store")
+    });
+    let primary = cluster.primary(LEASE);
+    let lease = one.lease(&acme(), PATIENT).await.expect("free");
+    let next = other.clone();
+    let waiter = tokio::spawn(async move { next.lease(&acme(), PATIENT).await });
+    until_somebody_listens(&cluster[primary]).await;
+    lease.release().await.expect("released");
+    let lease = timeout(HANGS, waiter).await.expect("not hanging");
+    let lease = lease.expect("no panic").expect("a lease");
+
+    let waiter = tokio::spawn(async move { one.lease(&acme(), PATIENT).await });
+    until_somebody_listens(&cluster[primary]).await;
+    cluster[primary].cli(&["DEL", LEASE]);
+    let channel = LEASE.replace(":lease", ":released");
+    let elsewhere = (primary + 1) % cluster.nodes().len();
+    cluster[elsewhere].cli(&["PUBLISH", &channel, ""]);
+    let taken = timeout(HANGS, waiter).await.expect("not hanging");
+    taken.expect("no panic").expect("a lease");
+    lease.release().await.expect("no longer ours");
+}
+
+/// From the first step of its migration to the last, each operation finds the key.
+#[tokio::test]
+async fn an_account_whose_slot_moves_to_another_node_goes_on() {
+    let Some(cluster) = RedisCluster::start() else {
+        return;
+    };
+    let store = store(&cluster);
+    let version = save(&store, None, "at the source").await;
+    let from = cluster.primary(RECORD);
+    let to = cluster.primary(&another_s_record(&cluster, from));
+    let slot = cluster[from].cli(&["CLUSTER", "KEYSLOT", RECORD]);
+    let [from_id, to_id] = [from, to].map(|node| cluster[node].cli(&["CLUSTER", "MYID"]));
+
+    let set_slot = |node: usize, state: &str, other: &str| {
+        let set = cluster[node].cli(&["CLUSTER", "SETSLOT", &slot, state, other]);
+        assert_eq!(set, "OK");
+    };
+    set_slot(to, "IMPORTING", &from_id);
+    set_slot(from, "MIGRATING", &to_id);
+    // What is there is still served there. What is not is created at the target.
+    let version = save(&store, Some(version), "while it moves").await;
+    let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
+    assert_eq!(cluster[from].cli(&["KEYS", "*"]), RECORD);
+    assert_eq!(cluster[to].cli(&["KEYS", "*"]), LEASE);
+    lease.renew().await.expect("ours");
+
+    let port = cluster[to].address().port().to_string();
+    let migrate = ["MIGRATE", "127.0.0.1", &port, RECORD, "0", "60000"];
+    assert_eq!(cluster[from].cli(&migrate), "OK");
+    let version = save(&store, Some(version), "at the target").await;
+
+    for node in [to, from] {
+        set_slot(node, "NODE", &to_id);
+    }
+    let version = save(&store, Some(version), "there for good").await;
+    lease.release().await.expect("ours");
+    assert!(store.delete(&acme(), version).await.expect("deleted"));
+    assert_eq!(cluster[to].cli(&["KEYS", "*"]), "");
+}
+
+#[tokio::test]
+async fn a_connection_to_a_node_that_broke_unnoticed_costs_no_error() {
+    let Some(cluster) = RedisCluster::start() else {
+        return;
+    };
+    let store = store(&cluster);
+    let mut version = save(&store, None, "0").await;
+    for n in 1..4 {
+        for node in cluster.nodes() {
+            node.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+        }
+        version = save(&store, Some(version), &n.to_string()).await;
+    }
+}
+
+/// The record's key of an account that another node has.
+fn another_s_record(cluster: &RedisCluster, node: usize) -> String {
+    let mut keys = (0..).map(|n| RECORD.replace("acme", &n.to_string()));
+    let elsewhere = keys.find(|key| cluster.primary(key) != node);
+    elsewhere.expect("there are other nodes")
+}
+
+fn store(cluster: &RedisCluster) -> RedisStore {
+    let builder = RedisStore::cluster(cluster.urls());
+    builder.build().expect("a store")
+}

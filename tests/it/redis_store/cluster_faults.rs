@@ -1,0 +1,217 @@
+//! Clusters that are not as they should be.
+
+use std::time::Duration;
+
+use dropbox_sign_oauth::{
+    AccountId,
+    store::{RedisStore, StoreErrorKind, TokenStore},
+};
+use tokio::{io::AsyncReadExt, net::TcpListener, time::timeout};
+
+use super::{AT_ONCE, HANGS, PATIENT, RECORD, acme, save};
+use crate::servers::{Redis, RedisCluster};
+
+#[tokio::test]
+async fn an_account_goes_on_when_its_primary_dies_and_a_replica_takes_over() {
+    let Some(mut cluster) = RedisCluster::start() else {
+        return;
+    };
+    // All that the failover takes is one long operation.
+    let store = RedisStore::cluster(cluster.urls()).timeout(HANGS);
+    let store = store.build().expect("a store");
+    let version = save(&store, None, "before").await;
+    let primary = cluster.primary(RECORD);
+    let replica = cluster.replica(primary);
+    until(|| cluster[replica].cli(&["DBSIZE"]) == "1").await;
+
+    fail_over_soon(&cluster);
+    cluster[primary].stop();
+    let version = save(&store, Some(version), "after").await;
+    assert_eq!(cluster.primary(RECORD), replica);
+
+    // It comes back as a replica.
+    cluster[primary].resume();
+    let lease = store.lease(&acme(), PATIENT).await.expect("free");
+    save(&store, Some(version), "later").await;
+    lease.release().await.expect("ours");
+}
+
+#[tokio::test]
+async fn an_account_waits_for_a_primary_that_starts_again() {
+    let Some(mut cluster) = RedisCluster::start() else {
+        return;
+    };
+    let store = RedisStore::cluster(cluster.urls()).timeout(HANGS);
+    let store = store.build().expect("a store");
+    let version = save(&store, None, "before").await;
+    let primary = cluster.primary(RECORD);
+
+    cluster[primary].stop();
+    let port = TcpListener::bind(cluster[primary].address()).await;
+    let port = port.expect("a free port");
+    let saving = tokio::spawn(async move { save(&store, Some(version), "after").await });
+    // Twice at once, and then as long as nobody takes over.
+    for _ in 0..3 {
+        timeout(HANGS, turn_the_store_away(&port))
+            .await
+            .expect("it comes again");
+    }
+    drop(port);
+    cluster[primary].resume();
+    let saved = timeout(HANGS, saving).await.expect("not hanging");
+    saved.expect("saved");
+}
+
+/// The replica calls as well, and greets otherwise.
+async fn turn_the_store_away(port: &TcpListener) {
+    loop {
+        let (mut caller, _) = port.accept().await.expect("a caller");
+        let mut greeting = [0; 64];
+        let read = caller.read(&mut greeting).await.unwrap_or_default();
+        if greeting[..read].windows(7).any(|word| word == b"SETINFO") {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_primary_that_falls_silent_is_left_for_the_replica_that_took_over() {
+    let Some(cluster) = RedisCluster::start() else {
+        return;
+    };
+    let store = store(&cluster);
+    let version = save(&store, None, "before").await;
+    let primary = cluster.primary(RECORD);
+    let replica = cluster.replica(primary);
+    until(|| cluster[replica].cli(&["DBSIZE"]) == "1").await;
+
+    fail_over_soon(&cluster);
+    cluster[primary].freeze();
+    until(|| cluster[replica].cli(&["ROLE"]).starts_with("master")).await;
+    save(&store, Some(version), "after").await;
+    cluster[primary].thaw();
+}
+
+/// It may be behind: an old record would pass for the newest, and no record for "not signed in".
+#[tokio::test]
+async fn s17_no_replica_answers_for_a_primary_that_is_down() {
+    let Some(mut cluster) = RedisCluster::start() else {
+        return;
+    };
+    let builder = RedisStore::cluster(cluster.urls()).timeout(Duration::from_secs(2));
+    let store = builder.build().expect("a store");
+    save(&store, None, "before").await;
+    let primary = cluster.primary(RECORD);
+    let replica = cluster.replica(primary);
+    until(|| cluster[replica].cli(&["DBSIZE"]) == "1").await;
+    for node in cluster.nodes() {
+        node.cli(&["CONFIG", "SET", "cluster-replica-no-failover", "yes"]);
+    }
+
+    let address = cluster[primary].address().to_string();
+    cluster[primary].stop();
+    for error in [
+        store.load(&acme()).await.expect_err("down"),
+        store.lease(&acme(), AT_ONCE).await.expect_err("down"),
+    ] {
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("its node {address} cannot be reached")),
+            "{text}"
+        );
+        assert!(text.contains("account `acme`"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn nodes_that_are_down_are_passed_over_while_one_is_up() {
+    let Some(cluster) = RedisCluster::start() else {
+        return;
+    };
+    let mut urls = vec![dead(), dead()];
+    let store = RedisStore::cluster(urls.clone()).build().expect("a store");
+    let error = store.load(&acme()).await.expect_err("down");
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    let text = error.to_string();
+    assert!(text.contains("none of its nodes can be reached"), "{text}");
+
+    urls.push(cluster[5].url());
+    let store = RedisStore::cluster(urls).build().expect("a store");
+    save(&store, None, "a").await;
+}
+
+#[tokio::test]
+async fn what_is_a_cluster_and_what_is_not_is_said() {
+    let Some(cluster) = RedisCluster::start() else {
+        return;
+    };
+    let node = super::store(&cluster[0].url());
+    let mut refused = Vec::new();
+    for n in 0..16 {
+        refused.extend(node.load(&AccountId::from(n.to_string())).await.err());
+    }
+    assert!(!refused.is_empty(), "the node has everything");
+    for error in refused {
+        assert_eq!(error.kind(), StoreErrorKind::Unsupported, "{error}");
+        let text = error.to_string();
+        assert!(text.contains("use `RedisStore::cluster`"), "{text}");
+    }
+
+    let Some(redis) = Redis::start() else { return };
+    let store = RedisStore::cluster([redis.url()]).build().expect("a store");
+    let error = store.load(&acme()).await.expect_err("refused");
+    assert_eq!(error.kind(), StoreErrorKind::Unsupported, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("use `RedisStore::builder`"), "{text}");
+}
+
+#[test]
+fn urls_that_make_no_cluster_are_refused_without_quoting_them() {
+    let refused: [(&[&str], &str); 6] = [
+        (&[], "at least one URL"),
+        (&["redis://a/", "canary"], "malformed"),
+        (&["redis://a/", "redis://:canary@b/"], "must agree"),
+        (&["redis://u:p@a/", "redis://canary:p@b/"], "must agree"),
+        (&["redis://a/1"], "no database but 0"),
+        (&["redis+unix:///canary"], "no socket"),
+    ];
+    for (urls, why) in refused {
+        let error = RedisStore::cluster(urls.iter().copied()).build();
+        let error = error.expect_err(why);
+        assert_eq!(error.kind(), StoreErrorKind::Unsupported);
+        let text = format!("{error} {error:?}");
+        assert!(text.contains(why), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+    }
+}
+
+/// On a loaded machine a node counts as dead too early with this, and for good: not for every test.
+fn fail_over_soon(cluster: &RedisCluster) {
+    for node in cluster.nodes() {
+        assert_eq!(
+            node.cli(&["CONFIG", "SET", "cluster-node-timeout", "1000"]),
+            "OK"
+        );
+    }
+}
+
+/// Nobody listens there.
+fn dead() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    format!("redis://{}/", listener.local_addr().expect("bound"))
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    let holds = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(HANGS, holds).await.expect("it comes about");
+}
+
+fn store(cluster: &RedisCluster) -> RedisStore {
+    let builder = RedisStore::cluster(cluster.urls());
+    builder.build().expect("a store")
+}

@@ -1,0 +1,99 @@
+//! A Redis Cluster.
+
+use std::{
+    ops::{Index, IndexMut},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{PATIENCE, Redis, free_port};
+
+const PRIMARIES: usize = 3;
+
+/// Three primaries, and then a replica for each, though the two halves change places in a failover.
+#[derive(Debug)]
+pub(crate) struct RedisCluster(Vec<Redis>);
+
+impl RedisCluster {
+    /// Every node agrees that it is complete. `None`: not installed, and the test is to end.
+    pub(crate) fn start() -> Option<Self> {
+        let options = || {
+            let options = [
+                "--cluster-enabled",
+                "yes",
+                "--repl-diskless-sync-delay",
+                "0",
+            ];
+            let mut options = options.map(str::to_owned).to_vec();
+            options.extend(["--cluster-port".to_owned(), free_port().to_string()]);
+            options
+        };
+        let nodes = (0..2 * PRIMARIES).map(|_| Redis::start_with_each(options));
+        let cluster = Self(nodes.collect::<Option<_>>()?);
+        let output = cluster[0]
+            .cli_command()
+            .args(["--cluster", "create"])
+            .args(cluster.0.iter().map(|node| node.address().to_string()))
+            .args(["--cluster-replicas", "1", "--cluster-yes"])
+            .output()
+            .expect("redis-cli");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{printed}");
+        wait_until(|| cluster.0.iter().all(is_complete));
+        Some(cluster)
+    }
+
+    /// Of every node.
+    pub(crate) fn urls(&self) -> Vec<String> {
+        self.0.iter().map(Redis::url).collect()
+    }
+
+    pub(crate) fn nodes(&self) -> &[Redis] {
+        &self.0
+    }
+
+    /// The number of the node that has the key's slot, which is at rest.
+    pub(crate) fn primary(&self, key: &str) -> usize {
+        let has_it = |node: &Redis| ["0", "1"].contains(&&*node.cli(&["EXISTS", key]));
+        self.0.iter().position(has_it).expect("somebody's")
+    }
+
+    /// The number of its replica.
+    pub(crate) fn replica(&self, primary: usize) -> usize {
+        let port = format!("master_port:{}", self[primary].address().port());
+        let follows = |node: &Redis| node.cli(&["INFO", "replication"]).contains(&port);
+        self.0.iter().position(follows).expect("a replica")
+    }
+}
+
+impl Index<usize> for RedisCluster {
+    type Output = Redis;
+
+    fn index(&self, node: usize) -> &Redis {
+        &self.0[node]
+    }
+}
+
+impl IndexMut<usize> for RedisCluster {
+    fn index_mut(&mut self, node: usize) -> &mut Redis {
+        &mut self.0[node]
+    }
+}
+
+fn is_complete(node: &Redis) -> bool {
+    let info = node.cli(&["CLUSTER", "INFO"]);
+    let replication = node.cli(&["INFO", "replication"]);
+    let in_step = match replication.contains("role:master") {
+        true => replication.contains("state=online"),
+        false => replication.contains("master_link_status:up"),
+    };
+    in_step && info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:6")
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !condition() {
+        assert!(since.elapsed() < PATIENCE, "the cluster does not come up");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
