@@ -5,6 +5,8 @@ mod durability;
 mod failures;
 mod journal;
 mod leases;
+#[cfg(unix)]
+mod outages;
 mod sign_in;
 mod sinks;
 mod timing;

@@ -7,6 +7,7 @@
 mod postgres;
 mod proxy;
 mod redis;
+mod shared;
 
 pub(crate) use self::{postgres::Postgres, proxy::Proxy, redis::Redis};
 

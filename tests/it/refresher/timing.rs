@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use dropbox_sign_oauth::{
     AccountId, Clock, ExpiresIn, Freshness, RefreshPolicy, TokenGrant, TokenManager, TokenSet,
-    store::{MemoryStore, Record, TokenStore},
+    store::{Record, Swap, TokenStore},
     testing::FakeClock,
 };
+use futures_util::future::join_all;
 
 use crate::support::{Account, Endpoint, HOUR, Kind, MINUTE, SECOND, ScriptedStore};
 
 #[tokio::test]
 async fn s01_a_fresh_token_needs_no_post() {
-    let account = Account::new(Kind::Memory);
+    let account = Account::new(Kind::Memory).await;
     account.install().await;
     for _ in 0..100 {
         assert_eq!(account.token().await.expect("a token"), "access-0");
@@ -24,7 +25,7 @@ async fn s01_a_fresh_token_needs_no_post() {
 async fn s02_a_stale_token_is_served_while_one_post_refreshes_it() {
     let account = Account::of(
         Endpoint::gated(),
-        ScriptedStore::new(Kind::Memory),
+        ScriptedStore::new(Kind::Memory).await,
         RefreshPolicy::default(),
     );
     account.install().await;
@@ -50,7 +51,7 @@ async fn s05_a_lifetime_below_the_window_costs_one_post_a_lifetime() {
     const LIFETIME: Duration = Duration::from_secs(60);
     const LIFETIMES: u32 = 10;
 
-    let account = Account::new(Kind::Memory);
+    let account = Account::new(Kind::Memory).await;
     for n in 1..=20 {
         account.endpoint.reply_with(Ok(TokenGrant {
             access_token: format!("access-{n}").into(),
@@ -74,7 +75,7 @@ async fn s05_a_lifetime_below_the_window_costs_one_post_a_lifetime() {
 
 #[tokio::test]
 async fn s07_a_machine_that_slept_refreshes_at_the_next_use() {
-    let account = Account::new(Kind::Memory);
+    let account = Account::new(Kind::Memory).await;
     account.install().await;
     account.clock.sleep_machine(8 * HOUR);
     assert_eq!(account.token().await.expect("a token"), "access-1");
@@ -90,7 +91,7 @@ async fn s08_a_step_of_the_wall_clock_costs_one_post_at_most() {
     ];
     for lifetime in [9 * MINUTE, HOUR] {
         for step in steps {
-            let account = Account::new(Kind::Memory);
+            let account = Account::new(Kind::Memory).await;
             account.install_for(lifetime).await;
             step(&account);
             for _ in 0..100 {
@@ -105,7 +106,7 @@ async fn s08_a_step_of_the_wall_clock_costs_one_post_at_most() {
 #[tokio::test]
 async fn s08_a_record_from_a_clock_that_is_ahead_or_behind_costs_one_post_at_most() {
     for (ahead, expected) in [(true, "access-0"), (false, "access-1")] {
-        let account = Account::new(Kind::Memory);
+        let account = Account::new(Kind::Memory).await;
         let now = account.clock.wall();
         let issued_at = match ahead {
             true => now + 10 * MINUTE,
@@ -127,35 +128,40 @@ async fn s08_a_record_from_a_clock_that_is_ahead_or_behind_costs_one_post_at_mos
 
 #[tokio::test]
 async fn s04_a_thousand_accounts_refresh_spread_over_the_jitter() {
+    for kind in Kind::all() {
+        a_thousand_accounts(ScriptedStore::new(kind).await).await;
+    }
+}
+
+async fn a_thousand_accounts(store: ScriptedStore) {
     const ACCOUNTS: usize = 1_000;
 
     let endpoint = Endpoint::open();
     let clock = FakeClock::new();
-    let store = MemoryStore::new();
-    let manager = || {
-        TokenManager::builder(endpoint.clone(), store.clone())
+    // Two processes.
+    let stores = [store.clone(), store.of_another_process()];
+    let managers = stores.map(|store| {
+        TokenManager::builder(endpoint.clone(), store)
             .clock(clock.clone())
             .build()
             .expect("a valid configuration")
-    };
-    for n in 0..ACCOUNTS {
+    });
+    let saves = (0..ACCOUNTS).map(async |n| {
         let tokens = TokenSet::new(format!("access-of-{n}"), clock.wall(), HOUR)
             .with_refresh_token(format!("refresh-of-{n}"));
         let (name, record) = (AccountId::from(n.to_string()), Record::new(tokens));
-        store
-            .compare_and_swap(&name, None, &record)
-            .await
-            .expect("saved");
-    }
+        let swap = store.compare_and_swap(&name, None, &record).await;
+        assert_eq!(swap.expect("saved"), Swap::Saved);
+    });
+    join_all(saves).await;
 
     // A tenth of the window of five minutes, which ends at 4 min 30 s before the end.
     clock.advance(HOUR - 5 * MINUTE - SECOND);
-    let (first, second) = (manager(), manager());
     let mut starts = Vec::new();
     for _ in 0..=32 {
         let (in_first, in_second) = (
-            which_are_stale(&first, ACCOUNTS).await,
-            which_are_stale(&second, ACCOUNTS).await,
+            which_are_stale(&managers[0], ACCOUNTS).await,
+            which_are_stale(&managers[1], ACCOUNTS).await,
         );
         assert_eq!(in_first, in_second, "a token's jitter is its own");
         starts.push(in_first.iter().filter(|stale| **stale).count());
