@@ -1,5 +1,6 @@
 //! The kinds of store that scenarios are run with.
 
+use std::fmt;
 #[cfg(unix)]
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use crate::servers::{Postgres, Redis};
 
 /// A kind of store, with the server that its stores are on.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Kind {
     Memory,
     File,
@@ -55,5 +56,21 @@ impl Kind {
             Self::EncryptedRedis(_) => true,
             _ => false,
         }
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::File => "files",
+            Self::Encrypted => "encrypted memory",
+            #[cfg(unix)]
+            Self::Redis(_) => "Redis",
+            #[cfg(unix)]
+            Self::Postgres(_) => "PostgreSQL",
+            #[cfg(unix)]
+            Self::EncryptedRedis(_) => "encrypted Redis",
+        })
     }
 }
