@@ -3,6 +3,7 @@
 mod concurrency;
 mod durability;
 mod failures;
+mod jitter;
 mod journal;
 mod leases;
 #[cfg(unix)]

@@ -2,12 +2,7 @@
 
 use std::time::Duration;
 
-use dropbox_sign_oauth::{
-    AccountId, Clock, ExpiresIn, Freshness, RefreshPolicy, TokenGrant, TokenManager, TokenSet,
-    store::{Record, Swap, TokenStore},
-    testing::FakeClock,
-};
-use futures_util::future::join_all;
+use dropbox_sign_oauth::{Clock, ExpiresIn, RefreshPolicy, TokenGrant, TokenSet, store::Record};
 
 use crate::support::{Account, Endpoint, HOUR, Kind, MINUTE, SECOND, ScriptedStore};
 
@@ -124,66 +119,4 @@ async fn s08_a_record_from_a_clock_that_is_ahead_or_behind_costs_one_post_at_mos
         account.token().await.expect("a token");
         assert_eq!(account.endpoint.posts(), 1);
     }
-}
-
-#[tokio::test]
-async fn s04_a_thousand_accounts_refresh_spread_over_the_jitter() {
-    for kind in Kind::all() {
-        a_thousand_accounts(ScriptedStore::new(kind).await).await;
-    }
-}
-
-async fn a_thousand_accounts(store: ScriptedStore) {
-    const ACCOUNTS: usize = 1_000;
-
-    let endpoint = Endpoint::open();
-    let clock = FakeClock::new();
-    // Two processes.
-    let stores = [store.clone(), store.of_another_process()];
-    let managers = stores.map(|store| {
-        TokenManager::builder(endpoint.clone(), store)
-            .clock(clock.clone())
-            .build()
-            .expect("a valid configuration")
-    });
-    let saves = (0..ACCOUNTS).map(async |n| {
-        let tokens = TokenSet::new(format!("access-of-{n}"), clock.wall(), HOUR)
-            .with_refresh_token(format!("refresh-of-{n}"));
-        let (name, record) = (AccountId::from(n.to_string()), Record::new(tokens));
-        let swap = store.compare_and_swap(&name, None, &record).await;
-        assert_eq!(swap.expect("saved"), Swap::Saved);
-    });
-    join_all(saves).await;
-
-    // A tenth of the window of five minutes, which ends at 4 min 30 s before the end.
-    clock.advance(HOUR - 5 * MINUTE - SECOND);
-    let mut starts = Vec::new();
-    for _ in 0..=32 {
-        let (in_first, in_second) = (
-            which_are_stale(&managers[0], ACCOUNTS).await,
-            which_are_stale(&managers[1], ACCOUNTS).await,
-        );
-        assert_eq!(in_first, in_second, "a token's jitter is its own");
-        starts.push(in_first.iter().filter(|stale| **stale).count());
-        clock.advance(SECOND);
-    }
-    assert_eq!(starts[0], 0);
-    assert_eq!(starts[32], ACCOUNTS);
-    let most_in_a_second = starts.windows(2).map(|pair| pair[1] - pair[0]).max();
-    assert!(most_in_a_second.expect("many") < ACCOUNTS / 10);
-    assert_eq!(endpoint.posts(), 0);
-}
-
-/// Loads the accounts' tokens where need be; refreshes none.
-async fn which_are_stale(manager: &TokenManager, accounts: usize) -> Vec<bool> {
-    let mut stale = Vec::new();
-    for n in 0..accounts {
-        let refresher = manager.account(n.to_string());
-        if refresher.current().is_none() {
-            refresher.token().await.expect("a token");
-        }
-        let (_, freshness) = refresher.current().expect("a token");
-        stale.push(freshness == Freshness::Stale);
-    }
-    stale
 }

@@ -49,7 +49,7 @@ impl Kind {
         Vec::new()
     }
 
-    pub(super) fn is_encrypted(&self) -> bool {
+    pub(crate) fn is_encrypted(&self) -> bool {
         match self {
             Self::Encrypted => true,
             #[cfg(unix)]
