@@ -14,6 +14,7 @@ use dropbox_sign_oauth::{
 };
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use serde_json::json;
+use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
 
 use crate::support::{HOUR, Kind, ScriptedStore};
@@ -197,6 +198,9 @@ async fn no_canary_shows(store: ScriptedStore) {
         .with_span_events(FmtSpan::FULL)
         .with_writer(shown.clone())
         .finish();
+    // As long as there is one subscriber only, whoever comes first to a log statement decides for all
+    // threads whether anybody listens; and on those of other tests nobody does.
+    let _second = tracing::Dispatch::new(NoSubscriber::default());
     // This thread's: the test runs on it alone.
     let _guard = tracing::subscriber::set_default(subscriber);
 
