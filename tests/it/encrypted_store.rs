@@ -13,6 +13,11 @@ use dropbox_sign_oauth::{
 use tempfile::TempDir;
 
 use crate::support::{Endpoint, HOUR};
+#[cfg(unix)]
+use crate::{
+    servers::Redis,
+    support::{Kind, ScriptedStore},
+};
 
 fn key(id: &str, byte: u8) -> EncryptionKey {
     EncryptionKey::new(id, &[byte; 32]).expect("a key")
@@ -52,6 +57,16 @@ async fn the_encrypted_file_store_conforms() {
         EncryptedStore::new(file, key("a", 1))
     })
     .await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_encrypted_redis_store_conforms() {
+    let Some(server) = Redis::shared() else {
+        return;
+    };
+    let store = ScriptedStore::new(Kind::EncryptedRedis(server)).await;
+    store_conformance(async || store.of_another_process()).await;
 }
 
 #[tokio::test]

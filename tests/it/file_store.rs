@@ -8,19 +8,16 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, UNIX_EPOCH},
 };
 
 use dropbox_sign_oauth::{
-    AccountId, TokenSet,
-    store::{
-        FileStore, LeaseRequest, MemoryStore, Record, StoreError, StoreErrorKind, Swap, TokenStore,
-        Version,
-    },
+    store::{FileStore, MemoryStore, Record, StoreErrorKind, TokenStore, Version},
     testing::store_conformance,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
+
+use crate::support::{AT_ONCE, PATIENT, acme, save, tokens};
 
 #[tokio::test]
 async fn the_memory_store_conforms() {
@@ -258,13 +255,7 @@ async fn what_a_killed_process_left_half_written_is_replaced() {
 async fn s51_lock_files_that_are_left_behind_block_nobody() {
     for signed in Signed::in_each_layout().await {
         // Those of the first sign-in are there already; what a lease leaves is added.
-        drop(
-            signed
-                .store
-                .lease(&acme(), request())
-                .await
-                .expect("a lease"),
-        );
+        drop(signed.store.lease(&acme(), PATIENT).await.expect("a lease"));
         let directory = signed.file.parent().expect("a directory");
         let left = fs::read_dir(directory).expect("listed").filter(|entry| {
             let path = entry.as_ref().expect("an entry").path();
@@ -278,13 +269,9 @@ async fn s51_lock_files_that_are_left_behind_block_nobody() {
             false => FileStore::directory(directory),
         };
         let again = again.expect("a store");
-        let at_once = LeaseRequest {
-            wait: Duration::ZERO,
-            ..request()
-        };
-        let lease = again.lease(&acme(), at_once).await.expect("at once");
+        let lease = again.lease(&acme(), AT_ONCE).await.expect("at once");
 
-        let error = signed.store.lease(&acme(), at_once).await;
+        let error = signed.store.lease(&acme(), AT_ONCE).await;
         let error = error.expect_err("held by another store");
         assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
         let text = error.to_string();
@@ -310,11 +297,11 @@ async fn a_lease_of_a_dead_store_is_free() {
     let directory = temporary();
     let store = FileStore::directory(directory.path()).expect("a store");
     let other = FileStore::directory(directory.path()).expect("a store");
-    let lease = store.lease(&acme(), request()).await.expect("a lease");
+    let lease = store.lease(&acme(), PATIENT).await.expect("a lease");
     let waiting = Arc::new(other);
     let waiter = {
         let waiting = Arc::clone(&waiting);
-        tokio::spawn(async move { waiting.lease(&acme(), request()).await })
+        tokio::spawn(async move { waiting.lease(&acme(), PATIENT).await })
     };
     drop(store);
     drop(lease);
@@ -323,32 +310,4 @@ async fn a_lease_of_a_dead_store_is_free() {
 
 fn temporary() -> TempDir {
     tempfile::tempdir().expect("a directory")
-}
-
-fn acme() -> AccountId {
-    AccountId::from("acme")
-}
-
-fn request() -> LeaseRequest {
-    LeaseRequest {
-        time_to_live: Duration::from_secs(60),
-        wait: Duration::from_secs(60),
-    }
-}
-
-fn tokens(name: &str) -> TokenSet {
-    let issued_at = UNIX_EPOCH + Duration::from_secs(1_735_689_600);
-    TokenSet::new(
-        format!("canary {name}"),
-        issued_at,
-        Duration::from_secs(86_400),
-    )
-    .with_refresh_token(format!("canary refresh {name}"))
-}
-
-async fn save(store: &FileStore, expected: Option<Version>, name: &str) -> Version {
-    let record = Record::new(tokens(name));
-    let swap = store.compare_and_swap(&acme(), expected, &record).await;
-    assert_eq!(swap.expect("saved"), Swap::Saved);
-    record.version
 }

@@ -3,6 +3,7 @@
 //! A test named `sNN_…` is row NN of `tests/SCENARIOS.md`.
 
 mod api;
+mod bad_input;
 mod encrypted_store;
 mod fake_service;
 mod file_store;

@@ -4,8 +4,11 @@ mod concurrency;
 mod durability;
 mod failures;
 mod held_up;
+mod jitter;
 mod journal;
 mod leases;
+#[cfg(unix)]
+mod outages;
 mod sign_in;
 mod sinks;
 mod timing;

@@ -1,9 +1,17 @@
-//! What the tests of refreshers share: an account on fakes, each of which a test directs.
+//! What the tests of stores and refreshers share: kinds of store, and an account on fakes, each of
+//! which a test directs.
 
 mod account;
 mod endpoint;
+mod kind;
+mod place;
+mod records;
 mod store;
 
 pub(crate) use account::{Account, HOUR, MINUTE, SECOND};
 pub(crate) use endpoint::Endpoint;
-pub(crate) use store::{Fate, Kind, ScriptedStore};
+pub(crate) use kind::Kind;
+#[cfg(unix)]
+pub(crate) use place::unique_name;
+pub(crate) use records::{AT_ONCE, PATIENT, acme, save, tokens};
+pub(crate) use store::{Fate, ScriptedStore};

@@ -9,6 +9,7 @@ mod postgres;
 mod proxy;
 mod redis;
 mod redis_cluster;
+mod shared;
 mod unprivileged;
 
 pub(crate) use self::{

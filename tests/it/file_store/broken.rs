@@ -1,9 +1,15 @@
 //! Stores that break one rule each. The suite has to notice.
 
-use std::panic::AssertUnwindSafe;
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use async_trait::async_trait;
-use dropbox_sign_oauth::store::Lease;
+use dropbox_sign_oauth::{
+    AccountId, TokenSet,
+    store::{Lease, LeaseRequest, StoreError, Swap},
+};
 use futures_util::FutureExt;
 
 use super::*;

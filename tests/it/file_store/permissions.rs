@@ -21,7 +21,7 @@ async fn s47_files_are_0600_in_directories_0700() {
     for store in [FileStore::directory(&directory), single] {
         let store = store.expect("a store");
         save(&store, None, "new").await;
-        drop(store.lease(&acme(), request()).await.expect("a lease"));
+        drop(store.lease(&acme(), PATIENT).await.expect("a lease"));
     }
     for directory in ["a", "a/b", "c", "c/d"] {
         assert_eq!(mode(&root.path().join(directory)), 0o700, "{directory}");
@@ -44,7 +44,7 @@ async fn s47_the_permissions_of_what_exists_are_not_changed() {
     for given in [0o750, 0o755, 0o2770, 0o1777] {
         chmod(root.path(), given);
         let store = FileStore::directory(root.path()).expect("a store");
-        drop(store.lease(&acme(), request()).await.expect("a lease"));
+        drop(store.lease(&acme(), PATIENT).await.expect("a lease"));
         assert_eq!(mode(root.path()), given);
     }
 }
@@ -95,14 +95,10 @@ async fn a_linked_file_is_replaced_behind_its_link() {
     symlink(&file, &link).expect("linked");
 
     let linked = FileStore::single_file(&link).expect("a store");
-    let lease = linked.lease(&acme(), request()).await.expect("a lease");
+    let lease = linked.lease(&acme(), PATIENT).await.expect("a lease");
     save(&linked, Some(old), "new").await;
     let record = store.load(&acme()).await.expect("no error");
     assert_eq!(record.expect("signed in").tokens, tokens("new"));
-    let at_once = LeaseRequest {
-        wait: Duration::ZERO,
-        ..request()
-    };
-    assert!(store.lease(&acme(), at_once).await.is_err(), "two leases");
+    assert!(store.lease(&acme(), AT_ONCE).await.is_err(), "two leases");
     drop(lease);
 }

@@ -26,7 +26,7 @@ fn client(account: &Account, api: &InMemoryApi) -> ClientWithMiddleware {
 async fn s10_five_hundred_401s_share_one_post_and_replay_once_each() {
     const REQUESTS: usize = 500;
 
-    let account = Account::new(Kind::Memory);
+    let account = Account::new(Kind::Memory).await;
     account.install().await;
     let all_sent = Arc::new(Barrier::new(REQUESTS));
     let api = InMemoryApi::new(move |bearer| {
@@ -64,7 +64,7 @@ async fn s10_five_hundred_401s_share_one_post_and_replay_once_each() {
 
 #[tokio::test]
 async fn s11_a_late_401_is_replayed_with_the_token_that_came_meanwhile() {
-    let account = Account::new(Kind::Memory);
+    let account = Account::new(Kind::Memory).await;
     account.install().await;
     let late = Arc::new(Semaphore::new(0));
     let replies = Arc::clone(&late);
@@ -228,7 +228,7 @@ async fn s41_a_5xx_is_not_replayed() {
 async fn a_rejection_is_an_event_that_says_whether_a_newer_token_comes() {
     let unsized_body = || Body::wrap_stream(stream::iter(["abc"].map(Ok::<_, std::io::Error>)));
     for replayable in [true, false] {
-        let account = Account::new(Kind::Memory);
+        let account = Account::new(Kind::Memory).await;
         account.install().await;
         let api = InMemoryApi::new(async |_| StatusCode::UNAUTHORIZED);
         let client = client(&account, &api);
@@ -257,7 +257,7 @@ async fn a_rejection_is_an_event_that_says_whether_a_newer_token_comes() {
 
 #[tokio::test]
 async fn s46_every_attached_header_is_marked_sensitive() {
-    let account = Account::new(Kind::Memory);
+    let account = Account::new(Kind::Memory).await;
     account.install_expired().await;
     let api = InMemoryApi::new(async |bearer: String| match bearer.as_str() {
         "Bearer access-1" => StatusCode::UNAUTHORIZED,

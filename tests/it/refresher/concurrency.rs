@@ -4,24 +4,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
-    EndpointError, EndpointErrorKind, ErrorKind, ExpiresIn, RefreshPolicy, RefreshToken,
-    TokenEndpoint, TokenGrant, TokenManager, TokenSet, store::MemoryStore, testing::FakeClock,
+    EndpointError, EndpointErrorKind, ErrorKind, ExpiresIn, RefreshToken, TokenEndpoint,
+    TokenGrant, TokenManager, TokenSet, store::MemoryStore, testing::FakeClock,
 };
 use futures_util::future::join_all;
 use proptest::prelude::*;
 
-use crate::support::{Account, Endpoint, HOUR, Kind, SECOND, ScriptedStore};
-
-async fn gated() -> Account {
-    let store = ScriptedStore::new(Kind::Memory);
-    let account = Account::of(Endpoint::gated(), store, RefreshPolicy::default());
-    account.install_expired().await;
-    account
-}
+use crate::support::{Account, HOUR, Kind, SECOND};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s09_five_hundred_tasks_one_post() {
-    let account = gated().await;
+    let account = Account::gated(Kind::Memory).await;
     let tasks: Vec<_> = (0..500)
         .map(|_| {
             let refresher = account.refresher.clone();
@@ -38,7 +31,7 @@ async fn s09_five_hundred_tasks_one_post() {
 
 #[tokio::test]
 async fn s11_a_late_401_does_not_throw_the_newer_token_away() {
-    let account = Account::new(Kind::Memory);
+    let account = Account::new(Kind::Memory).await;
     account.install().await;
     let first = account.refresher.token().await.expect("a token");
     account.clock.advance(HOUR);
@@ -53,7 +46,7 @@ async fn s11_a_late_401_does_not_throw_the_newer_token_away() {
 async fn s36_an_outage_costs_a_bounded_number_of_posts() {
     const CALLERS: usize = 10_000;
 
-    let account = gated().await;
+    let account = Account::gated(Kind::Memory).await;
     account.endpoint.fail_with([EndpointErrorKind::Transient]);
     let callers: Vec<_> = (0..CALLERS)
         .map(|_| Box::pin(account.refresher.token()))

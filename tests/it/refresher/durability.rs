@@ -1,18 +1,9 @@
 //! A refresh token that was issued is not lost, and one that was spent is not presented again.
 
-use dropbox_sign_oauth::{
-    EndpointError, EndpointErrorKind, ErrorKind, ExpiresIn, RefreshPolicy, TokenGrant,
-};
+use dropbox_sign_oauth::{EndpointError, EndpointErrorKind, ErrorKind, ExpiresIn, TokenGrant};
 use futures_util::poll;
 
-use crate::support::{Account, Endpoint, Fate, HOUR, Kind, ScriptedStore};
-
-async fn gated(kind: Kind) -> Account {
-    let store = ScriptedStore::new(kind);
-    let account = Account::of(Endpoint::gated(), store, RefreshPolicy::default());
-    account.install_expired().await;
-    account
-}
+use crate::support::{Account, Fate, HOUR, Kind};
 
 fn pair(access_token: &str, refresh_token: &str) -> (String, String) {
     (access_token.to_owned(), refresh_token.to_owned())
@@ -20,10 +11,10 @@ fn pair(access_token: &str, refresh_token: &str) -> (String, String) {
 
 #[tokio::test]
 async fn s19_a_dropped_caller_loses_nothing() {
-    for kind in Kind::ALL {
-        let account = gated(kind).await;
+    for kind in Kind::all() {
+        let account = Account::gated(kind).await;
         let mut dropped = Box::pin(account.refresher.token());
-        assert!(poll!(&mut dropped).is_pending());
+        account.until_posted(&mut dropped).await;
         drop(dropped);
         let other = account.token();
         account.endpoint.release();
@@ -35,10 +26,10 @@ async fn s19_a_dropped_caller_loses_nothing() {
 
 #[tokio::test]
 async fn s20_a_shutdown_waits_for_the_refresh_to_be_saved() {
-    for kind in Kind::ALL {
-        let account = gated(kind).await;
+    for kind in Kind::all() {
+        let account = Account::gated(kind).await;
         let mut dropped = Box::pin(account.refresher.token());
-        assert!(poll!(&mut dropped).is_pending());
+        account.until_posted(&mut dropped).await;
         drop(dropped);
         let mut shutdown = Box::pin(account.manager.shutdown());
         assert!(poll!(&mut shutdown).is_pending());
@@ -49,9 +40,9 @@ async fn s20_a_shutdown_waits_for_the_refresh_to_be_saved() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn s24_a_store_that_cannot_be_written_to_costs_no_post() {
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let account = Account::expired(kind).await;
         let before = account.record().await;
         account.store.every_save(Fate::Fail);
@@ -69,7 +60,7 @@ async fn s24_a_store_that_cannot_be_written_to_costs_no_post() {
 
 #[tokio::test]
 async fn s25_without_a_new_refresh_token_the_old_one_stays() {
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let account = Account::expired(kind).await;
         account.endpoint.reply_with(Ok(TokenGrant {
             access_token: "access-1".into(),
@@ -88,7 +79,7 @@ async fn s25_without_a_new_refresh_token_the_old_one_stays() {
 
 #[tokio::test]
 async fn s26_what_fails_after_the_reply_finds_the_pair_saved() {
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let account = Account::expired(kind).await;
         // Granted, but of no use: no header can carry it.
         account.endpoint.reply_with(Ok(TokenGrant {
@@ -108,7 +99,7 @@ async fn s26_what_fails_after_the_reply_finds_the_pair_saved() {
 
 #[tokio::test]
 async fn s26_a_refresh_token_beside_an_unusable_access_token_is_saved() {
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let account = Account::expired(kind).await;
         let error = EndpointError::new(EndpointErrorKind::Transient, "no access token")
             .with_refresh_token("refresh-1");

@@ -6,9 +6,8 @@ use dropbox_sign_oauth::{
     Clock, EndpointError, EndpointErrorKind, ErrorKind, LostReply, RefreshPolicy, TokenSet,
     store::Record,
 };
-use futures_util::poll;
 
-use crate::support::{Account, Endpoint, HOUR, Kind, MINUTE, SECOND, ScriptedStore};
+use crate::support::{Account, HOUR, Kind, MINUTE, SECOND};
 
 #[tokio::test(start_paused = true)]
 async fn s28_what_was_not_sent_is_sent_again_within_the_budget() {
@@ -66,12 +65,12 @@ async fn s29_the_verdict_on_the_replay_counts() {
 
 #[tokio::test]
 async fn s29_without_replay_a_lost_reply_ends_the_sign_in() {
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let policy = RefreshPolicy {
             lost_reply: LostReply::NeverReplay,
             ..RefreshPolicy::default()
         };
-        let account = Account::with_policy(kind, policy);
+        let account = Account::with_policy(kind, policy).await;
         account.install_expired().await;
         account.endpoint.fail_with([EndpointErrorKind::Ambiguous]);
         for _ in 0..100 {
@@ -88,18 +87,13 @@ async fn s29_without_replay_a_lost_reply_ends_the_sign_in() {
 
 #[tokio::test]
 async fn s30_a_refused_grant_gives_way_to_a_newer_record() {
-    for kind in Kind::ALL {
-        let store = ScriptedStore::new(kind);
-        let account = Account::of(Endpoint::gated(), store, RefreshPolicy::default());
-        account.install_expired().await;
+    for kind in Kind::all() {
+        let account = Account::gated(kind).await;
         account
             .endpoint
             .fail_with([EndpointErrorKind::GrantRefused]);
         let mut token = Box::pin(account.token());
-        while account.endpoint.posts() == 0 {
-            assert!(poll!(&mut token).is_pending());
-            tokio::task::yield_now().await;
-        }
+        account.until_posted(&mut token).await;
         // Meanwhile a process without our lease has used the refresh token.
         let tokens = TokenSet::new("access-of-the-winner", account.clock.wall(), HOUR)
             .with_refresh_token("refresh-of-the-winner");
@@ -114,7 +108,7 @@ async fn s30_a_refused_grant_gives_way_to_a_newer_record() {
 
 #[tokio::test]
 async fn s31_a_refused_grant_is_not_presented_again_until_new_tokens_come() {
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let account = Account::expired(kind).await;
         account
             .endpoint
@@ -137,7 +131,7 @@ async fn s31_a_refused_grant_is_not_presented_again_until_new_tokens_come() {
 
 #[tokio::test]
 async fn s31_a_refused_grant_gives_way_to_tokens_that_appear_in_the_store() {
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let account = Account::expired(kind).await;
         account
             .endpoint
@@ -174,7 +168,7 @@ async fn s32_nothing_is_sent_before_the_service_said() {
 
 #[tokio::test]
 async fn s32_a_valid_token_is_served_meanwhile() {
-    let account = Account::new(Kind::Memory);
+    let account = Account::new(Kind::Memory).await;
     account.install().await;
     account.clock.advance(HOUR - MINUTE);
     account.endpoint.reply_with(Err(busy(10 * MINUTE)));
@@ -193,7 +187,7 @@ async fn s32_a_valid_token_is_served_meanwhile() {
 
 #[tokio::test]
 async fn s33_a_transient_failure_keeps_the_refresh_token() {
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let account = Account::expired(kind).await;
         account.endpoint.fail_with([EndpointErrorKind::Transient]);
         let error = account.token().await.expect_err("unavailable");

@@ -3,9 +3,8 @@
 use dropbox_sign_oauth::{
     Clock, EndpointErrorKind, ErrorKind, EventKind, LostReply, RefreshPolicy, store::Record,
 };
-use futures_util::poll;
 
-use crate::support::{Account, Endpoint, HOUR, Kind, ScriptedStore};
+use crate::support::{Account, HOUR, Kind};
 
 /// An account whose record bears the note of a process that was killed.
 async fn in_doubt(kind: Kind, lost_reply: LostReply) -> Account {
@@ -13,7 +12,7 @@ async fn in_doubt(kind: Kind, lost_reply: LostReply) -> Account {
         lost_reply,
         ..RefreshPolicy::default()
     };
-    let account = Account::with_policy(kind, policy);
+    let account = Account::with_policy(kind, policy).await;
     let record = Record::new(account.tokens(HOUR)).presented_at(account.clock.wall());
     account.save_elsewhere(&record).await;
     account.clock.advance(HOUR);
@@ -29,15 +28,10 @@ fn doubts(events: &[EventKind]) -> usize {
 
 #[tokio::test]
 async fn the_note_is_in_the_store_while_the_refresh_token_is_out() {
-    for kind in Kind::ALL {
-        let store = ScriptedStore::new(kind);
-        let account = Account::of(Endpoint::gated(), store, RefreshPolicy::default());
-        account.install_expired().await;
+    for kind in Kind::all() {
+        let account = Account::gated(kind).await;
         let mut token = Box::pin(account.token());
-        while account.endpoint.posts() == 0 {
-            assert!(poll!(&mut token).is_pending());
-            tokio::task::yield_now().await;
-        }
+        account.until_posted(&mut token).await;
         let noted = account.record().await.expect("a record");
         assert_eq!(noted.presented_at, Some(account.clock.wall()));
         account.endpoint.release();
@@ -49,7 +43,7 @@ async fn the_note_is_in_the_store_while_the_refresh_token_is_out() {
 
 #[tokio::test]
 async fn a_definite_failure_takes_the_note_back() {
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let account = Account::expired(kind).await;
         account.endpoint.fail_with([EndpointErrorKind::Transient]);
         account.token().await.expect_err("unavailable");
@@ -60,7 +54,7 @@ async fn a_definite_failure_takes_the_note_back() {
 
 #[tokio::test]
 async fn a_lost_reply_leaves_the_note() {
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let account = Account::expired(kind).await;
         account
             .endpoint
@@ -77,7 +71,7 @@ async fn a_lost_reply_leaves_the_note() {
 
 #[tokio::test]
 async fn s21_a_strangers_note_is_reported_and_the_token_presented_once_more() {
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let account = in_doubt(kind, LostReply::ReplayOnce).await;
         assert_eq!(account.token().await.expect("a token"), "access-1");
         assert_eq!(account.presented(), ["refresh-0"]);
@@ -87,7 +81,7 @@ async fn s21_a_strangers_note_is_reported_and_the_token_presented_once_more() {
 
 #[tokio::test]
 async fn s21_without_replay_a_strangers_note_ends_the_sign_in() {
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let account = in_doubt(kind, LostReply::NeverReplay).await;
         for _ in 0..10 {
             let error = account.token().await.expect_err("in doubt");

@@ -1,14 +1,14 @@
 //! Signing in and out.
 
-use dropbox_sign_oauth::{ErrorKind, Freshness, RefreshPolicy};
+use dropbox_sign_oauth::{ErrorKind, Freshness};
 use futures_util::poll;
 
-use crate::support::{Account, Endpoint, Kind, ScriptedStore};
+use crate::support::{Account, Kind};
 
 #[tokio::test]
 async fn without_tokens_the_error_names_the_account_and_nothing_is_sent() {
-    for kind in Kind::ALL {
-        let account = Account::new(kind);
+    for kind in Kind::all() {
+        let account = Account::new(kind).await;
         let error = account.token().await.expect_err("not signed in");
         assert_eq!(error.kind(), ErrorKind::NotAuthorized);
         assert!(error.to_string().contains("`default`"), "{error}");
@@ -18,8 +18,8 @@ async fn without_tokens_the_error_names_the_account_and_nothing_is_sent() {
 
 #[tokio::test]
 async fn signing_out_removes_the_record_and_the_token() {
-    for kind in Kind::ALL {
-        let account = Account::new(kind);
+    for kind in Kind::all() {
+        let account = Account::new(kind).await;
         account.install().await;
         let current = account.refresher.current();
         assert!(matches!(current, Some((_, Freshness::Fresh))));
@@ -33,15 +33,10 @@ async fn signing_out_removes_the_record_and_the_token() {
 
 #[tokio::test]
 async fn s48_after_signing_out_during_a_refresh_nothing_is_stored() {
-    for kind in Kind::ALL {
-        let store = ScriptedStore::new(kind);
-        let account = Account::of(Endpoint::gated(), store, RefreshPolicy::default());
-        account.install_expired().await;
+    for kind in Kind::all() {
+        let account = Account::gated(kind).await;
         let mut token = Box::pin(account.token());
-        while account.endpoint.posts() == 0 {
-            assert!(poll!(&mut token).is_pending());
-            tokio::task::yield_now().await;
-        }
+        account.until_posted(&mut token).await;
         let mut sign_out = Box::pin(account.refresher.sign_out());
         assert!(poll!(&mut sign_out).is_pending());
         account.endpoint.release();

@@ -1,23 +1,41 @@
 //! The worst moment: the refresh token is spent, and the new one cannot be saved.
 
+use std::time::Duration;
+
 use dropbox_sign_oauth::{ErrorKind, EventKind, RefreshPolicy, Unsaved};
 
-use crate::support::{Account, Fate, HOUR, Kind, SECOND};
+use crate::support::{Account, Fate, HOUR, Kind};
 
 /// The journal's note, before the exchange.
 const NOTE: Fate = Fate::Work;
 
-fn withhold() -> RefreshPolicy {
+/// Saves until it works.
+fn tireless() -> RefreshPolicy {
     RefreshPolicy {
-        unsaved: Unsaved::Withhold,
+        save_budget: HOUR,
         ..RefreshPolicy::default()
     }
 }
 
-#[tokio::test(start_paused = true)]
+/// Tries to save when the tokens are granted, when the flight ends, and when the next one begins.
+fn resigned() -> RefreshPolicy {
+    RefreshPolicy {
+        save_budget: Duration::ZERO,
+        save_give_up: Duration::ZERO,
+        ..RefreshPolicy::default()
+    }
+}
+
+async fn expired(kind: Kind, policy: RefreshPolicy) -> Account {
+    let account = Account::with_policy(kind, policy).await;
+    account.install_expired().await;
+    account
+}
+
+#[tokio::test]
 async fn s22_a_save_that_fails_twice_is_tried_again() {
-    for kind in Kind::ALL {
-        let account = Account::expired(kind).await;
+    for kind in Kind::all() {
+        let account = expired(kind, tireless()).await;
         account.store.next_saves([NOTE, Fate::Fail, Fate::Fail]);
         assert_eq!(account.token().await.expect("a token"), "access-1");
         assert_eq!(account.endpoint.posts(), 1);
@@ -41,10 +59,10 @@ async fn s22_a_save_that_fails_twice_is_tried_again() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn s22_a_save_whose_answer_was_lost_is_no_conflict() {
-    for kind in Kind::ALL {
-        let account = Account::expired(kind).await;
+    for kind in Kind::all() {
+        let account = expired(kind, tireless()).await;
         account
             .store
             .next_saves([NOTE, Fate::LoseAnswer, Fate::LoseAnswer]);
@@ -63,10 +81,10 @@ async fn s22_a_save_whose_answer_was_lost_is_no_conflict() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn s23_a_token_that_cannot_be_saved_is_used_and_its_predecessor_never_sent_again() {
-    for kind in Kind::ALL {
-        let account = Account::expired(kind).await;
+    for kind in Kind::all() {
+        let account = expired(kind, resigned()).await;
         account.store.next_saves([NOTE]);
         account.store.every_save(Fate::Fail);
         assert_eq!(account.token().await.expect("a token"), "access-1");
@@ -74,7 +92,6 @@ async fn s23_a_token_that_cannot_be_saved_is_used_and_its_predecessor_never_sent
         // The store holds a spent token, and the next expiry comes.
         for _ in 0..10 {
             account.clock.advance(HOUR);
-            tokio::time::sleep(HOUR).await;
             let error = account.token().await.expect_err("nothing may be spent");
             assert_eq!(error.kind(), ErrorKind::SaveFailed);
             assert!(error.is_retryable());
@@ -95,11 +112,15 @@ async fn s23_a_token_that_cannot_be_saved_is_used_and_its_predecessor_never_sent
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn s23_withheld_tokens_are_used_as_soon_as_they_are_saved() {
-    for kind in Kind::ALL {
-        let account = Account::with_policy(kind, withhold());
-        account.install_expired().await;
+    for kind in Kind::all() {
+        let policy = RefreshPolicy {
+            unsaved: Unsaved::Withhold,
+            save_budget: Duration::ZERO,
+            ..RefreshPolicy::default()
+        };
+        let account = expired(kind, policy).await;
         account.store.next_saves([NOTE]);
         account.store.every_save(Fate::Fail);
         let error = account.token().await.expect_err("withheld");
@@ -107,19 +128,19 @@ async fn s23_withheld_tokens_are_used_as_soon_as_they_are_saved() {
         let (current, _) = account.refresher.current().expect("the expired one");
         assert_eq!(current.access_token().expose_secret(), "access-0");
 
-        // The flight goes on saving under its lease.
+        // The flight goes on saving under its lease; the shutdown waits for it.
         account.store.every_save(Fate::Work);
-        tokio::time::sleep(60 * SECOND).await;
+        account.manager.shutdown().await.expect("saved");
         assert_eq!(account.token().await.expect("a token"), "access-1");
         assert_eq!(account.saved().await.1, "refresh-1");
         assert_eq!(account.presented(), ["refresh-0"]);
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn s23_a_shutdown_saves_what_could_not_be_saved_or_says_so() {
-    for kind in Kind::ALL {
-        let account = Account::expired(kind).await;
+    for kind in Kind::all() {
+        let account = expired(kind, resigned()).await;
         account.store.next_saves([NOTE]);
         account.store.every_save(Fate::Fail);
         account.token().await.expect("a token");
@@ -132,10 +153,10 @@ async fn s23_a_shutdown_saves_what_could_not_be_saved_or_says_so() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn s23_installed_tokens_that_cannot_be_saved_are_saved_before_the_next_refresh() {
-    for kind in Kind::ALL {
-        let account = Account::new(kind);
+    for kind in Kind::all() {
+        let account = Account::new(kind).await;
         account.store.every_save(Fate::Fail);
         let tokens = account.tokens(HOUR);
         let error = account

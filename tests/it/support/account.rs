@@ -3,17 +3,23 @@
 use std::time::Duration;
 
 use dropbox_sign_oauth::{
-    AccountId, Clock, Error, EventKind, RefreshPolicy, Refresher, TokenManager, TokenSet,
+    AccountId, Clock, Error, Event, EventKind, RefreshPolicy, Refresher, TokenManager, TokenSet,
     store::{Record, Swap, TokenStore},
     testing::FakeClock,
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::timeout,
+};
 
 use super::{Endpoint, Kind, ScriptedStore};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+/// Only for what would otherwise hang.
+const HANGS: Duration = Duration::from_secs(120);
 
 /// One account of a manager on an [`Endpoint`], a [`ScriptedStore`] and a [`FakeClock`].
 pub(crate) struct Account {
@@ -22,26 +28,39 @@ pub(crate) struct Account {
     pub(crate) clock: FakeClock,
     pub(crate) manager: TokenManager,
     pub(crate) refresher: Refresher,
-    events: mpsc::UnboundedReceiver<EventKind>,
+    events: Mutex<Events>,
+}
+
+struct Events {
+    seen: Vec<EventKind>,
+    to_come: mpsc::UnboundedReceiver<EventKind>,
 }
 
 impl Account {
     /// Without tokens.
-    pub(crate) fn new(kind: Kind) -> Self {
-        Self::with_policy(kind, RefreshPolicy::default())
+    pub(crate) async fn new(kind: Kind) -> Self {
+        Self::with_policy(kind, RefreshPolicy::default()).await
     }
 
-    pub(crate) fn with_policy(kind: Kind, policy: RefreshPolicy) -> Self {
-        Self::of(Endpoint::open(), ScriptedStore::new(kind), policy)
+    pub(crate) async fn with_policy(kind: Kind, policy: RefreshPolicy) -> Self {
+        Self::of(Endpoint::open(), ScriptedStore::new(kind).await, policy)
     }
 
     pub(crate) fn of(endpoint: Endpoint, store: ScriptedStore, policy: RefreshPolicy) -> Self {
-        let clock = FakeClock::new();
-        let (sender, events) = mpsc::unbounded_channel();
+        Self::at(FakeClock::new(), endpoint, store, policy)
+    }
+
+    fn at(
+        clock: FakeClock,
+        endpoint: Endpoint,
+        store: ScriptedStore,
+        policy: RefreshPolicy,
+    ) -> Self {
+        let (sender, to_come) = mpsc::unbounded_channel();
         let manager = TokenManager::builder(endpoint.clone(), store.clone())
             .clock(clock.clone())
             .policy(policy)
-            .event_sink(move |event: &dropbox_sign_oauth::Event| {
+            .event_sink(move |event: &Event| {
                 // The test may be over.
                 let _ = sender.send(event.kind.clone());
             })
@@ -53,15 +72,33 @@ impl Account {
             store,
             clock,
             manager,
-            events,
+            events: Mutex::new(Events {
+                seen: Vec::new(),
+                to_come,
+            }),
         }
     }
 
     /// Signed in, an hour ago: `access-0` is expired, `refresh-0` is good.
     pub(crate) async fn expired(kind: Kind) -> Self {
-        let account = Self::new(kind);
+        let account = Self::new(kind).await;
         account.install_expired().await;
         account
+    }
+
+    /// The same, with an endpoint that answers once it is released.
+    pub(crate) async fn gated(kind: Kind) -> Self {
+        let store = ScriptedStore::new(kind).await;
+        let account = Self::of(Endpoint::gated(), store, RefreshPolicy::default());
+        account.install_expired().await;
+        account
+    }
+
+    /// The same account in another process, with an endpoint of its own.
+    pub(crate) fn in_another_process(&self) -> Self {
+        let store = self.store.of_another_process();
+        let (clock, policy) = (self.clock.clone(), RefreshPolicy::default());
+        Self::at(clock, Endpoint::open(), store, policy)
     }
 
     pub(crate) async fn install(&self) {
@@ -124,21 +161,44 @@ impl Account {
         assert_eq!(swap, Swap::Saved);
     }
 
+    /// Waits, as `call` does, until a token request is out.
+    pub(crate) async fn until_posted<T>(&self, call: &mut (impl Future<Output = T> + Unpin)) {
+        tokio::select! {
+            () = self.endpoint.until_posted() => {}
+            _ = call => panic!("it ended without a token request"),
+        }
+    }
+
+    /// Waits until this has happened; at once if it has before.
+    pub(crate) async fn until(&self, happened: impl Fn(&EventKind) -> bool) {
+        let mut events = self.events.lock().await;
+        let waiting = async {
+            while !events.seen.iter().any(&happened) {
+                let event = events.to_come.recv().await;
+                events.seen.push(event.expect("the manager lives"));
+            }
+        };
+        timeout(HANGS, waiting).await.expect("it happens");
+    }
+
     /// Ends the manager and gives all that happened.
     pub(crate) async fn events(self) -> Vec<EventKind> {
         let Self {
             manager,
             refresher,
-            mut events,
+            events,
             ..
         } = self;
         // What cannot be saved is reported as an event too.
         let _ = manager.shutdown().await;
         drop((manager, refresher));
-        let mut all = Vec::new();
-        while let Some(event) = events.recv().await {
-            all.push(event);
+        let Events {
+            mut seen,
+            mut to_come,
+        } = events.into_inner();
+        while let Some(event) = to_come.recv().await {
+            seen.push(event);
         }
-        all
+        seen
     }
 }

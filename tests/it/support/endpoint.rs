@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use dropbox_sign_oauth::{
     EndpointError, EndpointErrorKind, ExpiresIn, RefreshToken, TokenEndpoint, TokenGrant,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// Clones share their state.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Endpoint(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    presented: Mutex<Vec<RefreshToken>>,
+    presented: watch::Sender<Vec<RefreshToken>>,
     replies: Mutex<VecDeque<Result<TokenGrant, EndpointError>>>,
     gate: Semaphore,
 }
@@ -34,7 +34,7 @@ impl Endpoint {
     /// Answers once [`release`](Self::release) is called.
     pub(crate) fn gated() -> Self {
         Self(Arc::new(Shared {
-            presented: Mutex::default(),
+            presented: watch::Sender::default(),
             replies: Mutex::default(),
             gate: Semaphore::new(0),
         }))
@@ -62,7 +62,14 @@ impl Endpoint {
 
     /// The refresh tokens that were presented.
     pub(crate) fn presented(&self) -> Vec<RefreshToken> {
-        self.0.presented.lock().expect("not poisoned").clone()
+        self.0.presented.borrow().clone()
+    }
+
+    /// Waits for the first token request.
+    pub(crate) async fn until_posted(&self) {
+        let mut presented = self.0.presented.subscribe();
+        let posted = presented.wait_for(|presented| !presented.is_empty()).await;
+        posted.expect("the endpoint lives");
     }
 
     pub(crate) fn posts(&self) -> usize {
@@ -73,11 +80,11 @@ impl Endpoint {
 #[async_trait]
 impl TokenEndpoint for Endpoint {
     async fn refresh(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError> {
-        let nth = {
-            let mut presented = self.0.presented.lock().expect("not poisoned");
+        let mut nth = 0;
+        self.0.presented.send_modify(|presented| {
             presented.push(refresh_token.clone());
-            presented.len()
-        };
+            nth = presented.len();
+        });
         let _permit = self.0.gate.acquire().await.expect("never closed");
         if let Some(reply) = self.0.replies.lock().expect("not poisoned").pop_front() {
             return reply;

@@ -2,29 +2,17 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
     AccountId,
-    store::{
-        FileStore, Lease, LeaseRequest, MemoryStore, Record, StoreError, StoreErrorKind, Swap,
-        TokenStore, Version,
-    },
+    store::{Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version},
 };
-use tempfile::TempDir;
 
-/// Which store is inside.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
-    Memory,
-    File,
-}
-
-impl Kind {
-    pub(crate) const ALL: [Self; 2] = [Self::Memory, Self::File];
-}
+use super::{Kind, place::Place};
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +24,12 @@ pub(crate) enum Fate {
     LoseAnswer,
 }
 
-/// Clones share the records and the script.
+/// Clones share the handle and the script.
 #[derive(Clone, Debug)]
 pub(crate) struct ScriptedStore {
     inner: Arc<dyn TokenStore>,
     script: Arc<Mutex<Script>>,
-    _directory: Option<Arc<TempDir>>,
+    place: Option<Arc<Place>>,
 }
 
 #[derive(Debug)]
@@ -52,26 +40,33 @@ struct Script {
 }
 
 impl ScriptedStore {
-    pub(crate) fn new(kind: Kind) -> Self {
-        match kind {
-            Kind::Memory => Self::around(MemoryStore::new(), None),
-            Kind::File => {
-                let directory = TempDir::new().expect("a temporary directory");
-                let store = FileStore::directory(directory.path()).expect("a store");
-                Self::around(store, Some(directory))
-            }
+    /// An empty one.
+    pub(crate) async fn new(kind: Kind) -> Self {
+        Self::at(Arc::new(Place::new(kind).await))
+    }
+
+    /// The same records behind a handle of another process, with a script of its own.
+    pub(crate) fn of_another_process(&self) -> Self {
+        Self::at(Arc::clone(self.place()))
+    }
+
+    fn at(place: Arc<Place>) -> Self {
+        Self {
+            place: Some(Arc::clone(&place)),
+            ..Self::around(place.open())
         }
     }
 
-    fn around(inner: impl TokenStore, directory: Option<TempDir>) -> Self {
+    /// Around a store that the test keeps an eye on itself.
+    pub(crate) fn around(inner: Arc<dyn TokenStore>) -> Self {
         Self {
-            inner: Arc::new(inner),
+            inner,
             script: Arc::new(Mutex::new(Script {
                 next_saves: VecDeque::new(),
                 every_save: Fate::Work,
                 is_down: false,
             })),
-            _directory: directory.map(Arc::new),
+            place: None,
         }
     }
 
@@ -89,7 +84,16 @@ impl ScriptedStore {
         self.script().is_down = is_down;
     }
 
-    fn script(&self) -> std::sync::MutexGuard<'_, Script> {
+    /// The account's lease runs out, as when its holder was paused for too long.
+    pub(crate) fn end_lease(&self, account: &AccountId) {
+        self.place().end_lease(account);
+    }
+
+    fn place(&self) -> &Arc<Place> {
+        self.place.as_ref().expect("a kind of its own")
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
         self.script.lock().expect("not poisoned")
     }
 
@@ -142,7 +146,28 @@ impl TokenStore for ScriptedStore {
         request: LeaseRequest,
     ) -> Result<Box<dyn Lease>, StoreError> {
         self.up(account)?;
-        self.inner.lease(account, request).await
+        let lease = self.inner.lease(account, request).await?;
+        Ok(Box::new(OftenRenewed(lease)))
+    }
+}
+
+/// A lease that wants to be renewed long before it has to, so that no test has to wait for it.
+#[derive(Debug)]
+struct OftenRenewed(Box<dyn Lease>);
+
+#[async_trait]
+impl Lease for OftenRenewed {
+    fn renew_every(&self) -> Option<Duration> {
+        let interval = self.0.renew_every()?;
+        Some(interval.min(Duration::from_millis(20)))
+    }
+
+    async fn renew(&self) -> Result<(), StoreError> {
+        self.0.renew().await
+    }
+
+    async fn release(self: Box<Self>) -> Result<(), StoreError> {
+        self.0.release().await
     }
 }
 

@@ -1,0 +1,67 @@
+//! Keys that do not fit.
+
+use std::{fs, path::Path};
+
+use dropbox_sign_oauth::{
+    ErrorKind,
+    store::{EncryptedStore, EncryptionKey, FileStore},
+};
+use tempfile::TempDir;
+
+use super::Refusal;
+use crate::support::save;
+
+#[tokio::test]
+async fn s27_the_key_is_unknown() {
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("tokens.json");
+    save(&encrypted(&file, "old", 1), None, "old").await;
+    let refusal = refusal("no key `old`, with which the record is encrypted");
+    refusal
+        .holds(encrypted(&file, "new", 1), || bytes(&file))
+        .await;
+}
+
+#[tokio::test]
+async fn s27_the_key_is_another_of_the_same_name() {
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("tokens.json");
+    save(&encrypted(&file, "a", 1), None, "old").await;
+    let refusal = refusal("key `a` does not open the record");
+    refusal
+        .holds(encrypted(&file, "a", 2), || bytes(&file))
+        .await;
+}
+
+#[tokio::test]
+async fn s27_the_record_is_not_encrypted() {
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("tokens.json");
+    save(&plain(&file), None, "old").await;
+    let refusal = refusal("the record is not encrypted");
+    refusal
+        .holds(encrypted(&file, "a", 1), || bytes(&file))
+        .await;
+}
+
+fn refusal(problem: &str) -> Refusal<'_> {
+    Refusal {
+        kind: ErrorKind::StoreDefective,
+        store: "encrypted store".to_owned(),
+        problem,
+        way_out: "configure the key that it was written with",
+    }
+}
+
+fn encrypted(file: &Path, id: &str, byte: u8) -> EncryptedStore<FileStore> {
+    let key = EncryptionKey::new(id, &[byte; 32]).expect("a key");
+    EncryptedStore::new(plain(file), key)
+}
+
+fn plain(file: &Path) -> FileStore {
+    FileStore::single_file(file).expect("a store")
+}
+
+fn bytes(file: &Path) -> Vec<u8> {
+    fs::read(file).expect("a file")
+}

@@ -1,0 +1,106 @@
+//! Files.
+
+#[cfg(unix)]
+mod full_disk;
+
+use std::{fs, path::PathBuf};
+
+use dropbox_sign_oauth::{ErrorKind, store::FileStore};
+use tempfile::TempDir;
+
+use super::Refusal;
+use crate::support::save;
+
+/// A store with expired tokens of `acme`.
+struct Signed {
+    store: FileStore,
+    /// Where the record is.
+    file: PathBuf,
+    directory: TempDir,
+}
+
+impl Signed {
+    async fn new() -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let store = FileStore::directory(directory.path()).expect("a store");
+        save(&store, None, "old").await;
+        Self {
+            store,
+            file: directory.path().join("account-acme.json"),
+            directory,
+        }
+    }
+
+    async fn refused(self, kind: ErrorKind, problem: &str, way_out: &str) {
+        let refusal = Refusal {
+            kind,
+            store: format!("file store {}", self.directory.path().display()),
+            problem,
+            way_out,
+        };
+        let stored = || fs::read(&self.file).unwrap_or_default();
+        refusal.holds(self.store, stored).await;
+    }
+}
+
+#[tokio::test]
+async fn s27_the_file_is_cut_off() {
+    let signed = Signed::new().await;
+    let whole = fs::read(&signed.file).expect("a file");
+    fs::write(&signed.file, &whole[..whole.len() / 2]).expect("written");
+    let defective = ErrorKind::StoreDefective;
+    signed
+        .refused(
+            defective,
+            "the file is damaged at line",
+            "restore it from a backup",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn s27_the_file_is_of_a_newer_format() {
+    let signed = Signed::new().await;
+    let newer = r#"{"format": 2, "refresh": "canary"}"#;
+    fs::write(&signed.file, newer).expect("written");
+    let problem = "the file has format 2, and 1 is the newest known here";
+    let defective = ErrorKind::StoreDefective;
+    signed
+        .refused(defective, problem, "upgrade dropbox-sign-oauth")
+        .await;
+}
+
+#[tokio::test]
+async fn s24_something_stands_in_the_way_of_a_save() {
+    let signed = Signed::new().await;
+    fs::create_dir(signed.directory.path().join("account-acme.json.tmp")).expect("created");
+    let problem = "cannot write";
+    let defective = ErrorKind::StoreDefective;
+    signed.refused(defective, problem, "mend the store").await;
+}
+
+/// As when its volume is unmounted.
+#[tokio::test]
+async fn s27_the_directory_is_gone() {
+    let signed = Signed::new().await;
+    fs::remove_dir_all(signed.directory.path()).expect("removed");
+    let problem = "no longer the place that was opened";
+    let unavailable = ErrorKind::StoreUnavailable;
+    signed
+        .refused(unavailable, problem, "check that the store is up")
+        .await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn s27_the_file_is_open_to_every_user() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let signed = Signed::new().await;
+    let open = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(&signed.file, open).expect("chmod");
+    let defective = ErrorKind::StoreDefective;
+    signed
+        .refused(defective, "is open to every user", "use `chmod 600 ")
+        .await;
+}

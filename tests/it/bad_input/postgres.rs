@@ -1,0 +1,176 @@
+//! PostgreSQL.
+
+use std::time::Duration;
+
+use dropbox_sign_oauth::{ErrorKind, store::PostgresStore};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use super::Refusal;
+use crate::{
+    servers::Postgres,
+    support::{save, unique_name},
+};
+
+#[tokio::test]
+async fn s17_postgres_is_down() {
+    let Some(mut server) = Postgres::start() else {
+        return;
+    };
+    let table = with_a_record(&server).await;
+    let stored = rows(&server, &table);
+    server.stop();
+    let refusal = Refusal {
+        kind: ErrorKind::StoreUnavailable,
+        store: name(&server, &table),
+        problem: "no answer within 200ms",
+        way_out: "check that the store is up and reachable",
+    };
+    // The pool connects again and again until then.
+    let patience = Duration::from_millis(200);
+    let store = store(&server, &table).with_timeout(patience);
+    refusal.holds(store, Vec::new).await;
+    server.resume();
+    assert_eq!(rows(&server, &table), stored);
+}
+
+#[tokio::test]
+async fn s27_postgres_refuses_the_user() {
+    let Some(mut server) = Postgres::start() else {
+        return;
+    };
+    let table = with_a_record(&server).await;
+    server.psql("create role guest login password 'canary right'");
+    let rules = server.psql("show hba_file");
+    server.psql(&format!(
+        "copy (values ('host all guest 127.0.0.1/32 scram-sha-256'), \
+         ('host all all 127.0.0.1/32 trust')) to '{rules}'"
+    ));
+    server.stop();
+    server.resume();
+
+    let wrong_password = options(&server).username("guest").password("canary wrong");
+    let no_such_user = options(&server).username("nobody").password("canary");
+    for options in [wrong_password, no_such_user] {
+        let refusal = Refusal {
+            kind: ErrorKind::StoreDefective,
+            store: name(&server, &table),
+            problem: "the server refuses the user or the password",
+            way_out: "mend the store",
+        };
+        let stored = || rows(&server, &table);
+        refusal.holds(store_with(options, &table), stored).await;
+    }
+}
+
+#[tokio::test]
+async fn s24_postgres_refuses_to_write() {
+    let Some(server) = Postgres::shared() else {
+        return;
+    };
+    let table = with_a_record(&server).await;
+    let read_only = options(&server).options([("default_transaction_read_only", "on")]);
+    let reader = format!("reader_of_{table}");
+    server.psql(&format!("create role {reader} login"));
+    server.psql(&format!("grant select on {table} to {reader}"));
+    let unprivileged = options(&server).username(&reader);
+    for (options, problem) in [
+        (read_only, "the server or its transactions are read-only"),
+        (unprivileged, "the user lacks a privilege on the table"),
+    ] {
+        let refusal = Refusal {
+            kind: ErrorKind::StoreDefective,
+            store: name(&server, &table),
+            problem,
+            way_out: "mend the store",
+        };
+        let stored = || rows(&server, &table);
+        refusal.holds(store_with(options, &table), stored).await;
+    }
+}
+
+#[tokio::test]
+async fn s27_postgres_has_no_table() {
+    let Some(server) = Postgres::shared() else {
+        return;
+    };
+    let table = unique_name();
+    let refusal = Refusal {
+        kind: ErrorKind::StoreDefective,
+        store: name(&server, &table),
+        problem: "the table does not exist",
+        way_out: "run migrate()",
+    };
+    let tables = || {
+        let table = server.psql(&format!("select to_regclass('{table}')"));
+        table.into_bytes()
+    };
+    refusal.holds(store(&server, &table), tables).await;
+}
+
+#[tokio::test]
+async fn s27_postgres_holds_what_cannot_be_read() {
+    let Some(server) = Postgres::shared() else {
+        return;
+    };
+    for (damage, problem, way_out) in [
+        (
+            "format = 2",
+            "the row has format 2, and 1 is the newest known here",
+            "upgrade dropbox-sign-oauth",
+        ),
+        (
+            "format = null",
+            "a record has no format",
+            "restore it from a backup",
+        ),
+        (
+            "issued_at_ms = null",
+            "a record has only some of",
+            "restore it from a backup",
+        ),
+    ] {
+        let table = with_a_record(&server).await;
+        server.psql(&format!("update {table} set {damage}"));
+        let refusal = Refusal {
+            kind: ErrorKind::StoreDefective,
+            store: name(&server, &table),
+            problem,
+            way_out,
+        };
+        let stored = || rows(&server, &table);
+        refusal.holds(store(&server, &table), stored).await;
+    }
+}
+
+/// A new table with expired tokens of `acme`.
+async fn with_a_record(server: &Postgres) -> String {
+    let table = unique_name();
+    let store = store(server, &table);
+    store.migrate().await.expect("migrated");
+    save(&store, None, "old").await;
+    table
+}
+
+fn rows(server: &Postgres, table: &str) -> Vec<u8> {
+    let rows = server.psql(&format!("select * from {table}"));
+    assert!(rows.contains("canary refresh old"), "{rows}");
+    rows.into_bytes()
+}
+
+fn name(server: &Postgres, table: &str) -> String {
+    format!("postgres store {table} of postgres at {}", server.address())
+}
+
+fn options(server: &Postgres) -> PgConnectOptions {
+    server.url().parse().expect("a URL")
+}
+
+fn store(server: &Postgres, table: &str) -> PostgresStore {
+    store_with(options(server), table)
+}
+
+fn store_with(options: PgConnectOptions, table: &str) -> PostgresStore {
+    let pool = PgPoolOptions::new().connect_lazy_with(options);
+    let store = PostgresStore::new(pool).with_table(table);
+    store.expect("a name")
+}
