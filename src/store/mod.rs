@@ -26,6 +26,8 @@ mod fields;
 mod file;
 mod fnv;
 mod memory;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod owned_lease;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]

@@ -75,6 +75,7 @@ where
     a_released_lease_goes_to_the_next(&one, &other).await;
     a_dropped_lease_goes_to_the_next(&*one, &*other).await;
     an_abandoned_wait_holds_nothing(&*one, &*other).await;
+    an_abandoned_claim_holds_nothing(&*one, &*other).await;
     a_held_lease_can_be_renewed(&*one, &*other).await;
     a_lease_that_ran_out_is_left_alone(&*one, &*other).await;
 
@@ -376,6 +377,18 @@ async fn an_abandoned_wait_holds_nothing(one: &impl TokenStore, other: &impl Tok
     release(lease, rule).await;
     release(acquire(one, &account, PATIENT, rule).await, rule).await;
     release(acquire(other, &account, PATIENT, rule).await, rule).await;
+}
+
+/// The same where it is dropped while it is had, at whatever moment.
+async fn an_abandoned_claim_holds_nothing(one: &impl TokenStore, other: &impl TokenStore) {
+    let rule = "an abandoned claim holds nothing";
+    let account = AccountId::from("abandoned-claim");
+    for moment in 0..40 {
+        let moment = Duration::from_micros(moment * 100);
+        let claim = other.lease(&account, PATIENT);
+        drop(tokio::time::timeout(moment, claim).await);
+        release(acquire(one, &account, PATIENT, rule).await, rule).await;
+    }
 }
 
 /// Renewing works for as long as the lease is held, and keeps it.

@@ -7,6 +7,8 @@ mod bad_input;
 mod encrypted_store;
 mod fake_service;
 mod file_store;
+#[cfg(unix)]
+mod given_back;
 mod middleware;
 #[cfg(unix)]
 mod postgres_store;

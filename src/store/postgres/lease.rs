@@ -1,23 +1,18 @@
 //! A lease in the row, on the database's clock.
 
-use std::{
-    fmt,
-    hash::{BuildHasher, Hasher, RandomState},
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use sqlx::Row;
-use tokio::{
-    runtime::Handle,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 use super::{PostgresStore, releases::payload, session::Session};
 use crate::{
     account::AccountId,
-    store::{Lease, LeaseRequest, StoreError, StoreErrorKind, fault::Fault},
+    store::{
+        LeaseRequest, StoreError, StoreErrorKind,
+        fault::Fault,
+        owned_lease::{Claim, LeaseKeeper, OwnedLease, Terms},
+    },
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -29,18 +24,20 @@ pub(super) async fn wait_for(
     store: &PostgresStore,
     account: &AccountId,
     request: LeaseRequest,
-) -> Result<PostgresLease, StoreError> {
+) -> Result<OwnedLease<PostgresStore>, StoreError> {
     let started = Instant::now();
-    let lease = PostgresLease::new(store, account, request.time_to_live);
+    let mut lease = OwnedLease::new(store.clone(), account, request.time_to_live);
     let mut waiter = None;
     let mut interval = FIRST_PAUSE.min(store.0.poll_interval);
     loop {
-        let Claim::HeldFor(held_for) = lease.claim().await? else {
-            return Ok(lease);
+        let held_for;
+        (held_for, lease) = match lease.claim().await? {
+            Claim::Ours(lease) => return Ok(lease),
+            Claim::HeldFor(held_for, again) => (held_for, again),
         };
         let left = request.wait.saturating_sub(started.elapsed());
         if left.is_zero() {
-            return Err(lease.error(StoreErrorKind::LeaseTimeout, "the lease is held by another"));
+            return Err(lease.timed_out());
         }
         if let (None, Some(releases)) = (&waiter, &store.0.releases) {
             waiter = Some(releases.waiter(account));
@@ -63,70 +60,52 @@ fn pause(interval: Duration, held_for: Duration) -> Duration {
     interval.min(held_for + Duration::from_millis(1))
 }
 
-enum Claim {
-    Ours,
-    /// By another, unless it renews.
-    HeldFor(Duration),
-}
-
-/// Given back in the background when dropped, unless that fails: then it runs out.
-pub(super) struct PostgresLease {
-    store: PostgresStore,
-    account: AccountId,
-    owner: String,
-    time_to_live: Duration,
-    /// Whether the row may say that it is ours: from before a claim is sent.
-    maybe_held: AtomicBool,
-}
-
-impl PostgresLease {
-    fn new(store: &PostgresStore, account: &AccountId, time_to_live: Duration) -> Self {
-        // The standard library's keyed hasher takes its key from the operating system.
-        let random = || RandomState::new().build_hasher().finish();
-        Self {
-            store: store.clone(),
-            account: account.clone(),
-            owner: format!("{:016x}{:016x}", random(), random()),
-            time_to_live,
-            maybe_held: AtomicBool::new(false),
-        }
-    }
-
-    async fn claim(&self) -> Result<Claim, StoreError> {
-        self.maybe_held.store(true, Ordering::Relaxed);
-        let (account, sql) = (self.account.as_str(), &self.store.0.sql);
+impl LeaseKeeper for PostgresStore {
+    async fn claim(&self, terms: &Terms) -> Result<Option<Duration>, StoreError> {
+        let (account, sql) = (terms.account.as_str(), &self.0.sql);
         let work = async |mut session: Session| {
-            let claim = sqlx::query(&sql.claim).bind(account).bind(&self.owner);
-            let claim = claim.bind(self.milliseconds());
-            let claim = match session.write(claim).await? {
+            let claim = sqlx::query(&sql.claim).bind(account).bind(&terms.owner);
+            let claim = claim.bind(milliseconds(terms.time_to_live));
+            terms.announce_claim();
+            let held_for = match session.write(claim).await? {
                 0 => {
                     let row = session.read(sqlx::query(&sql.held_for).bind(account));
                     let row = row.await?;
                     // Nobody's by now: one who gave it back, or ran out of time.
                     let held_for = row.map_or(Ok(None), |row| row.try_get::<Option<i64>, _>(0))?;
                     let held_for = held_for.and_then(|ms| u64::try_from(ms).ok());
-                    Claim::HeldFor(Duration::from_millis(held_for.unwrap_or(0)))
+                    Some(Duration::from_millis(held_for.unwrap_or(0)))
                 }
-                _ => Claim::Ours,
+                _ => None,
             };
             session.commit().await?;
-            Ok(claim)
+            Ok(held_for)
         };
-        let claim = self.store.transact(Some(&self.account), work).await?;
-        let ours = matches!(claim, Claim::Ours);
-        self.maybe_held.store(ours, Ordering::Relaxed);
-        Ok(claim)
+        self.transact(Some(&terms.account), work).await
     }
 
-    async fn give_back(&self) -> Result<(), StoreError> {
-        let (account, sql) = (self.account.as_str(), &self.store.0.sql);
+    async fn renew(&self, terms: &Terms) -> Result<bool, StoreError> {
         let work = async |mut session: Session| {
-            let release = match self.store.0.releases {
+            let renew = sqlx::query(&self.0.sql.renew)
+                .bind(terms.account.as_str())
+                .bind(&terms.owner)
+                .bind(milliseconds(terms.time_to_live));
+            let renewed = session.write(renew).await?;
+            session.commit().await?;
+            Ok(renewed == 1)
+        };
+        self.transact(Some(&terms.account), work).await
+    }
+
+    async fn give_back(&self, terms: &Terms) -> Result<(), StoreError> {
+        let (account, sql) = (terms.account.as_str(), &self.0.sql);
+        let work = async |mut session: Session| {
+            let release = match self.0.releases {
                 Some(_) => sqlx::query(&sql.release_and_notify)
                     .bind(account)
-                    .bind(&self.owner)
-                    .bind(payload(&self.account)),
-                None => sqlx::query(&sql.release).bind(account).bind(&self.owner),
+                    .bind(&terms.owner)
+                    .bind(payload(&terms.account)),
+                None => sqlx::query(&sql.release).bind(account).bind(&terms.owner),
             };
             if session.write(release).await? == 1 {
                 session.write(sqlx::query(&sql.tidy).bind(account)).await?;
@@ -134,76 +113,15 @@ impl PostgresLease {
             session.commit().await?;
             Ok(())
         };
-        self.store.transact(Some(&self.account), work).await?;
-        self.maybe_held.store(false, Ordering::Relaxed);
-        Ok(())
+        self.transact(Some(&terms.account), work).await
     }
 
-    fn milliseconds(&self) -> i64 {
-        let milliseconds = i64::try_from(self.time_to_live.as_millis()).unwrap_or(LONGEST_MS);
-        milliseconds.clamp(1, LONGEST_MS)
-    }
-
-    fn error(&self, kind: StoreErrorKind, message: &str) -> StoreError {
-        Fault::new(kind, message).into_error(&self.store.0.name, Some(&self.account))
+    fn error(&self, kind: StoreErrorKind, message: &str, account: &AccountId) -> StoreError {
+        Fault::new(kind, message).into_error(&self.0.name, Some(account))
     }
 }
 
-#[async_trait]
-impl Lease for PostgresLease {
-    fn renew_every(&self) -> Option<Duration> {
-        Some(self.time_to_live / 3)
-    }
-
-    async fn renew(&self) -> Result<(), StoreError> {
-        let work = async |mut session: Session| {
-            let renew = sqlx::query(&self.store.0.sql.renew);
-            let renew = renew.bind(self.account.as_str()).bind(&self.owner);
-            let renewed = session.write(renew.bind(self.milliseconds())).await?;
-            session.commit().await?;
-            Ok(renewed == 1)
-        };
-        if self.store.transact(Some(&self.account), work).await? {
-            return Ok(());
-        }
-        self.maybe_held.store(false, Ordering::Relaxed);
-        Err(self.error(
-            StoreErrorKind::LeaseLost,
-            "the lease ran out before it was renewed",
-        ))
-    }
-
-    async fn release(self: Box<Self>) -> Result<(), StoreError> {
-        self.give_back().await
-    }
-}
-
-impl Drop for PostgresLease {
-    fn drop(&mut self) {
-        if !*self.maybe_held.get_mut() {
-            return;
-        }
-        if let Ok(runtime) = Handle::try_current() {
-            let again = Self {
-                store: self.store.clone(),
-                account: self.account.clone(),
-                owner: std::mem::take(&mut self.owner),
-                time_to_live: self.time_to_live,
-                // One try: dropping this one does not start another.
-                maybe_held: AtomicBool::new(false),
-            };
-            runtime.spawn(async move {
-                let _ = again.give_back().await;
-            });
-        }
-    }
-}
-
-impl fmt::Debug for PostgresLease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresLease")
-            .field("store", &self.store)
-            .field("account", &self.account)
-            .finish_non_exhaustive()
-    }
+fn milliseconds(time_to_live: Duration) -> i64 {
+    let milliseconds = i64::try_from(time_to_live.as_millis()).unwrap_or(LONGEST_MS);
+    milliseconds.clamp(1, LONGEST_MS)
 }

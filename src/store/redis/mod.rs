@@ -214,7 +214,7 @@ impl TokenStore for RedisStore {
         account: &AccountId,
         request: LeaseRequest,
     ) -> Result<Box<dyn Lease>, StoreError> {
-        lease::acquire(self, account, request).await
+        Ok(Box::new(lease::acquire(self, account, request).await?))
     }
 }
 
