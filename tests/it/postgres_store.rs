@@ -7,7 +7,7 @@ mod outages;
 mod pooler;
 mod refusals;
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use dropbox_sign_oauth::{
     AccountId, TokenSet,
@@ -19,7 +19,10 @@ use dropbox_sign_oauth::{
 };
 use sqlx::{PgPool, Row, postgres::PgPoolOptions};
 
-use crate::servers::Postgres;
+use crate::{
+    servers::Postgres,
+    support::{AT_ONCE, FOR_HOURS, PATIENT, acme, save, tokens},
+};
 
 /// Only for what would otherwise hang.
 const HANGS: Duration = Duration::from_secs(120);
@@ -77,7 +80,7 @@ async fn a_row_goes_with_its_record_and_its_lease() {
     };
     let store = migrated(&server).await;
     let rows = || server.psql("select count(*) from dropbox_sign_tokens");
-    let lease = store.lease(&acme(), request()).await.expect("a lease");
+    let lease = store.lease(&acme(), PATIENT).await.expect("a lease");
     let version = save(&store, None, "a").await;
     assert!(store.delete(&acme(), version).await.expect("deleted"));
     assert_eq!(rows(), "1", "the lease is held");
@@ -117,7 +120,7 @@ async fn a_table_with_columns_of_a_later_version_will_do() {
     server.psql("alter table dropbox_sign_tokens add column later text");
     store.migrate().await.expect("as it should be");
     let version = save(&store, None, "a").await;
-    let lease = store.lease(&acme(), at_once()).await.expect("free");
+    let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
     let version = save(&store, Some(version), "b").await;
     lease.release().await.expect("released");
     assert!(store.delete(&acme(), version).await.expect("deleted"));
@@ -136,7 +139,7 @@ async fn a_table_made_by_the_documented_statement_will_do() {
     let store = store(&url).with_table("mine").expect("a name");
     store.migrate().await.expect("nothing to do");
     let version = save(&store, None, "a").await;
-    let lease = store.lease(&acme(), at_once()).await.expect("free");
+    let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
     lease.release().await.expect("released");
     assert!(store.delete(&acme(), version).await.expect("deleted"));
 }
@@ -154,38 +157,6 @@ async fn migrated(server: &Postgres) -> PostgresStore {
     let store = store(&server.url());
     store.migrate().await.expect("migrated");
     store
-}
-
-fn acme() -> AccountId {
-    AccountId::from("acme")
-}
-
-fn request() -> LeaseRequest {
-    LeaseRequest {
-        time_to_live: Duration::from_secs(60),
-        wait: Duration::from_secs(60),
-    }
-}
-
-fn at_once() -> LeaseRequest {
-    LeaseRequest {
-        wait: Duration::ZERO,
-        ..request()
-    }
-}
-
-fn tokens(name: &str) -> TokenSet {
-    let issued_at = UNIX_EPOCH + Duration::from_secs(1_735_689_600);
-    let lifetime = Duration::from_secs(86_400);
-    TokenSet::new(format!("canary {name}"), issued_at, lifetime)
-        .with_refresh_token(format!("canary refresh {name}"))
-}
-
-async fn save(store: &PostgresStore, expected: Option<Version>, name: &str) -> Version {
-    let record = Record::new(tokens(name));
-    let swap = store.compare_and_swap(&acme(), expected, &record).await;
-    assert_eq!(swap.expect("saved"), Swap::Saved);
-    record.version
 }
 
 async fn loaded_version(store: &PostgresStore) -> Option<Version> {

@@ -7,16 +7,19 @@ mod faults;
 mod leases;
 mod lost_answers;
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use dropbox_sign_oauth::{
-    AccountId, TokenSet,
-    store::{LeaseRequest, Record, RedisStore, Swap, TokenStore, Version},
+    TokenSet,
+    store::{Record, RedisStore, Swap, TokenStore},
     testing::store_conformance,
 };
 use tokio::time::timeout;
 
-use crate::servers::Redis;
+use crate::{
+    servers::Redis,
+    support::{AT_ONCE, FOR_HOURS, acme, save, tokens},
+};
 
 #[tokio::test]
 async fn the_redis_store_conforms() {
@@ -163,39 +166,8 @@ const HANGS: Duration = Duration::from_secs(120);
 const RECORD: &str = "dropbox-sign-oauth:{acme}:record";
 const LEASE: &str = "dropbox-sign-oauth:{acme}:lease";
 
-const PATIENT: LeaseRequest = LeaseRequest {
-    time_to_live: Duration::from_secs(3600),
-    wait: Duration::from_secs(3600),
-};
-
-const AT_ONCE: LeaseRequest = LeaseRequest {
-    wait: Duration::ZERO,
-    ..PATIENT
-};
-
 fn store(url: &str) -> RedisStore {
     RedisStore::builder(url).build().expect("a store")
-}
-
-fn acme() -> AccountId {
-    AccountId::from("acme")
-}
-
-fn tokens(name: &str) -> TokenSet {
-    let issued_at = UNIX_EPOCH + Duration::from_secs(1_735_689_600);
-    TokenSet::new(
-        format!("canary {name}"),
-        issued_at,
-        Duration::from_secs(86_400),
-    )
-    .with_refresh_token(format!("canary refresh {name}"))
-}
-
-async fn save(store: &RedisStore, expected: Option<Version>, name: &str) -> Version {
-    let record = Record::new(tokens(name));
-    let swap = store.compare_and_swap(&acme(), expected, &record).await;
-    assert_eq!(swap.expect("saved"), Swap::Saved);
-    record.version
 }
 
 async fn until_somebody_listens(redis: &Redis) {

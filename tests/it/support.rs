@@ -13,5 +13,5 @@ pub(crate) use endpoint::Endpoint;
 pub(crate) use kind::Kind;
 #[cfg(unix)]
 pub(crate) use place::unique_name;
-pub(crate) use records::{AT_ONCE, PATIENT, acme, save, tokens};
+pub(crate) use records::{AT_ONCE, FOR_HOURS, PATIENT, acme, save, tokens};
 pub(crate) use store::{Fate, ScriptedStore};

@@ -16,6 +16,8 @@ use super::loopback;
 pub(crate) struct Proxy {
     address: SocketAddr,
     network: watch::Sender<Network>,
+    /// How many connections came while the network was cut.
+    in_vain: watch::Sender<usize>,
     task: JoinHandle<()>,
 }
 
@@ -33,15 +35,21 @@ impl Proxy {
         let listener = TcpListener::bind(loopback(0)).await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (network, state) = watch::channel(Network::Whole);
+        let in_vain = watch::Sender::new(0);
+        let counter = in_vain.clone();
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
+                if *state.borrow() == Network::Cut {
+                    counter.send_modify(|count| *count += 1);
+                }
                 connections.spawn(forward(client, server, state.clone()));
             }
         });
         Self {
             address,
             network,
+            in_vain,
             task,
         }
     }
@@ -53,6 +61,14 @@ impl Proxy {
     /// Breaks all connections, and each new one.
     pub(crate) fn cut(&self) {
         self.network.send_replace(Network::Cut);
+    }
+
+    /// Waits until so many more connections have come in vain.
+    pub(crate) async fn until_tried_in_vain(&self, times: usize) {
+        let goal = *self.in_vain.borrow() + times;
+        let reached = |count: &usize| *count >= goal;
+        let reached = self.in_vain.subscribe().wait_for(reached).await.is_ok();
+        assert!(reached, "the proxy is alive");
     }
 
     /// Lets nothing through, and breaks nothing: as when packets are lost.

@@ -1,5 +1,7 @@
 //! Who holds the lease, who waits for it, and what a late holder may not do.
 
+use tokio::time::timeout;
+
 use super::*;
 
 #[tokio::test]
@@ -10,14 +12,14 @@ async fn s13_a_dead_holder_s_lease_runs_out() {
     let dead = migrated(&server).await;
     let short = LeaseRequest {
         time_to_live: Duration::from_millis(300),
-        ..request()
+        ..PATIENT
     };
     let lease = dead.lease(&acme(), short).await.expect("a lease");
     // As when its process is killed: nothing is given back.
     std::mem::forget(lease);
 
     let next = store(&server.url());
-    next.lease(&acme(), request()).await.expect("taken over");
+    next.lease(&acme(), PATIENT).await.expect("taken over");
 }
 
 #[tokio::test]
@@ -27,10 +29,10 @@ async fn s14_a_paused_holder_s_late_save_is_refused() {
     };
     let (paused, next) = (migrated(&server).await, store(&server.url()));
     let old = save(&paused, None, "old").await;
-    let late = paused.lease(&acme(), request()).await.expect("a lease");
+    let late = paused.lease(&acme(), PATIENT).await.expect("a lease");
     server.psql("update dropbox_sign_tokens set lease_until = now()");
 
-    let held = next.lease(&acme(), request()).await.expect("taken over");
+    let held = next.lease(&acme(), PATIENT).await.expect("taken over");
     let new = save(&next, Some(old), "new").await;
     let record = Record::new(tokens("late"));
     let swap = paused.compare_and_swap(&acme(), Some(old), &record).await;
@@ -47,14 +49,14 @@ async fn s15_a_late_holder_does_not_release_the_next_one_s_lease() {
         return;
     };
     let (one, other) = (migrated(&server).await, store(&server.url()));
-    let late = one.lease(&acme(), request()).await.expect("a lease");
+    let late = one.lease(&acme(), PATIENT).await.expect("a lease");
     server.psql("update dropbox_sign_tokens set lease_until = now()");
-    let held = other.lease(&acme(), request()).await.expect("taken over");
+    let held = other.lease(&acme(), PATIENT).await.expect("taken over");
     late.release().await.expect("left alone");
-    let error = one.lease(&acme(), at_once()).await.expect_err("held");
+    let error = one.lease(&acme(), AT_ONCE).await.expect_err("held");
     assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
     held.release().await.expect("released");
-    one.lease(&acme(), at_once()).await.expect("free");
+    one.lease(&acme(), AT_ONCE).await.expect("free");
 }
 
 #[tokio::test]
@@ -63,10 +65,10 @@ async fn s16_a_wait_for_the_lease_ends_and_names_store_and_account() {
         return;
     };
     let (one, other) = (migrated(&server).await, store(&server.url()));
-    let _held = one.lease(&acme(), request()).await.expect("free");
+    let _held = one.lease(&acme(), PATIENT).await.expect("free");
     let impatient = LeaseRequest {
         wait: Duration::from_millis(50),
-        ..request()
+        ..PATIENT
     };
     let error = other.lease(&acme(), impatient).await.expect_err("held");
     assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
@@ -81,15 +83,15 @@ async fn renewing_starts_the_time_to_live_anew() {
         return;
     };
     let store = migrated(&server).await;
-    let lease = store.lease(&acme(), request()).await.expect("free");
-    assert_eq!(lease.renew_every(), Some(request().time_to_live / 3));
+    let lease = store.lease(&acme(), PATIENT).await.expect("free");
+    assert_eq!(lease.renew_every(), Some(PATIENT.time_to_live / 3));
     let lives_on = || server.psql("select lease_until > now() from dropbox_sign_tokens");
     server.psql("update dropbox_sign_tokens set lease_until = now()");
     assert_eq!(lives_on(), "f");
     // Late, but nobody took it meanwhile.
     lease.renew().await.expect("still ours");
     assert_eq!(lives_on(), "t");
-    let error = store.lease(&acme(), at_once()).await.expect_err("held");
+    let error = store.lease(&acme(), AT_ONCE).await.expect_err("held");
     assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
 }
 
@@ -99,15 +101,15 @@ async fn a_lease_that_another_had_meanwhile_is_lost() {
         return;
     };
     let (late, other) = (migrated(&server).await, store(&server.url()));
-    let lease = late.lease(&acme(), request()).await.expect("free");
+    let lease = late.lease(&acme(), PATIENT).await.expect("free");
     server.psql("update dropbox_sign_tokens set lease_until = now()");
-    let taken = other.lease(&acme(), request()).await.expect("ran out");
+    let taken = other.lease(&acme(), PATIENT).await.expect("ran out");
     taken.release().await.expect("released");
 
     let error = lease.renew().await.expect_err("another had it");
     assert_eq!(error.kind(), StoreErrorKind::LeaseLost);
     assert_eq!(error.account(), Some(&acme()));
-    other.lease(&acme(), at_once()).await.expect("free");
+    other.lease(&acme(), AT_ONCE).await.expect("free");
 }
 
 #[tokio::test]
@@ -120,6 +122,52 @@ async fn a_lease_without_end_in_the_table_is_waited_for_like_any() {
         "insert into dropbox_sign_tokens (account, lease_owner, lease_until) \
          values ('acme', 'the operator', 'infinity')",
     );
-    let error = store.lease(&acme(), at_once()).await.expect_err("held");
+    let error = store.lease(&acme(), AT_ONCE).await.expect_err("held");
     assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout, "{error:?}");
+}
+
+/// The server commits it after its waiter has gone, and after any word of that.
+#[tokio::test]
+async fn a_claim_that_is_dropped_while_it_commits_is_given_back() {
+    const LOCK: i64 = 1;
+
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let (one, other) = (migrated(&server).await, store(&server.url()));
+    server.psql(&format!(
+        "create function wait_for_test() returns trigger language plpgsql as
+         $$ begin perform pg_advisory_xact_lock({LOCK}); return null; end $$;
+         create constraint trigger wait_for_test after insert on dropbox_sign_tokens
+         deferrable initially deferred for each row execute function wait_for_test()"
+    ));
+    let mut gate = pool(&server.url()).acquire().await.expect("connected");
+    lock(&mut gate, &format!("select pg_advisory_lock({LOCK})")).await;
+
+    let account = acme();
+    let mut claim = one.lease(&account, PATIENT);
+    let commits = async {
+        let waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted";
+        while server.psql(waiting) != "1" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = &mut claim => panic!("it was had"),
+        committing = timeout(HANGS, commits) => committing.expect("it commits"),
+    }
+    drop(claim);
+    // Whoever gives it back now finds nothing to give back.
+    for _ in 0..10 {
+        assert_eq!(one.load(&account).await.expect("loads"), None);
+    }
+
+    lock(&mut gate, &format!("select pg_advisory_unlock({LOCK})")).await;
+    other.lease(&account, PATIENT).await.expect("given back");
+}
+
+async fn lock(gate: &mut sqlx::PgConnection, statement: &str) {
+    sqlx::Executor::execute(gate, statement)
+        .await
+        .expect("locked");
 }

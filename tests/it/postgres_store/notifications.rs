@@ -18,7 +18,7 @@ async fn a_waiting_process_is_woken_by_a_notification() {
     // Longer than what a notification can carry.
     let long = AccountId::from("long".repeat(3000));
     for account in [acme(), long] {
-        let lease = one.lease(&account, request()).await.expect("free");
+        let lease = one.lease(&account, FOR_HOURS).await.expect("free");
         let waiting = wait(&other, &account);
         until_listening(&server, 1).await;
         lease.release().await.expect("released");
@@ -36,7 +36,7 @@ async fn one_connection_listens_for_all_who_wait_and_only_while_they_do() {
     let mut held = Vec::new();
     for n in 0..20 {
         let account = AccountId::from(format!("account {n}"));
-        let lease = one.lease(&account, request()).await.expect("free");
+        let lease = one.lease(&account, FOR_HOURS).await.expect("free");
         // Two for each account: one of them gets it from the other.
         held.push((lease, wait(&other, &account), wait(&other, &account)));
     }
@@ -59,7 +59,7 @@ async fn a_wait_that_is_given_up_ends_the_listening() {
     };
     migrated(&server).await;
     let (one, other) = (patient(&server), patient(&server));
-    let _lease = one.lease(&acme(), request()).await.expect("free");
+    let _lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let waiting = wait(&other, &acme());
     until_listening(&server, 1).await;
     waiting.abort();
@@ -73,7 +73,7 @@ async fn a_waiting_process_listens_again_when_its_connection_is_ended() {
     };
     migrated(&server).await;
     let (one, other) = (patient(&server), patient(&server));
-    let lease = one.lease(&acme(), request()).await.expect("free");
+    let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let waiting = wait(&other, &acme());
     until_listening(&server, 1).await;
     server.psql(&format!("select pg_terminate_backend(pid) {LISTENERS}"));
@@ -95,7 +95,7 @@ async fn a_release_from_before_it_listens_is_found_once_it_does() {
     let other = store(&format!("{}?application_name=other", server.url()))
         .with_poll_interval(NEVER)
         .with_notifications(direct);
-    let lease = one.lease(&acme(), request()).await.expect("free");
+    let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let waiting = wait(&other, &acme());
     let looked = "select count(*) from pg_stat_activity \
         where application_name = 'other' and query = 'COMMIT'";
@@ -116,7 +116,7 @@ async fn a_waiting_process_polls_where_it_cannot_listen() {
     let other = store(&server.url())
         .with_poll_interval(Duration::from_millis(20))
         .with_notifications(direct);
-    let lease = one.lease(&acme(), request()).await.expect("free");
+    let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let waiting = wait(&other, &acme());
     until_listening(&server, 1).await;
     proxy.cut();
@@ -134,7 +134,7 @@ async fn s13_a_waiting_process_looks_when_the_holder_s_time_is_over() {
     migrated(&server).await;
     let short = LeaseRequest {
         time_to_live: Duration::from_millis(500),
-        ..request()
+        ..FOR_HOURS
     };
     let dead = patient(&server).lease(&acme(), short).await.expect("free");
     std::mem::forget(dead);
@@ -155,7 +155,7 @@ async fn no_session_state_is_left_on_the_store_s_own_connections() {
         .with_notifications(pool(&server.url()));
     store.migrate().await.expect("migrated");
     let version = save(&store, None, "a").await;
-    let lease = store.lease(&acme(), request()).await.expect("free");
+    let lease = store.lease(&acme(), FOR_HOURS).await.expect("free");
     let waiting = wait(&store, &acme());
     until_listening(&server, 1).await;
     lease.renew().await.expect("ours");
@@ -184,7 +184,7 @@ fn patient(server: &Postgres) -> PostgresStore {
 
 fn wait(store: &PostgresStore, account: &AccountId) -> Waiting {
     let (store, account) = (store.clone(), account.clone());
-    tokio::spawn(async move { store.lease(&account, request()).await })
+    tokio::spawn(async move { store.lease(&account, FOR_HOURS).await })
 }
 
 async fn given(waiting: Waiting) -> Box<dyn Lease> {

@@ -44,7 +44,7 @@ async fn s17_a_network_that_breaks_or_falls_silent_is_bounded_and_mends() {
     let hasty = store.clone().with_timeout(Duration::from_millis(100));
     for _ in 0..4 {
         // More often than the pool has connections: none is lost to the silence.
-        let error = hasty.lease(&acme(), at_once()).await.expect_err("silent");
+        let error = hasty.lease(&acme(), AT_ONCE).await.expect_err("silent");
         assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
         assert!(error.to_string().contains("within 100ms"), "{error}");
     }
@@ -63,7 +63,7 @@ async fn s17_a_refused_connection_is_an_error_at_once() {
     let store = PostgresStore::new(options).with_timeout(NEVER);
     store.migrate().await.expect("migrated");
     let version = save(&store, None, "a").await;
-    let lease = store.lease(&acme(), request()).await.expect("free");
+    let lease = store.lease(&acme(), PATIENT).await.expect("free");
     server.stop();
     let new = Record::new(tokens("new"));
     let acme = acme();
@@ -72,7 +72,7 @@ async fn s17_a_refused_connection_is_an_error_at_once() {
             store.load(&acme).await.err(),
             store.compare_and_swap(&acme, None, &new).await.err(),
             store.delete(&acme, version).await.err(),
-            store.lease(&acme, request()).await.err(),
+            store.lease(&acme, PATIENT).await.err(),
             lease.renew().await.err(),
             lease.release().await.err(),
         ]

@@ -31,7 +31,7 @@ pub(super) async fn assert_refused(
 /// `says` is in the text that users see.
 async fn assert_unusable(store: &PostgresStore, kind: StoreErrorKind, says: &str) {
     assert_refused(store, Version::unique(), kind, says).await;
-    let error = store.lease(&acme(), at_once()).await.expect_err(says);
+    let error = store.lease(&acme(), AT_ONCE).await.expect_err(says);
     assert_says(&error, kind, says);
     assert!(error.to_string().contains(says), "{error}");
 }
@@ -135,7 +135,7 @@ async fn s27_read_only_databases_are_said_and_read() {
                 .compare_and_swap(&acme, Some(version), &new)
                 .await
                 .err(),
-            store.lease(&acme, at_once()).await.err(),
+            store.lease(&acme, AT_ONCE).await.err(),
         ] {
             let error = error.expect("read-only");
             assert_says(&error, Unwritable, "read-only");
@@ -205,7 +205,7 @@ async fn s46_a_store_and_its_lease_show_no_secret() {
     let url = server.url().replace("postgres@", "postgres:canary@");
     let store = store(&url);
     save(&store, None, "a").await;
-    let lease = store.lease(&acme(), request()).await.expect("a lease");
+    let lease = store.lease(&acme(), PATIENT).await.expect("a lease");
     let shown = format!("{store:?} {lease:?}");
     assert!(shown.contains("dropbox_sign_tokens"), "{shown}");
     assert!(!shown.contains("canary"), "{shown}");

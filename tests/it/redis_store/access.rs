@@ -7,7 +7,7 @@ use dropbox_sign_oauth::{
 use tokio::time::timeout;
 
 use super::{
-    AT_ONCE, HANGS, PATIENT, RECORD, acme, faults::all_operations, save, store, tokens,
+    AT_ONCE, FOR_HOURS, HANGS, RECORD, acme, faults::all_operations, save, store, tokens,
     until_somebody_listens,
 };
 use crate::servers::Redis;
@@ -62,11 +62,11 @@ async fn a_user_with_the_rights_that_are_documented_needs_no_more() {
 
     // A message needs the channel, and a lease without messages would do.
     let [one, other] = [(); 2].map(|()| {
-        let builder = RedisStore::builder(&*url).poll_interval(PATIENT.wait);
+        let builder = RedisStore::builder(&*url).poll_interval(FOR_HOURS.wait);
         builder.build().expect("a store")
     });
-    let lease = one.lease(&acme(), PATIENT).await.expect("free");
-    let waiter = tokio::spawn(async move { other.lease(&acme(), PATIENT).await });
+    let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
+    let waiter = tokio::spawn(async move { other.lease(&acme(), FOR_HOURS).await });
     until_somebody_listens(&redis).await;
     lease.release().await.expect("released");
     let lease = timeout(HANGS, waiter).await.expect("not hanging");

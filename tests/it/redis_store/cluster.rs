@@ -8,7 +8,7 @@ use dropbox_sign_oauth::{
 use tokio::time::timeout;
 
 use super::{
-    AT_ONCE, HANGS, LEASE, PATIENT, RECORD,
+    AT_ONCE, FOR_HOURS, HANGS, LEASE, RECORD,
     access::{RIGHTS, add_user},
     acme, save, tokens, until_somebody_listens,
 };
@@ -79,19 +79,19 @@ async fn a_waiting_process_is_woken_by_a_message_from_any_node() {
     };
     let [one, other] = [(); 2].map(|()| {
         // Without the message, it would look again in half an hour.
-        let builder = RedisStore::cluster(cluster.urls()).poll_interval(PATIENT.wait);
+        let builder = RedisStore::cluster(cluster.urls()).poll_interval(FOR_HOURS.wait);
         builder.build().expect("a store")
     });
     let primary = cluster.primary(LEASE);
-    let lease = one.lease(&acme(), PATIENT).await.expect("free");
+    let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let next = other.clone();
-    let waiter = tokio::spawn(async move { next.lease(&acme(), PATIENT).await });
+    let waiter = tokio::spawn(async move { next.lease(&acme(), FOR_HOURS).await });
     until_somebody_listens(&cluster[primary]).await;
     lease.release().await.expect("released");
     let lease = timeout(HANGS, waiter).await.expect("not hanging");
     let lease = lease.expect("no panic").expect("a lease");
 
-    let waiter = tokio::spawn(async move { one.lease(&acme(), PATIENT).await });
+    let waiter = tokio::spawn(async move { one.lease(&acme(), FOR_HOURS).await });
     until_somebody_listens(&cluster[primary]).await;
     cluster[primary].cli(&["DEL", LEASE]);
     let channel = LEASE.replace(":lease", ":released");

@@ -8,7 +8,7 @@ use dropbox_sign_oauth::{
 };
 use tokio::{io::AsyncReadExt, net::TcpListener, time::timeout};
 
-use super::{AT_ONCE, HANGS, PATIENT, RECORD, acme, save};
+use super::{AT_ONCE, FOR_HOURS, HANGS, RECORD, acme, save};
 use crate::servers::{Redis, RedisCluster};
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn an_account_goes_on_when_its_primary_dies_and_a_replica_takes_over() {
 
     // It comes back as a replica.
     cluster[primary].resume();
-    let lease = store.lease(&acme(), PATIENT).await.expect("free");
+    let lease = store.lease(&acme(), FOR_HOURS).await.expect("free");
     save(&store, Some(version), "later").await;
     lease.release().await.expect("ours");
 }

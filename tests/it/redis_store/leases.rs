@@ -7,7 +7,7 @@ use dropbox_sign_oauth::store::{
 };
 use tokio::time::timeout;
 
-use super::{AT_ONCE, HANGS, LEASE, PATIENT, acme, save, store, tokens, until_somebody_listens};
+use super::{AT_ONCE, FOR_HOURS, HANGS, LEASE, acme, save, store, tokens, until_somebody_listens};
 use crate::servers::Redis;
 
 const SHORT_LIVED: LeaseRequest = LeaseRequest {
@@ -19,11 +19,11 @@ const SHORT_LIVED: LeaseRequest = LeaseRequest {
 async fn s13_a_dead_holder_s_lease_runs_out_and_another_takes_over() {
     let Some(redis) = Redis::start() else { return };
     // Neither a message nor polling comes to the rescue.
-    let next = RedisStore::builder(redis.url()).poll_interval(PATIENT.wait);
+    let next = RedisStore::builder(redis.url()).poll_interval(FOR_HOURS.wait);
     let next = next.build().expect("a store");
     let dead = store(&redis.url()).lease(&acme(), SHORT_LIVED).await;
     std::mem::forget(dead.expect("free"));
-    let lease = timeout(HANGS, next.lease(&acme(), PATIENT)).await;
+    let lease = timeout(HANGS, next.lease(&acme(), FOR_HOURS)).await;
     lease.expect("not hanging").expect("a lease");
 }
 
@@ -34,7 +34,7 @@ async fn s14_a_paused_holder_s_save_is_refused_and_the_winner_s_stands() {
     let version = save(&paused, None, "old").await;
     let late = paused.lease(&acme(), SHORT_LIVED).await.expect("free");
 
-    let lease = winner.lease(&acme(), PATIENT).await.expect("ran out");
+    let lease = winner.lease(&acme(), FOR_HOURS).await.expect("ran out");
     save(&winner, Some(version), "winner").await;
 
     let error = late.renew().await.expect_err("another's by now");
@@ -68,10 +68,10 @@ async fn s15_a_stranger_cannot_release_or_renew_the_lease() {
 async fn s16_a_wait_for_the_lease_ends_and_names_store_and_account() {
     let Some(redis) = Redis::start() else { return };
     let store = store(&redis.url());
-    let _held = store.lease(&acme(), PATIENT).await.expect("free");
+    let _held = store.lease(&acme(), FOR_HOURS).await.expect("free");
     let impatient = LeaseRequest {
         wait: Duration::from_millis(50),
-        ..PATIENT
+        ..FOR_HOURS
     };
     let error = store.lease(&acme(), impatient).await.expect_err("held");
     assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
@@ -83,9 +83,9 @@ async fn s16_a_wait_for_the_lease_ends_and_names_store_and_account() {
 #[tokio::test]
 async fn renewing_starts_the_time_to_live_anew() {
     let Some(redis) = Redis::start() else { return };
-    let lease = store(&redis.url()).lease(&acme(), PATIENT).await;
+    let lease = store(&redis.url()).lease(&acme(), FOR_HOURS).await;
     let lease = lease.expect("free");
-    assert_eq!(lease.renew_every(), Some(PATIENT.time_to_live / 3));
+    assert_eq!(lease.renew_every(), Some(FOR_HOURS.time_to_live / 3));
     redis.cli(&["PEXPIRE", LEASE, "60000"]);
     lease.renew().await.expect("ours");
     let left: u64 = redis.cli(&["PTTL", LEASE]).parse().expect("a number");
@@ -97,11 +97,11 @@ async fn a_waiting_process_is_woken_by_a_message() {
     let Some(redis) = Redis::start() else { return };
     let [one, other] = [(); 2].map(|()| {
         // Without the message, it would look again in half an hour.
-        let builder = RedisStore::builder(redis.url()).poll_interval(PATIENT.wait);
+        let builder = RedisStore::builder(redis.url()).poll_interval(FOR_HOURS.wait);
         builder.build().expect("a store")
     });
-    let lease = one.lease(&acme(), PATIENT).await.expect("free");
-    let waiter = tokio::spawn(async move { other.lease(&acme(), PATIENT).await });
+    let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
+    let waiter = tokio::spawn(async move { other.lease(&acme(), FOR_HOURS).await });
     until_somebody_listens(&redis).await;
     lease.release().await.expect("released");
     let lease = timeout(HANGS, waiter).await.expect("not hanging");
@@ -115,8 +115,8 @@ async fn a_waiting_process_polls_where_no_message_comes() {
         let builder = RedisStore::builder(redis.url()).poll_interval(Duration::from_millis(20));
         builder.build().expect("a store")
     });
-    let lease = one.lease(&acme(), PATIENT).await.expect("free");
-    let waiter = tokio::spawn(async move { other.lease(&acme(), PATIENT).await });
+    let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
+    let waiter = tokio::spawn(async move { other.lease(&acme(), FOR_HOURS).await });
     until_somebody_listens(&redis).await;
     redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
     redis.cli(&["DEL", LEASE]);

@@ -7,10 +7,17 @@ use dropbox_sign_oauth::{
     store::{LeaseRequest, Record, Swap, TokenStore, Version},
 };
 
-/// Waits for whatever has to happen first.
+/// Waits for whatever has to happen first, and outlives any test.
 pub(crate) const PATIENT: LeaseRequest = LeaseRequest {
-    time_to_live: Duration::from_secs(60),
+    time_to_live: Duration::from_secs(3600),
     wait: Duration::from_secs(60),
+};
+
+/// Has nothing from the end of its wait, when it would look a last time: somebody else watches over
+/// the test.
+pub(crate) const FOR_HOURS: LeaseRequest = LeaseRequest {
+    wait: Duration::from_secs(3600),
+    ..PATIENT
 };
 
 pub(crate) const AT_ONCE: LeaseRequest = LeaseRequest {
