@@ -21,21 +21,29 @@ pub(crate) struct Postgres {
     process: Option<Process>,
     port: u16,
     programs: Programs,
+    options: Vec<String>,
     data: TempDir,
 }
 
 impl Postgres {
     /// `None`: not installed, and the test is to end.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// With options as on the command line: `["-c", "fsync=on"]`.
+    pub(crate) fn start_with(options: &[&str]) -> Option<Self> {
         let data = tempfile::tempdir().expect("a folder");
         let programs = Programs::find(data.path())?;
         programs.make_cluster(data.path());
-        let server = |port| programs.server(port, data.path());
+        let options: Vec<_> = options.iter().map(|&option| option.to_owned()).collect();
+        let server = |port| programs.server(port, &options, data.path());
         let (process, port) = start(server, |address| programs.are_ready(address));
         Some(Self {
             process: Some(process),
             port,
             programs,
+            options,
             data,
         })
     }
@@ -57,8 +65,9 @@ impl Postgres {
 
     /// Starts it again after [`stop`](Self::stop), on the same port with its data.
     pub(crate) fn resume(&mut self) {
-        let server = self.programs.server(self.port, self.data.path());
-        let process = start_on(self.port, server, |to| self.programs.are_ready(to));
+        let programs = &self.programs;
+        let server = programs.server(self.port, &self.options, self.data.path());
+        let process = start_on(self.port, server, |to| programs.are_ready(to));
         self.process = Some(process.expect("the port is still free"));
     }
 
@@ -117,13 +126,14 @@ impl Programs {
         assert!(output.status.success(), "initdb: {errors}");
     }
 
-    fn server(&self, port: u16, data: &Path) -> Command {
+    fn server(&self, port: u16, options: &[String], data: &Path) -> Command {
         let mut command = self.command("postgres");
         command
             .arg("-D")
             .arg(data.join("cluster"))
             .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-F", "-k"])
             .arg(data)
+            .args(options)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         command
