@@ -5,6 +5,7 @@
 //! the minima, and the median of the ratios of neighbouring turns.
 
 #![allow(clippy::print_stdout, reason = "printing is what a benchmark is for")]
+#![cfg_attr(not(unix), allow(dead_code, reason = "stores are measured on Unix"))]
 
 use std::time::{Duration, Instant};
 
