@@ -89,6 +89,7 @@ impl Places {
         ];
         all.extend(redis.iter().map(|server| (Kind::Redis, server.url())));
         if let Some(server) = &postgres_server {
+            assert_eq!(server.psql("SHOW fsync"), "on", "its saves are no saves");
             postgres(&server.url()).migrate().await.expect("a table");
             all.push((Kind::Postgres, server.url()));
         }
