@@ -5,6 +5,7 @@
 //! the minima, and the median of the ratios of neighbouring turns.
 
 #![allow(clippy::print_stdout, reason = "printing is what a benchmark is for")]
+#![cfg_attr(not(unix), allow(dead_code, reason = "stores are measured on Unix"))]
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,14 @@ impl Effort {
         match self {
             Self::Full => full,
             Self::Quick => 3,
+        }
+    }
+
+    /// A time that nothing is measured by, so that it may be shorter.
+    pub(crate) fn at_length(self, full: Duration) -> Duration {
+        match self {
+            Self::Full => full,
+            Self::Quick => full / 4,
         }
     }
 
@@ -65,18 +74,15 @@ pub(crate) fn heading(name: &str) {
     println!("\n{name}");
 }
 
+/// Prints what is to be known about the figures that follow.
+pub(crate) fn remark(text: &str) {
+    println!("  {text}");
+}
+
 /// Measures all, and prints how each compares with the first.
 pub(crate) fn compare(effort: Effort, rounds: usize, contenders: &mut [Contender<'_>]) {
     let times = turns(effort, contenders);
-    let mut samples = vec![Vec::new(); contenders.len()];
-    for round in 0..effort.rounds(rounds) {
-        // Whoever goes first in a round meets the caches as the last one left them.
-        for turn in 0..contenders.len() {
-            let nth = (round + turn) % contenders.len();
-            let taken = (contenders[nth].run)(times);
-            samples[nth].push(taken.as_secs_f64() * 1e9 / f64::from(times));
-        }
-    }
+    let samples = take_turns(times, effort.rounds(rounds), contenders);
     println!(
         "  {:<44} {:>10} {:>10}   ratio to the first: median, minimum, turn by turn",
         "ns each", "median", "minimum"
@@ -96,6 +102,26 @@ pub(crate) fn compare(effort: Effort, rounds: usize, contenders: &mut [Contender
     }
 }
 
+/// Does `times` jobs at each turn. Gives the nanoseconds of one job: for each contender, a sample
+/// for each round.
+pub(crate) fn take_turns(
+    times: u32,
+    rounds: usize,
+    contenders: &mut [Contender<'_>],
+) -> Vec<Vec<f64>> {
+    let mut samples = vec![Vec::new(); contenders.len()];
+    let mut order: Vec<_> = (0..contenders.len()).collect();
+    for _ in 0..rounds {
+        // Each meets the caches, and the disk, as whoever came before has left them.
+        fastrand::shuffle(&mut order);
+        for &nth in &order {
+            let taken = (contenders[nth].run)(times);
+            samples[nth].push(taken.as_secs_f64() * 1e9 / f64::from(times));
+        }
+    }
+    samples
+}
+
 /// Prints the spread of figures that are compared with nothing.
 pub(crate) fn print_spread(name: &str, unit: &str, samples: &[f64]) {
     println!(
@@ -103,6 +129,12 @@ pub(crate) fn print_spread(name: &str, unit: &str, samples: &[f64]) {
         median(samples.to_vec()),
         minimum(samples),
     );
+}
+
+/// Prints a row of a table in Markdown, as it stands in the README.
+pub(crate) fn print_row(first: &str, others: &[String]) {
+    let cells: String = others.iter().map(|cell| format!(" {cell:>11} |")).collect();
+    println!("| {first:<29} |{cells}");
 }
 
 /// How many jobs make one turn: the same for all, as it takes the first. Also warms all up.
@@ -117,9 +149,13 @@ fn turns(effort: Effort, contenders: &mut [Contender<'_>]) -> u32 {
     times
 }
 
-fn median(mut samples: Vec<f64>) -> f64 {
+pub(crate) fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples[samples.len() / 2]
+}
+
+pub(crate) fn maximum(samples: &[f64]) -> f64 {
+    samples.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }
 
 fn minimum(samples: &[f64]) -> f64 {

@@ -6,6 +6,16 @@
 mod account;
 mod harness;
 mod request;
+#[cfg(unix)]
+#[path = "../../tests/servers/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the tests stop servers and cut networks; the benches do not"
+)]
+mod servers;
+#[cfg(unix)]
+mod stores;
 mod token_path;
 mod waiters;
 
@@ -16,12 +26,18 @@ type Bench = (&'static str, fn(Effort));
 const BENCHES: &[Bench] = &[
     ("request/in_memory", request::in_memory),
     ("request/loopback", request::loopback),
+    #[cfg(unix)]
+    ("stores", stores::side_by_side),
     ("token_path/one_thread", token_path::one_thread),
     ("token_path/two_threads", token_path::two_threads),
     ("waiters", waiters::ten_thousand),
 ];
 
 fn main() {
+    #[cfg(unix)]
+    if stores::process::serve_if_asked() {
+        return;
+    }
     let (options, names): (Vec<String>, Vec<String>) = std::env::args()
         .skip(1)
         .partition(|argument| argument.starts_with("--"));

@@ -32,6 +32,7 @@ mod owned_lease;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+mod shared;
 
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
@@ -129,6 +130,8 @@ pub enum Swap {
 }
 
 /// Keeps the tokens of accounts.
+///
+/// An `Arc<dyn TokenStore>` is a store too, for programs that choose theirs while they run.
 ///
 /// Methods may be called at any time and from several tasks at once. None of them may run
 /// forever: a store bounds its own waits.

@@ -20,16 +20,22 @@ pub(crate) struct Postgres {
     process: Option<Process>,
     port: u16,
     programs: Programs,
+    options: Vec<String>,
     data: TempDir,
 }
 
 impl Postgres {
     /// `None`: not installed, and the test is to end.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// With options as on the command line: `["-c", "fsync=on"]`.
+    pub(crate) fn start_with(options: &[&str]) -> Option<Self> {
         let data = tempfile::tempdir().expect("a folder");
         let programs = Programs::find(data.path())?;
         programs.make_cluster(data.path());
-        Some(Self::run(programs, data))
+        Some(Self::run(programs, options, data))
     }
 
     /// A hot standby of this one.
@@ -42,16 +48,18 @@ impl Postgres {
             .args(["--write-recovery-conf", "--pgdata"])
             .arg(data.path().join("cluster"));
         succeed(&mut copying);
-        Some(Self::run(programs, data))
+        Some(Self::run(programs, &[], data))
     }
 
-    fn run(programs: Programs, data: TempDir) -> Self {
-        let server = |port| programs.server(port, data.path());
+    fn run(programs: Programs, options: &[&str], data: TempDir) -> Self {
+        let options: Vec<_> = options.iter().map(|&option| option.to_owned()).collect();
+        let server = |port| programs.server(port, &options, data.path());
         let (process, port) = start(server, |address| programs.are_ready(address));
         Self {
             process: Some(process),
             port,
             programs,
+            options,
             data,
         }
     }
@@ -73,8 +81,9 @@ impl Postgres {
 
     /// Starts it again after [`stop`](Self::stop), on the same port with its data.
     pub(crate) fn resume(&mut self) {
-        let server = self.programs.server(self.port, self.data.path());
-        let process = start_on(self.port, server, |to| self.programs.are_ready(to));
+        let programs = &self.programs;
+        let server = programs.server(self.port, &self.options, self.data.path());
+        let process = start_on(self.port, server, |to| programs.are_ready(to));
         self.process = Some(process.expect("the port is still free"));
     }
 
@@ -138,13 +147,14 @@ impl Programs {
         fs::write(rules, rule.to_owned() + &trusting).expect("our folder");
     }
 
-    fn server(&self, port: u16, data: &Path) -> Command {
+    fn server(&self, port: u16, options: &[String], data: &Path) -> Command {
         let mut command = self.command("postgres");
         command
             .arg("-D")
             .arg(data.join("cluster"))
             .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-F", "-k"])
             .arg(data)
+            .args(options)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         command

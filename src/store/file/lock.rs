@@ -88,7 +88,8 @@ impl Locks {
             if left.is_zero() {
                 return Ok(None);
             }
-            sleep(pause.min(left)).await;
+            // With jitter: whoever found it held together would come back together, for one to get it.
+            sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0).min(left)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }

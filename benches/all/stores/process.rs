@@ -1,0 +1,135 @@
+//! Another process on the same store: this program once more, under orders.
+//!
+//! An order is a line on its standard input; a line on its standard output says that it is done.
+
+use std::{env, process::Stdio, time::Duration};
+
+use dropbox_sign_oauth::{
+    AccountId, TokenManager,
+    store::{Lease, LeaseRequest, TokenStore},
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    runtime::Runtime,
+};
+
+use super::{
+    api,
+    place::{Kind, Place},
+};
+
+/// What makes it one: this argument, the kind of the store, its address, and the token host.
+const UNDER_ORDERS: &str = "--under-orders";
+
+const DONE: &str = "done";
+
+/// A process; killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    orders: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    pub(crate) fn start(place: &Place, token_host: &str) -> Self {
+        let mut child = Command::new(env::current_exe().expect("this program"))
+            .args([UNDER_ORDERS, place.kind.name(), &place.address, token_host])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("this program runs");
+        let answers = child.stdout.take().expect("piped");
+        Self {
+            orders: child.stdin.take().expect("piped"),
+            answers: BufReader::new(answers).lines(),
+            child,
+        }
+    }
+
+    /// Take the account's lease, and keep it.
+    pub(crate) async fn hold(&mut self, account: &AccountId, life: Duration) {
+        let life = life.as_millis();
+        self.order(format!("hold {} {life}", account.as_str()))
+            .await;
+    }
+
+    /// Renew the lease.
+    pub(crate) async fn renew(&mut self) {
+        self.order("renew".to_owned()).await;
+    }
+
+    /// Get a token that is valid.
+    pub(crate) async fn ask_for_token(&mut self, account: &AccountId) {
+        self.order(format!("token {}", account.as_str())).await;
+    }
+
+    async fn order(&mut self, mut order: String) {
+        order.push('\n');
+        let sent = self.orders.write_all(order.as_bytes()).await;
+        sent.expect("it listens");
+    }
+
+    /// Waits until the last order is carried out.
+    pub(crate) async fn done(&mut self) {
+        let answer = self.answers.next_line().await.expect("an answer");
+        assert_eq!(answer.as_deref(), Some(DONE), "it has failed");
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.expect("killed");
+    }
+}
+
+/// Does what it is told to, if this is such a process. `false`: it is the bench itself.
+pub(crate) fn serve_if_asked() -> bool {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let [UNDER_ORDERS, kind, address, token_host] =
+        &*arguments.iter().map(String::as_str).collect::<Vec<_>>()
+    else {
+        return false;
+    };
+    let place = Place {
+        kind: Kind::named(kind).expect("a kind of store"),
+        address: (*address).to_owned(),
+    };
+    let runtime = Runtime::new().expect("a runtime");
+    runtime.block_on(serve(&place, token_host));
+    true
+}
+
+async fn serve(place: &Place, token_host: &str) {
+    let store = place.open();
+    let manager = TokenManager::builder(api(token_host), store.clone())
+        .build()
+        .expect("a valid configuration");
+    let mut lease: Option<Box<dyn Lease>> = None;
+    let mut orders = BufReader::new(tokio::io::stdin()).lines();
+    while let Some(order) = orders.next_line().await.expect("an order") {
+        match *order.split(' ').collect::<Vec<_>>() {
+            ["hold", account, life] => {
+                let request = LeaseRequest {
+                    time_to_live: Duration::from_millis(life.parse().expect("milliseconds")),
+                    wait: Duration::ZERO,
+                };
+                let had = store.lease(&account.into(), request).await;
+                lease = Some(had.expect("nobody else has it"));
+            }
+            ["renew"] => {
+                let held = lease.as_ref().expect("held");
+                held.renew().await.expect("still held");
+            }
+            ["token", account] => {
+                let token = manager.account(account).token().await;
+                token.expect("a token");
+            }
+            _ => panic!("no such order: {order}"),
+        }
+        let mut answers = tokio::io::stdout();
+        let answer = format!("{DONE}\n");
+        answers.write_all(answer.as_bytes()).await.expect("heard");
+        answers.flush().await.expect("heard");
+    }
+}

@@ -1,0 +1,37 @@
+//! A store behind an [`Arc`] is a store: for one that is chosen while the program runs, as an
+//! `Arc<dyn TokenStore>`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version};
+use crate::account::AccountId;
+
+#[async_trait]
+impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
+    async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
+        (**self).load(account).await
+    }
+
+    async fn compare_and_swap(
+        &self,
+        account: &AccountId,
+        expected: Option<Version>,
+        record: &Record,
+    ) -> Result<Swap, StoreError> {
+        (**self).compare_and_swap(account, expected, record).await
+    }
+
+    async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {
+        (**self).delete(account, expected).await
+    }
+
+    async fn lease(
+        &self,
+        account: &AccountId,
+        request: LeaseRequest,
+    ) -> Result<Box<dyn Lease>, StoreError> {
+        (**self).lease(account, request).await
+    }
+}
