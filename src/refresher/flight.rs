@@ -91,8 +91,9 @@ impl Pilot {
             Err(outcome) => outcome,
         };
         self.land(flight, outcome);
-        // Whoever waited has been woken; the lease is held until the store has the tokens too.
+        // Whoever waited has been woken; the lease is held until the store is as it should be.
         self.keep_saving().await;
+        self.keep_withdrawing().await;
     }
 
     fn land(&self, flight: Flight, outcome: Outcome) {

@@ -5,10 +5,13 @@
 //! is a save like any other, a store that cannot be written to is found out before anything is
 //! spent.
 
+use tokio::time::{Instant, sleep};
+
 use super::{
     failure::{STORE_RECHECK, failed},
     flight::Pilot,
     ledger::{Known, Saved},
+    saving::Pauses,
     state::Outcome,
 };
 use crate::{
@@ -16,7 +19,7 @@ use crate::{
     event::EventKind,
     policy::LostReply,
     secret::RefreshToken,
-    store::{Record, Swap},
+    store::{Record, StoreError, Swap},
 };
 
 impl Pilot {
@@ -59,12 +62,38 @@ impl Pilot {
         }
     }
 
-    /// Takes the mark back, once it is certain that the refresh token was not spent.
+    /// Takes the mark back, once it is certain that the refresh token was not spent. Where the store
+    /// does not answer, that is [left for later](Self::keep_withdrawing).
     pub(super) async fn withdraw(&self, announced: &Record) {
+        if self.try_to_withdraw(announced).await.is_err() {
+            self.ledger().leave_mark(announced.clone());
+        }
+    }
+
+    /// Goes on taking back a mark that was left, until the policy gives up. It would keep others from
+    /// presenting the refresh token, or let them present it with a warning.
+    pub(super) async fn keep_withdrawing(&self) {
+        let Some(announced) = self.ledger().take_mark() else {
+            return;
+        };
+        let begun = Instant::now();
+        let give_up = self.context().policy.save_give_up;
+        let mut pauses = Pauses::new();
+        while self.try_to_withdraw(&announced).await.is_err() {
+            // A shutdown does not wait for it: whoever comes next is careful, that is all.
+            if self.handover().update(|state| state.is_closed()) || begun.elapsed() > give_up {
+                return;
+            }
+            sleep(pauses.longer()).await;
+        }
+    }
+
+    /// A conflict is none: then the mark is gone, or was never saved.
+    async fn try_to_withdraw(&self, announced: &Record) -> Result<(), StoreError> {
         let withdrawn = Record::new(announced.tokens.clone());
-        // A mark that stays makes whoever comes after this process more careful than it need be.
-        if let Ok(Swap::Saved) = self.swap(Some(announced.version), &withdrawn).await {
+        if self.swap(Some(announced.version), &withdrawn).await? == Swap::Saved {
             self.ledger().set(withdrawn, Saved::Yes);
         }
+        Ok(())
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Ledger {
     /// The last record by which this process announced a presentation. What came of that is known
     /// here, whatever the store has of it.
     announced: Option<Version>,
+    /// A record of ours that announces what did not happen, and may be the stored one.
+    mark: Option<Record>,
 }
 
 /// The newest record that this process knows.
@@ -109,6 +111,15 @@ impl Ledger {
     /// Takes note of a record that is about to be saved to announce a presentation.
     pub(super) fn announce(&mut self, version: Version) {
         self.announced = Some(version);
+    }
+
+    /// Takes note of a mark that is yet to be taken back.
+    pub(super) fn leave_mark(&mut self, announced: Record) {
+        self.mark = Some(announced);
+    }
+
+    pub(super) fn take_mark(&mut self) -> Option<Record> {
+        self.mark.take()
     }
 
     /// When somebody else was about to present the record's refresh token, with no outcome known.

@@ -26,9 +26,6 @@ use crate::{
     token::TokenSet,
 };
 
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
 /// How often an installation follows a record that others keep replacing.
 const MOST_CONFLICTS: usize = 8;
 
@@ -39,6 +36,22 @@ enum Try {
     First,
     /// One after that has failed; none follows until the next refresh.
     Last,
+}
+
+/// The pauses between tries to write, each longer than the one before.
+pub(super) struct Pauses(Duration);
+
+impl Pauses {
+    const LONGEST: Duration = Duration::from_secs(5);
+
+    pub(super) fn new() -> Self {
+        Self(Duration::from_millis(50))
+    }
+
+    pub(super) fn longer(&mut self) -> Duration {
+        let longer = (self.0 * 2).min(Self::LONGEST);
+        std::mem::replace(&mut self.0, longer)
+    }
 }
 
 /// How a series of tries to save ended.
@@ -220,7 +233,7 @@ impl Pilot {
         which: Try,
     ) -> Attempts {
         let begun = Instant::now();
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::new();
         let mut attempt = 1;
         loop {
             let error = match self.swap_or_recognise(replaces, record).await {
@@ -234,6 +247,7 @@ impl Pilot {
                 Ok(Swap::Conflict) => return Attempts::Conflict,
                 Err(error) => error,
             };
+            let pause = pauses.longer();
             let over = begun.elapsed() + pause > budget;
             self.refresher.emit(EventKind::SaveFailed {
                 error: error.clone(),
@@ -244,7 +258,6 @@ impl Pilot {
                 return Attempts::Failed(error);
             }
             sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
             attempt += 1;
         }
     }

@@ -215,6 +215,10 @@ impl State {
         self.closed = Some(error);
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
     /// A number for the next token.
     pub(crate) fn next_generation(&mut self) -> Generation {
         self.last_generation.0 += 1;

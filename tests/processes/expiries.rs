@@ -74,7 +74,7 @@ async fn s12_without_replay_killed_processes_leave_no_token_presented_twice(kind
 }
 
 async fn kill_at_random(fleet: &mut Fleet) {
-    for _ in 0..scale::kills() {
+    for _ in 0..scale::kills_in_a_crowd() {
         fleet.advance(HOUR).await;
         fleet.begin_requests().await;
         // About as long as the refresh takes.

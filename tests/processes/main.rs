@@ -11,6 +11,7 @@
 mod crashes;
 mod expiries;
 mod fleet;
+mod full_disk;
 mod leases;
 mod place;
 mod process;
@@ -37,7 +38,12 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each test keeps many processes busy already.
     arguments.test_threads.get_or_insert(1);
-    let tests = [crashes::tests(), expiries::tests(), leases::tests()];
+    let tests = [
+        crashes::tests(),
+        expiries::tests(),
+        full_disk::tests(),
+        leases::tests(),
+    ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }
 

@@ -33,6 +33,8 @@ impl Kind {
         Self::Postgres,
     ];
 
+    pub(crate) const FILES: [Self; 3] = [Self::Files, Self::OneFile, Self::EncryptedFiles];
+
     /// Without those that differ in the form of the record only.
     pub(crate) const ENGINES: [Self; 3] = [Self::Files, Self::Redis, Self::Postgres];
 

@@ -27,7 +27,22 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) async fn start(setup: &Setup) -> Self {
         let program = std::env::current_exe().expect("our own path");
-        let mut child = tokio::process::Command::new(program)
+        Self::run(tokio::process::Command::new(program), setup).await
+    }
+
+    /// Every file that it writes to is full. (A limit of its own, which holds for root as well.)
+    pub(crate) async fn start_without_room(setup: &Setup) -> Self {
+        let program = std::env::current_exe().expect("our own path");
+        let mut shell = tokio::process::Command::new("sh");
+        shell
+            // Without the trap, the limit would end the process.
+            .args(["-c", r#"trap "" XFSZ; ulimit -f 0; exec "$@""#, "sh"])
+            .arg(program);
+        Self::run(shell, setup).await
+    }
+
+    async fn run(mut program: tokio::process::Command, setup: &Setup) -> Self {
+        let mut child = program
             .arg(worker::ARGUMENT)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -8,7 +8,12 @@
 
 /// How many processes are killed by a test that kills, on each store.
 pub(crate) fn kills() -> usize {
-    setting("DROPBOX_SIGN_OAUTH_KILLS", 120)
+    setting("DROPBOX_SIGN_OAUTH_KILLS", 200)
+}
+
+/// How many processes are killed while seven others want the same.
+pub(crate) fn kills_in_a_crowd() -> usize {
+    setting("DROPBOX_SIGN_OAUTH_KILLS_IN_A_CROWD", 40)
 }
 
 /// How many tokens expire under eight processes, on each store.

@@ -1,8 +1,5 @@
 //! Files.
 
-#[cfg(unix)]
-mod full_disk;
-
 use std::{fs, path::PathBuf};
 
 use dropbox_sign_oauth::{ErrorKind, store::FileStore};

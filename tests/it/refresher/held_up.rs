@@ -126,6 +126,27 @@ async fn a_note_whose_answer_was_lost_is_taken_back() {
     assert_eq!(scene.record().await.presented_at, None);
 }
 
+/// The store does not answer for a while, and nobody else is to be scared off by the note.
+#[tokio::test(start_paused = true)]
+async fn a_note_that_cannot_be_taken_back_at_once_is_taken_back_under_the_lease() {
+    let scene = Scene::expired().await;
+    {
+        let mut script = scene.store.script();
+        script.loses_announcement = true;
+        script.saves_that_fail = 3;
+    }
+    let error = scene.manager.account("a").token().await;
+    error.expect_err("no answer");
+    assert!(scene.record().await.presented_at.is_some(), "the note");
+    let next = LeaseRequest {
+        time_to_live: MINUTE,
+        wait: MINUTE,
+    };
+    let lease = scene.store.lease(&"a".into(), next).await;
+    let _lease = lease.expect("its turn");
+    assert_eq!(scene.record().await.presented_at, None);
+}
+
 struct Scene {
     endpoint: Endpoint,
     store: Store,
@@ -188,6 +209,8 @@ struct Script {
     renewal: Renewal,
     loses_announcement: bool,
     announcing_takes: Duration,
+    /// Without an effect.
+    saves_that_fail: usize,
     on_announce: Box<dyn FnMut() + Send>,
 }
 
@@ -199,6 +222,7 @@ impl Default for Store {
                 renewal: Renewal::Works,
                 loses_announcement: false,
                 announcing_takes: Duration::ZERO,
+                saves_that_fail: 0,
                 on_announce: Box::new(|| {}),
             })),
         }
@@ -233,6 +257,13 @@ impl TokenStore for Store {
         expected: Option<Version>,
         record: &Record,
     ) -> Result<Swap, StoreError> {
+        {
+            let mut script = self.script();
+            if record.presented_at.is_none() && script.saves_that_fail > 0 {
+                script.saves_that_fail -= 1;
+                return Err(error(StoreErrorKind::Unavailable));
+            }
+        }
         let swap = self
             .inner
             .compare_and_swap(account, expected, record)
