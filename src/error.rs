@@ -9,6 +9,8 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use crate::account::AccountId;
 
+const TRY_AGAIN: &str = "try again";
+
 /// Why there is no token.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,7 +91,7 @@ impl ErrorKind {
             | Self::StoreUnavailable
             | Self::LeaseTimeout
             | Self::LeaseLost
-            | Self::Aborted => "try again",
+            | Self::Aborted => TRY_AGAIN,
         }
     }
 }
@@ -229,8 +231,14 @@ impl fmt::Display for Error {
         }
         write!(f, "; {}", self.0.kind.way_out())?;
         match self.0.retry_after {
-            Some(delay) => write!(f, " in {:.1} s", delay.as_secs_f64()),
             None => Ok(()),
+            Some(delay) => {
+                let again = match self.0.kind.way_out() {
+                    TRY_AGAIN => "",
+                    _ => ", it is tried again",
+                };
+                write!(f, "{again} in {:.1} s", delay.as_secs_f64())
+            }
         }
     }
 }

@@ -36,7 +36,7 @@ impl Pilot {
             _ => ErrorKind::StoreDefective,
         };
         self.error(kind)
-            .with_detail(error.to_string())
+            .with_detail(error.without_account())
             .with_source(error)
     }
 

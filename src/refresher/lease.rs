@@ -81,7 +81,7 @@ impl HeldLease {
             true => Ok(()),
             false => Err(StoreError::new(
                 StoreErrorKind::LeaseLost,
-                "token store",
+                self.refresher.0.context.store.name(),
                 "renewing the lease takes longer than it lives",
             )
             .with_account(self.refresher.account())),

@@ -189,7 +189,7 @@ impl Pilot {
         }
         Err(StoreError::new(
             StoreErrorKind::Unavailable,
-            "token store",
+            self.context().store.name(),
             "the record keeps changing while new tokens are installed",
         )
         .with_account(self.refresher.account()))
@@ -326,7 +326,7 @@ impl Pilot {
 
     fn save_failed(&self, error: StoreError) -> Error {
         self.error(ErrorKind::SaveFailed)
-            .with_detail(error.to_string())
+            .with_detail(error.without_account())
             .with_source(error)
     }
 

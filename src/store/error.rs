@@ -32,7 +32,7 @@ pub enum StoreErrorKind {
 impl StoreErrorKind {
     fn way_out(self) -> &'static str {
         match self {
-            Self::Unavailable => "check that the store is up and reachable; it is tried again",
+            Self::Unavailable => "check that the store is up and reachable",
             Self::LeaseTimeout => "another process is refreshing this account; try again",
             Self::LeaseLost => {
                 "check what held it up so long, or let leases live longer; no newer token is lost"
@@ -60,6 +60,8 @@ struct Inner {
     store: String,
     account: Option<AccountId>,
     message: String,
+    /// A better one than the kind's.
+    way_out: Option<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -73,6 +75,7 @@ impl StoreError {
             store: store.into(),
             account: None,
             message: message.into(),
+            way_out: None,
             source: None,
         }))
     }
@@ -81,6 +84,14 @@ impl StoreError {
     #[must_use]
     pub fn with_account(mut self, account: &AccountId) -> Self {
         self.0.account = Some(account.clone());
+        self
+    }
+
+    /// Says what to do about it, in the imperative, where that is more than what follows from the
+    /// kind.
+    #[must_use]
+    pub fn with_way_out(mut self, way_out: impl Into<String>) -> Self {
+        self.0.way_out = Some(way_out.into());
         self
     }
 
@@ -107,13 +118,25 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// For whoever names the account already.
+    pub(crate) fn without_account(&self) -> String {
+        format!("{}: {}; {}", self.0.store, self.0.message, self.way_out())
+    }
+
+    fn way_out(&self) -> &str {
+        let own = self.0.way_out.as_deref();
+        own.unwrap_or_else(|| self.0.kind.way_out())
+    }
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.0.store, self.0.message)?;
         if let Some(account) = &self.0.account {
             write!(f, ", account `{account}`")?;
         }
-        write!(f, "; {}", self.0.kind.way_out())
+        write!(f, "; {}", self.way_out())
     }
 }
 
@@ -124,6 +147,7 @@ impl fmt::Debug for StoreError {
             .field("store", &self.0.store)
             .field("account", &self.0.account)
             .field("message", &self.0.message)
+            .field("way_out", &self.way_out())
             .field("source", &self.0.source)
             .finish()
     }

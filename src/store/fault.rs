@@ -10,6 +10,7 @@ use crate::account::AccountId;
 pub(super) struct Fault {
     kind: StoreErrorKind,
     message: String,
+    way_out: Option<&'static str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -23,8 +24,15 @@ impl Fault {
         Self {
             kind,
             message: message.into(),
+            way_out: None,
             source: None,
         }
+    }
+
+    /// As [`StoreError::with_way_out`].
+    pub(super) fn with_way_out(mut self, way_out: &'static str) -> Self {
+        self.way_out = Some(way_out);
+        self
     }
 
     pub(super) fn with_source(
@@ -39,6 +47,9 @@ impl Fault {
         let mut error = StoreError::new(self.kind, store, self.message);
         if let Some(account) = account {
             error = error.with_account(account);
+        }
+        if let Some(way_out) = self.way_out {
+            error = error.with_way_out(way_out);
         }
         if let Some(source) = self.source {
             error = error.with_source(source);

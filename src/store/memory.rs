@@ -31,6 +31,10 @@ impl MemoryStore {
 
 #[async_trait]
 impl TokenStore for MemoryStore {
+    fn name(&self) -> &str {
+        "memory store"
+    }
+
     async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
         Ok(self
             .0
@@ -75,7 +79,7 @@ impl TokenStore for MemoryStore {
             Ok(guard) => Ok(Box::new(MemoryLease(guard))),
             Err(_) => Err(StoreError::new(
                 StoreErrorKind::LeaseTimeout,
-                "memory store",
+                self.name(),
                 "the lease is held by another refresh",
             )
             .with_account(account)),

@@ -143,6 +143,11 @@ pub enum Swap {
 /// drops none of these futures before they end, but for that one.
 #[async_trait]
 pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
+    /// What it calls itself in errors, "file store /var/lib/x" for example.
+    fn name(&self) -> &str {
+        "token store"
+    }
+
     /// The account's record, or `None` if nobody has signed in.
     ///
     /// # Errors

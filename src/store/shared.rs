@@ -10,6 +10,10 @@ use crate::account::AccountId;
 
 #[async_trait]
 impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
     async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
         (**self).load(account).await
     }

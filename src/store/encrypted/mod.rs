@@ -51,6 +51,7 @@ use crate::account::AccountId;
 #[derive(Clone, Debug)]
 pub struct EncryptedStore<S> {
     inner: S,
+    name: String,
     key: EncryptionKey,
     old_keys: Vec<EncryptionKey>,
     accepts_unencrypted: bool,
@@ -60,6 +61,7 @@ impl<S: TokenStore> EncryptedStore<S> {
     /// Writes to `inner` with this key, and reads what was written with it.
     pub fn new(inner: S, key: EncryptionKey) -> Self {
         Self {
+            name: format!("encrypted {}", inner.name()),
             inner,
             key,
             old_keys: Vec::new(),
@@ -89,7 +91,11 @@ impl<S: TokenStore> EncryptedStore<S> {
         let Some(id) = seal::key_id(stored) else {
             return match self.accepts_unencrypted {
                 true => Ok(stored.clone()),
-                false => Err(Fault::new(Undecryptable, "the record is not encrypted")),
+                false => Err(
+                    Fault::new(Undecryptable, "the record is not encrypted").with_way_out(
+                        "it was left as it is: allow it with `accept_unencrypted` while changing over",
+                    ),
+                ),
             };
         };
         let mut keys = std::iter::once(&self.key).chain(&self.old_keys);
@@ -99,18 +105,22 @@ impl<S: TokenStore> EncryptedStore<S> {
         })?;
         seal::open(key, account, stored)
     }
-}
 
-fn error(fault: Fault, account: &AccountId) -> StoreError {
-    fault.into_error("encrypted store", Some(account))
+    fn error(&self, fault: Fault, account: &AccountId) -> StoreError {
+        fault.into_error(&self.name, Some(account))
+    }
 }
 
 #[async_trait]
 impl<S: TokenStore> TokenStore for EncryptedStore<S> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
         let stored = self.inner.load(account).await?;
         let opened = stored.map(|record| self.open(account, &record)).transpose();
-        opened.map_err(|fault| error(fault, account))
+        opened.map_err(|fault| self.error(fault, account))
     }
 
     async fn compare_and_swap(
@@ -120,7 +130,7 @@ impl<S: TokenStore> TokenStore for EncryptedStore<S> {
         record: &Record,
     ) -> Result<Swap, StoreError> {
         let sealed = seal::seal(&self.key, account, record);
-        let sealed = sealed.map_err(|fault| error(fault, account))?;
+        let sealed = sealed.map_err(|fault| self.error(fault, account))?;
         // A record that cannot be read is safe: nobody knows the version to overwrite it by.
         self.inner
             .compare_and_swap(account, expected, &sealed)

@@ -203,6 +203,10 @@ impl FileStore {
 
 #[async_trait]
 impl TokenStore for FileStore {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
     async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
         // Renaming is atomic, so that reading needs no lock; but on Windows it fails while
         // somebody reads.

@@ -48,39 +48,61 @@ impl From<sqlx::Error> for Fault {
 fn refused(refusal: Refusal) -> Fault {
     use StoreErrorKind::{Unavailable, Unsupported, Unwritable};
 
-    let (kind, message) = match refusal.code.as_str() {
-        "42P01" => (Unwritable, "the table does not exist: run migrate()"),
+    let (kind, message, way_out) = match refusal.code.as_str() {
+        "42P01" => (Unwritable, "the table does not exist", "run migrate()"),
         "3F000" => (
             Unwritable,
-            "the schema does not exist: create it, then run migrate()",
+            "the schema does not exist",
+            "create it, then run migrate()",
         ),
         "42703" => (
             Unwritable,
-            "the table lacks a column: run migrate(), or use a table of another name",
+            "the table lacks a column",
+            "run migrate(), or use a table of another name",
         ),
         "42804" | "42P10" => (
             Unwritable,
-            "the table is not as migrate() makes it: use a table of another name",
+            "the table is not as migrate() makes it",
+            "use a table of another name",
         ),
         "42501" => (
             Unwritable,
             "the user lacks a privilege on the table or its schema",
+            "grant what the documentation of `PostgresStore` lists",
         ),
-        "25006" => (Unwritable, "the server or its transactions are read-only"),
-        "53100" => (Unwritable, "the server's disk is full"),
-        "28000" | "28P01" => (Unwritable, "the server refuses the user or the password"),
-        "3D000" => (Unwritable, "the database does not exist"),
+        "25006" => (
+            Unwritable,
+            "the server or its transactions are read-only",
+            "connect to the primary, as a user who may write",
+        ),
+        "53100" => (Unwritable, "the server's disk is full", "make room on it"),
+        "28000" | "28P01" => (
+            Unwritable,
+            "the server refuses the user or the password",
+            "correct the pool's options",
+        ),
+        "3D000" => (
+            Unwritable,
+            "the database does not exist",
+            "create it, or correct the pool's options",
+        ),
         "22021" | "22P05" => (
             Unsupported,
             "the database cannot hold a character of the account's name or of a token",
+            "use a database whose encoding is UTF8, and a name without NUL",
         ),
-        "57014" => (
-            Unavailable,
-            "the server did not finish the statement in time",
-        ),
-        _ => (Unavailable, "the server answered with an error"),
+        "57014" => {
+            let message = "the server did not finish the statement in time";
+            return Fault::new(Unavailable, message).with_source(refusal);
+        }
+        _ => {
+            let message = "the server answered with an error";
+            return Fault::new(Unavailable, message).with_source(refusal);
+        }
     };
-    Fault::new(kind, message).with_source(refusal)
+    Fault::new(kind, message)
+        .with_way_out(way_out)
+        .with_source(refusal)
 }
 
 /// What may be shown of a database's error: never its DETAIL, which quotes whole rows.

@@ -199,6 +199,10 @@ impl PostgresStore {
 
 #[async_trait]
 impl TokenStore for PostgresStore {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
     async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
         let work = async |mut session: Session| {
             let record = self.read(&mut session, account).await?;

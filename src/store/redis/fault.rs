@@ -21,69 +21,83 @@ impl From<RedisError> for Fault {
             let message = "the server cannot be reached";
             return Self::new(StoreErrorKind::Unavailable, message).with_source(error);
         }
-        let (kind, message) = meaning(&error);
-        Self::new(kind, message)
+        meaning(&error)
     }
 }
 
-fn meaning(error: &RedisError) -> (StoreErrorKind, String) {
+fn meaning(error: &RedisError) -> Fault {
     use StoreErrorKind::{Corrupt, Unavailable, Unsupported, Unwritable};
 
+    const REFUSED: (StoreErrorKind, &str, &str) = (
+        Unwritable,
+        "the server refuses the user name or password",
+        "correct the URL",
+    );
+
     let code = code(error);
-    let (kind, message) = match code {
+    let (kind, message, way_out) = match code {
         "READONLY" => (
             Unwritable,
-            "the server is a read-only replica, connect to the primary",
+            "the server is a read-only replica",
+            "connect to the primary",
         ),
         "OOM" => (
             Unwritable,
-            "the server is at its `maxmemory` and evicts nothing that would make room",
+            "the server is at its `maxmemory`, and evicts nothing that would make room",
+            "raise `maxmemory`, or remove other keys",
         ),
         "MISCONF" => (
             Unwritable,
             "the server cannot save to its disk and refuses writes",
+            "make room on that disk; the server's log says more",
         ),
         "NOREPLICAS" => (
             Unwritable,
             "the server has too few replicas and refuses writes",
+            "bring its replicas back",
         ),
-        "NOAUTH" => (Unwritable, "the server asks for a password"),
-        "WRONGPASS" => (Unwritable, "the server refuses the user name or password"),
+        "NOAUTH" => (
+            Unwritable,
+            "the server asks for a password",
+            "put it into the URL",
+        ),
+        "WRONGPASS" => REFUSED,
+        _ if error.kind() == ErrorKind::AuthenticationFailed => REFUSED,
         "NOPERM" => (
             Unwritable,
             "the server's access rules forbid a command or key to this user",
+            "give the user what the documentation of `RedisStore` lists",
         ),
-        "WRONGTYPE" => (Corrupt, "something else is kept under the account's key"),
         "MOVED" | "ASK" | "CROSSSLOT" => (
             Unsupported,
-            "the server is one node of a cluster, use `RedisStore::cluster`",
+            "the server is one node of a cluster",
+            "use `RedisStore::cluster`",
         ),
         EVICTS => (
             Unsupported,
-            "the server makes room by removing any key, set its `maxmemory-policy` to `noeviction` \
-             or one of `volatile-*`",
+            "the server makes room by removing any key",
+            "set its `maxmemory-policy` to `noeviction` or one of `volatile-*`",
         ),
-        "CLUSTERDOWN" => (
-            Unavailable,
-            "the cluster is down, or a part of it that it cannot do without",
-        ),
-        "LOADING" => (Unavailable, "the server is still loading its data"),
-        _ if error.kind() == ErrorKind::AuthenticationFailed => {
-            (Unwritable, "the server refuses the user name or password")
-        }
         _ if error.kind() == ErrorKind::InvalidClientConfig => (
             Unsupported,
-            "the address needs a feature of the `redis` crate that is not enabled, TLS perhaps",
+            "the address needs a feature of the `redis` crate that is not enabled",
+            "enable one of its TLS features, or use another address",
         ),
-        "" => {
-            return (
-                Unavailable,
-                format!("the server was not understood ({})", error.category()),
-            );
+        "WRONGTYPE" => {
+            return Fault::new(Corrupt, "something else is kept under the account's key");
         }
-        code => return (Unavailable, format!("the server answered {code}")),
+        "CLUSTERDOWN" => {
+            let message = "the cluster is down, or a part of it that it cannot do without";
+            return Fault::new(Unavailable, message);
+        }
+        "LOADING" => return Fault::new(Unavailable, "the server is still loading its data"),
+        "" => {
+            let message = format!("the server was not understood ({})", error.category());
+            return Fault::new(Unavailable, message);
+        }
+        code => return Fault::new(Unavailable, format!("the server answered {code}")),
     };
-    (kind, message.to_owned())
+    Fault::new(kind, message).with_way_out(way_out)
 }
 
 /// Redis before version 7 hides the code of a script's error in its text. No version gives one to a

@@ -145,6 +145,10 @@ impl RedisStore {
 
 #[async_trait]
 impl TokenStore for RedisStore {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
     async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
         let keys = Keys::new(&self.0.prefix, account);
         let request: &Request<'_> = &|_| {

@@ -16,7 +16,7 @@ async fn s27_the_key_is_unknown() {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("tokens.json");
     save(&encrypted(&file, "old", 1), None, "old").await;
-    let refusal = refusal("no key `old`, with which the record is encrypted");
+    let refusal = refusal(&file, "no key `old`, with which the record is encrypted");
     refusal
         .holds(encrypted(&file, "new", 1), || bytes(&file))
         .await;
@@ -27,7 +27,7 @@ async fn s27_the_key_is_another_of_the_same_name() {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("tokens.json");
     save(&encrypted(&file, "a", 1), None, "old").await;
-    let refusal = refusal("key `a` does not open the record");
+    let refusal = refusal(&file, "key `a` does not open the record");
     refusal
         .holds(encrypted(&file, "a", 2), || bytes(&file))
         .await;
@@ -38,16 +38,19 @@ async fn s27_the_record_is_not_encrypted() {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("tokens.json");
     save(&plain(&file), None, "old").await;
-    let refusal = refusal("the record is not encrypted");
+    let refusal = Refusal {
+        way_out: "allow it with `accept_unencrypted`",
+        ..refusal(&file, "the record is not encrypted")
+    };
     refusal
         .holds(encrypted(&file, "a", 1), || bytes(&file))
         .await;
 }
 
-fn refusal(problem: &str) -> Refusal<'_> {
+fn refusal<'a>(file: &Path, problem: &'a str) -> Refusal<'a> {
     Refusal {
         kind: ErrorKind::StoreDefective,
-        store: "encrypted store".to_owned(),
+        store: format!("encrypted file store {}", file.display()),
         problem,
         way_out: "configure the key that it was written with",
     }

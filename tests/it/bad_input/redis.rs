@@ -68,7 +68,7 @@ async fn s24_redis_refuses_to_write() {
         (
             &["CONFIG", "SET", "maxmemory", "1"],
             "the server is at its `maxmemory`",
-            "check free space",
+            "raise `maxmemory`",
         ),
         (
             &["REPLICAOF", "127.0.0.1", "1"],

@@ -44,7 +44,7 @@ async fn s27_a_wrong_user_is_said_and_not_shown() {
                 error.to_string(),
                 format!(
                     "redis store {}/0: the server refuses the user name or password, account \
-                     `acme`; check free space, ownership and permissions",
+                     `acme`; correct the URL",
                     redis.address()
                 )
             );
