@@ -7,7 +7,7 @@ use dropbox_sign_oauth::{
     testing::{FakeClock, FakeDropboxSign},
 };
 
-use crate::{
+use super::{
     place::Place,
     wire::{LeaseTimes, Setup},
 };

@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::sync::mpsc;
 
-use crate::{
+use super::{
     steps::{SteppedEndpoint, SteppedStore, Steps},
     wire::{Answer, Command, Outcome, Results, Setup},
 };

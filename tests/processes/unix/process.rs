@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
+use super::{
     steps::Step,
     wire::{Answer, Command, Results, Setup},
     worker,

@@ -10,7 +10,7 @@ use dropbox_sign_oauth::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use crate::{wire::Answer, worker::say};
+use super::{wire::Answer, worker::say};
 
 /// In the order in which a refresh comes to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]

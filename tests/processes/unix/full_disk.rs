@@ -2,7 +2,7 @@
 
 use libtest_mimic::Trial;
 
-use crate::{
+use super::{
     on_each,
     place::{Kind, Place},
     process::Process,

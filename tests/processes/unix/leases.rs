@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 
-use crate::{
+use super::{
     on_each,
     place::{Kind, Place},
     process::Process,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use tokio::time::sleep;
 
-use crate::{
+use super::{
     fleet::{Fleet, SIZE},
     on_each,
     place::{Kind, Place},

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use crate::{
+use super::{
     place::Place,
     process::{HANGS, Process},
     service::{MINUTE, Service},

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{place::StoreSpec, steps::Step};
+use super::{place::StoreSpec, steps::Step};
 
 /// The first line that a worker gets.
 #[derive(Clone, Debug, Deserialize, Serialize)]

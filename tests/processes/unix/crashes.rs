@@ -6,7 +6,7 @@ use dropbox_sign_oauth::{store::Record, testing::Fault};
 use libtest_mimic::Trial;
 use tokio::time::sleep;
 
-use crate::{
+use super::{
     on_each,
     place::{Kind, Place},
     process::Process,

@@ -1,9 +1,10 @@
 //! How much the tests do.
 //!
-//! A run of minutes by default. The long run is the same tests, told so by the environment:
+//! A run of minutes by default, and whatever the environment asks for. The long run kills ten thousand
+//! processes on each store:
 //!
 //! ```sh
-//! DROPBOX_SIGN_OAUTH_KILLS=10000 cargo test --test processes s21_killed_at_every_step
+//! DROPBOX_SIGN_OAUTH_KILLS=10000 cargo test --test processes -- s21_killed_at_every_step_the_next
 //! ```
 
 /// How many processes are killed by a test that kills, on each store.

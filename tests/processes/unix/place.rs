@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgPoolOptions;
 use tempfile::TempDir;
 
-use crate::servers::{Postgres, Proxy, Redis};
+use super::servers::{Postgres, Proxy, Redis};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
