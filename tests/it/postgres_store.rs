@@ -88,28 +88,6 @@ async fn a_row_goes_with_its_record_and_its_lease() {
     assert_eq!(rows(), "0");
 }
 
-/// As s21 asks of every store: no reader sees half of a save.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s21_readers_see_whole_records_while_others_write() {
-    let Some(server) = Postgres::start() else {
-        return;
-    };
-    let (writer, reader) = (migrated(&server).await, store(&server.url()));
-    let mut version = save(&writer, None, "0").await;
-    let writing = tokio::spawn(async move {
-        for n in 1..200 {
-            version = save(&writer, Some(version), &n.to_string()).await;
-        }
-    });
-    while !writing.is_finished() {
-        let record = reader.load(&acme()).await.expect("whole").expect("there");
-        let access = record.tokens.access_token().expect("an access token");
-        let name = access.expose_secret().strip_prefix("canary ");
-        assert_eq!(record.tokens, tokens(name.expect("ours")));
-    }
-    writing.await.expect("no panic");
-}
-
 /// As after an upgrade of other processes: see `src/store/postgres/migrate.rs`.
 #[tokio::test]
 async fn a_table_with_columns_of_a_later_version_will_do() {

@@ -87,27 +87,6 @@ async fn what_is_kept_is_what_the_documentation_says() {
     assert_eq!(redis.cli(&["TTL", RECORD]), "-1");
 }
 
-/// As s21 asks of every store: no reader sees half of a save.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s21_readers_see_whole_records_while_others_write() {
-    let Some(redis) = Redis::start() else { return };
-    let writer = store(&redis.url());
-    let reader = store(&redis.url());
-    let mut version = save(&writer, None, "0").await;
-    let writing = tokio::spawn(async move {
-        for n in 1..200 {
-            version = save(&writer, Some(version), &n.to_string()).await;
-        }
-    });
-    while !writing.is_finished() {
-        let record = reader.load(&acme()).await.expect("whole").expect("there");
-        let access = record.tokens.access_token().expect("an access token");
-        let name = access.expose_secret().strip_prefix("canary ");
-        assert_eq!(record.tokens, tokens(name.expect("ours")));
-    }
-    writing.await.expect("no panic");
-}
-
 #[tokio::test]
 async fn a_server_that_restarts_is_found_again_with_its_records() {
     let Some(mut redis) = Redis::start() else {

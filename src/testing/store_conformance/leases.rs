@@ -1,0 +1,162 @@
+//! Having a lease, waiting for it, giving it back.
+
+use std::{sync::Arc, time::Duration};
+
+use super::steps::{
+    IMPATIENT, PATIENT, SHORT_LIVED, acquire, assert_held, delete, failed, load, release, save,
+    tokens,
+};
+use crate::{
+    account::AccountId,
+    store::{LeaseRequest, TokenStore},
+};
+
+/// While a lease is held, another handle waits as long as it was told, and says whose it is.
+pub(super) async fn a_lease_keeps_others_out(one: &impl TokenStore, other: &impl TokenStore) {
+    let rule = "a lease keeps others out";
+    let account = AccountId::from("keeps-out");
+    let lease = acquire(one, &account, PATIENT, rule).await;
+    assert_held(other, &account, rule).await;
+    let at_once = LeaseRequest {
+        wait: Duration::ZERO,
+        ..PATIENT
+    };
+    let refused = other.lease(&account, at_once).await;
+    assert!(refused.is_err(), "{rule}: not without waiting");
+    release(lease, rule).await;
+    // And one that is free is had without waiting.
+    release(acquire(other, &account, at_once, rule).await, rule).await;
+}
+
+/// The same goes for two refreshes through one handle.
+pub(super) async fn a_lease_keeps_its_own_handle_out(store: &impl TokenStore) {
+    let rule = "a lease keeps its own handle out";
+    let account = AccountId::from("keeps-itself-out");
+    let lease = acquire(store, &account, PATIENT, rule).await;
+    assert_held(store, &account, rule).await;
+    release(lease, rule).await;
+}
+
+/// Accounts refresh in parallel.
+pub(super) async fn a_lease_is_for_one_account(one: &impl TokenStore, other: &impl TokenStore) {
+    let rule = "a lease is for one account";
+    let [a, b] = ["lease-a", "lease-b"].map(AccountId::from);
+    let first = acquire(one, &a, PATIENT, rule).await;
+    let second = acquire(other, &b, IMPATIENT, rule).await;
+    release(first, rule).await;
+    assert_held(one, &b, rule).await;
+    release(second, rule).await;
+}
+
+/// Holding a lease neither makes a record nor hinders anybody from loading and saving one.
+pub(super) async fn a_lease_is_no_record(store: &impl TokenStore) {
+    let rule = "a lease is no record";
+    let account = AccountId::from("no-record");
+    let lease = acquire(store, &account, PATIENT, rule).await;
+    assert_eq!(load(store, &account, rule).await, None, "{rule}");
+    let version = save(store, &account, None, tokens("a"), rule).await;
+    release(lease, rule).await;
+    let lease = acquire(store, &account, PATIENT, rule).await;
+    let record = load(store, &account, rule).await.expect(rule);
+    assert_eq!(record.version, version, "{rule}: it changed the record");
+    assert_eq!(record.tokens, tokens("a"), "{rule}: it changed the record");
+    assert!(delete(store, &account, version, rule).await, "{rule}");
+    assert_held(store, &account, rule).await;
+    release(lease, rule).await;
+}
+
+/// Somebody who waits gets the lease when it is given back.
+pub(super) async fn a_released_lease_goes_to_the_next<S: TokenStore>(one: &Arc<S>, other: &Arc<S>) {
+    let rule = "a released lease goes to the next";
+    let account = AccountId::from("released");
+    let lease = acquire(&**one, &account, PATIENT, rule).await;
+    let mut waiters = Vec::new();
+    for n in 0..4 {
+        let store = Arc::clone(if n % 2 == 0 { one } else { other });
+        let account = account.clone();
+        waiters.push(tokio::spawn(async move {
+            release(acquire(&*store, &account, PATIENT, rule).await, rule).await;
+        }));
+    }
+    tokio::task::yield_now().await;
+    release(lease, rule).await;
+    for waiter in waiters {
+        waiter.await.expect(rule);
+    }
+}
+
+/// Dropping a lease without releasing it blocks nobody for longer than it lives.
+pub(super) async fn a_dropped_lease_goes_to_the_next(
+    one: &impl TokenStore,
+    other: &impl TokenStore,
+) {
+    let rule = "a dropped lease goes to the next";
+    let account = AccountId::from("dropped");
+    drop(acquire(one, &account, SHORT_LIVED, rule).await);
+    release(acquire(other, &account, PATIENT, rule).await, rule).await;
+}
+
+/// Dropping somebody who waits for a lease leaves nothing behind that holds it.
+pub(super) async fn an_abandoned_wait_holds_nothing(
+    one: &impl TokenStore,
+    other: &impl TokenStore,
+) {
+    let rule = "an abandoned wait holds nothing";
+    let account = AccountId::from("abandoned");
+    let lease = acquire(one, &account, PATIENT, rule).await;
+    let wait = other.lease(&account, SHORT_LIVED);
+    let abandoned = tokio::time::timeout(Duration::from_millis(20), wait).await;
+    assert!(abandoned.is_err(), "{rule}: the lease was had twice");
+    release(lease, rule).await;
+    release(acquire(one, &account, PATIENT, rule).await, rule).await;
+    release(acquire(other, &account, PATIENT, rule).await, rule).await;
+}
+
+/// The same where it is dropped while it is had, at whatever moment.
+pub(super) async fn an_abandoned_claim_holds_nothing(
+    one: &impl TokenStore,
+    other: &impl TokenStore,
+) {
+    let rule = "an abandoned claim holds nothing";
+    let account = AccountId::from("abandoned-claim");
+    for moment in 0..40 {
+        let moment = Duration::from_micros(moment * 100);
+        let claim = other.lease(&account, PATIENT);
+        drop(tokio::time::timeout(moment, claim).await);
+        release(acquire(one, &account, PATIENT, rule).await, rule).await;
+    }
+}
+
+/// Renewing works for as long as the lease is held, and keeps it.
+pub(super) async fn a_held_lease_can_be_renewed(one: &impl TokenStore, other: &impl TokenStore) {
+    let rule = "a held lease can be renewed";
+    let account = AccountId::from("renewed");
+    let lease = acquire(one, &account, PATIENT, rule).await;
+    if let Some(every) = lease.renew_every() {
+        assert!(every < PATIENT.time_to_live, "{rule}: too late, by itself");
+    }
+    for _ in 0..2 {
+        lease.renew().await.unwrap_or_else(|e| failed(rule, &e));
+        assert_held(other, &account, rule).await;
+    }
+    release(lease, rule).await;
+}
+
+/// Where leases run out, a late holder neither renews nor releases that of the next one.
+pub(super) async fn a_lease_that_ran_out_is_left_alone(
+    one: &impl TokenStore,
+    other: &impl TokenStore,
+) {
+    let rule = "a lease that ran out is left alone";
+    let account = AccountId::from("ran-out");
+    let late = acquire(one, &account, SHORT_LIVED, rule).await;
+    if late.renew_every().is_none() {
+        return release(late, rule).await;
+    }
+    let next = acquire(other, &account, PATIENT, rule).await;
+    assert!(late.renew().await.is_err(), "{rule}: it was renewed");
+    // Whether this is an error is the store's choice.
+    let _ = late.release().await;
+    assert_held(one, &account, rule).await;
+    release(next, rule).await;
+}

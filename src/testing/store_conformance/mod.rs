@@ -1,0 +1,66 @@
+//! What every token store has to do, as tests.
+
+mod concurrency;
+mod leases;
+mod records;
+mod steps;
+
+use std::sync::Arc;
+
+use crate::store::TokenStore;
+
+/// Checks that a store keeps the rules of [`TokenStore`].
+///
+/// `open` gives a handle on the same store each time, which is empty at first. The handles should
+/// be as separate as they ever are: opened anew rather than cloned, if the store can be.
+///
+/// Needs a Tokio runtime with time and I/O enabled, whose time is not paused.
+///
+/// ```
+/// use dropbox_sign_oauth::{store::MemoryStore, testing::store_conformance};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(
+/// async {
+///     let store = MemoryStore::new();
+///     store_conformance(|| async { store.clone() }).await;
+/// }
+/// # );
+/// ```
+///
+/// # Panics
+///
+/// With the name of the rule, when one is broken or the store fails.
+pub async fn store_conformance<S, F>(open: F)
+where
+    S: TokenStore,
+    F: AsyncFn() -> S,
+{
+    let one = Arc::new(open().await);
+    let other = Arc::new(open().await);
+
+    records::nobody_is_signed_in_at_first(&*one).await;
+    records::a_first_save_expects_no_record(&*one, &*other).await;
+    records::a_save_expects_the_newest_version(&*one, &*other).await;
+    records::a_repeated_save_is_recognised(&*one, &*other).await;
+    records::every_field_survives(&*one, &*other).await;
+    records::the_journal_survives(&*one, &*other).await;
+    records::accounts_are_independent(&*one, &*other).await;
+    records::deleting_expects_the_newest_version(&*one, &*other).await;
+    records::after_deleting_the_account_starts_anew(&*one, &*other).await;
+
+    leases::a_lease_keeps_others_out(&*one, &*other).await;
+    leases::a_lease_keeps_its_own_handle_out(&*one).await;
+    leases::a_lease_is_for_one_account(&*one, &*other).await;
+    leases::a_lease_is_no_record(&*one).await;
+    leases::a_released_lease_goes_to_the_next(&one, &other).await;
+    leases::a_dropped_lease_goes_to_the_next(&*one, &*other).await;
+    leases::an_abandoned_wait_holds_nothing(&*one, &*other).await;
+    leases::an_abandoned_claim_holds_nothing(&*one, &*other).await;
+    leases::a_held_lease_can_be_renewed(&*one, &*other).await;
+    leases::a_lease_that_ran_out_is_left_alone(&*one, &*other).await;
+
+    concurrency::a_reader_sees_whole_records(&one, &other).await;
+    concurrency::one_of_many_equal_saves_wins(&one, &other).await;
+    concurrency::no_concurrent_save_is_lost(&one, &other).await;
+    concurrency::concurrent_accounts_do_not_disturb_each_other(&one, &other).await;
+}

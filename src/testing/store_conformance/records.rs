@@ -1,0 +1,219 @@
+//! Loading, saving and deleting.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::steps::{delete, issued_at, load, record, save, swap, tokens};
+use crate::{
+    account::AccountId,
+    store::{Swap, TokenStore, Version},
+    token::TokenSet,
+};
+
+/// Loading what was never saved gives nothing, and no error.
+pub(super) async fn nobody_is_signed_in_at_first(store: &impl TokenStore) {
+    let rule = "an account without a record loads as `None`";
+    let account = AccountId::from("nobody");
+    assert_eq!(load(store, &account, rule).await, None, "{rule}");
+}
+
+/// Expecting a record where there is none, or none where there is one, is a conflict.
+pub(super) async fn a_first_save_expects_no_record(one: &impl TokenStore, other: &impl TokenStore) {
+    let rule = "the first save expects no record";
+    let account = AccountId::from("first-save");
+    let swap = swap(one, &account, Some(Version::unique()), &record("a"), rule).await;
+    assert_eq!(swap, Swap::Conflict, "{rule}: saved over a missing record");
+    assert_eq!(load(one, &account, rule).await, None, "{rule}: it wrote");
+
+    let first = record("a");
+    let swap = self::swap(one, &account, None, &first, rule).await;
+    assert_eq!(swap, Swap::Saved, "{rule}");
+    let swap = self::swap(other, &account, None, &record("b"), rule).await;
+    assert_eq!(swap, Swap::Conflict, "{rule}: a record was overlooked");
+    let loaded = load(other, &account, rule).await;
+    let message = "the record is not what was saved";
+    assert_eq!(loaded, Some(first), "{rule}: {message}");
+}
+
+/// Only the newest version can be replaced, and a record keeps the version that it was saved with.
+pub(super) async fn a_save_expects_the_newest_version(
+    one: &impl TokenStore,
+    other: &impl TokenStore,
+) {
+    let rule = "a save names the newest version";
+    let account = AccountId::from("newest-version");
+    let mut versions = Vec::new();
+    let mut expected = None;
+    for n in 0..5 {
+        let store: &dyn TokenStore = if n % 2 == 0 { one } else { other };
+        let record = record(&n.to_string());
+        let saved = swap(store, &account, expected, &record, rule).await;
+        assert_eq!(saved, Swap::Saved, "{rule}: the newest was not enough");
+        for stale in &versions {
+            let swap = swap(store, &account, *stale, &self::record("stale"), rule).await;
+            assert_eq!(swap, Swap::Conflict, "{rule}: a stale save went through");
+        }
+        versions.push(expected);
+        expected = Some(record.version);
+        let loaded = load(one, &account, rule).await;
+        assert_eq!(loaded, Some(record), "{rule}: another record loads");
+    }
+}
+
+/// A save whose answer was lost is tried again, and meets itself: the version tells.
+pub(super) async fn a_repeated_save_is_recognised(one: &impl TokenStore, other: &impl TokenStore) {
+    let rule = "a repeated save is recognised by its version";
+    let account = AccountId::from("repeated");
+    let expected = Some(save(one, &account, None, tokens("a"), rule).await);
+    let record = record("b");
+    let first = swap(one, &account, expected, &record, rule).await;
+    let second = swap(other, &account, expected, &record, rule).await;
+    assert_eq!((first, second), (Swap::Saved, Swap::Conflict), "{rule}");
+    assert_eq!(load(one, &account, rule).await, Some(record), "{rule}");
+}
+
+/// Tokens come back as they were saved; times, to the millisecond.
+pub(super) async fn every_field_survives(one: &impl TokenStore, other: &impl TokenStore) {
+    let rule = "every field survives";
+    let account = AccountId::from("every-field");
+    let day = Duration::from_secs(86_400);
+    let odd = "ABC+/=._~-  \"quoted\" \\ {json: 'x'} <&> \u{fc}\u{1f511}\n\t";
+    let ten_years = Duration::from_secs(10 * 365 * 86_400);
+    let cases = [
+        tokens("both"),
+        TokenSet::new("access alone", issued_at(), day),
+        TokenSet::from_refresh_token("refresh alone"),
+        TokenSet::new(odd, issued_at(), day).with_refresh_token(odd),
+        TokenSet::new("l".repeat(8_000), issued_at(), day).with_refresh_token("r".repeat(8_000)),
+        TokenSet::new("epoch", UNIX_EPOCH, Duration::ZERO).with_refresh_token("r"),
+        TokenSet::new(
+            "milliseconds",
+            issued_at(),
+            Duration::from_millis(86_399_877),
+        ),
+        TokenSet::new("long", issued_at(), ten_years),
+        // Last, so that nothing of the earlier ones may linger.
+        TokenSet::from_refresh_token("the end"),
+    ];
+    let mut expected = None;
+    for case in cases {
+        expected = Some(save(one, &account, expected, case.clone(), rule).await);
+        let record = load(other, &account, rule).await.expect(rule);
+        // Compared first, since `assert_eq!` could not show the difference of redacted tokens.
+        assert_eq!(record.tokens.issued_at(), case.issued_at(), "{rule}");
+        assert_eq!(record.tokens.lifetime(), case.lifetime(), "{rule}");
+        let same = record.tokens == case;
+        assert!(
+            same,
+            "{rule}: a token differs: {:?}, {case:?}",
+            record.tokens
+        );
+    }
+}
+
+/// The time of a presentation comes back to the millisecond, and goes with the next record.
+pub(super) async fn the_journal_survives(one: &impl TokenStore, other: &impl TokenStore) {
+    let rule = "the journal survives";
+    let account = AccountId::from("journal");
+    let first = record("a");
+    let announced = first.presented_at(issued_at());
+    let last = record("b");
+    let mut expected = None;
+    for record in [first, announced, last] {
+        let saved = swap(one, &account, expected, &record, rule).await;
+        assert_eq!(saved, Swap::Saved, "{rule}");
+        expected = Some(record.version);
+        assert_eq!(load(other, &account, rule).await, Some(record), "{rule}");
+    }
+}
+
+/// Any text names an account, and no two names mean the same one.
+pub(super) async fn accounts_are_independent(one: &impl TokenStore, other: &impl TokenStore) {
+    let rule = "accounts are independent";
+    let long = "long".repeat(75);
+    let names = [
+        String::new(),
+        " ".into(),
+        "a".into(),
+        "A".into(),
+        "a ".into(),
+        "%61".into(),
+        ".".into(),
+        "..".into(),
+        "../x".into(),
+        "/etc/passwd".into(),
+        "C:\\x".into(),
+        "con".into(),
+        "a/b".into(),
+        "a:b".into(),
+        "a*?\"<>|'`;--".into(),
+        "{a}".into(),
+        "line\nbreak".into(),
+        "\u{fc}".into(),
+        "u\u{308}".into(),
+        "\u{1f511}".into(),
+        "user@example.com".into(),
+        format!("{long}a"),
+        format!("{long}b"),
+        long,
+    ];
+    let accounts = names.map(AccountId::from);
+    let mut versions = Vec::new();
+    for account in &accounts {
+        let tokens = tokens(account.as_str());
+        versions.push(save(one, account, None, tokens, rule).await);
+    }
+    for account in &accounts {
+        let record = load(other, account, rule).await;
+        let record = record.unwrap_or_else(|| panic!("{rule}: {account:?} is lost"));
+        let same = record.tokens == tokens(account.as_str());
+        assert!(same, "{rule}: {account:?} has another's tokens");
+    }
+    for (n, (account, version)) in accounts.iter().zip(versions).enumerate() {
+        assert!(delete(one, account, version, rule).await, "{rule}");
+        for (m, account) in accounts.iter().enumerate() {
+            let stands = load(other, account, rule).await.is_some();
+            assert_eq!(stands, m > n, "{rule}: deleting touched {account:?}");
+        }
+    }
+}
+
+/// A record is removed only by somebody who knows its newest version.
+pub(super) async fn deleting_expects_the_newest_version(
+    one: &impl TokenStore,
+    other: &impl TokenStore,
+) {
+    let rule = "deleting names the newest version";
+    let account = AccountId::from("delete");
+    let gone = delete(one, &account, Version::unique(), rule).await;
+    assert!(!gone, "{rule}: removed what was not there");
+
+    let first = save(one, &account, None, tokens("a"), rule).await;
+    let second = save(one, &account, Some(first), tokens("b"), rule).await;
+    let gone = delete(other, &account, first, rule).await;
+    assert!(!gone, "{rule}: a stale version sufficed");
+    let record = load(one, &account, rule).await;
+    assert_eq!(record.map(|r| r.version), Some(second), "{rule}");
+
+    let gone = delete(other, &account, second, rule).await;
+    assert!(gone, "{rule}: the newest version did not suffice");
+    assert_eq!(load(one, &account, rule).await, None, "{rule}: it stands");
+    let gone = delete(one, &account, second, rule).await;
+    assert!(!gone, "{rule}: removed twice");
+}
+
+/// A save that was prepared before a sign-out does not undo it; a new sign-in works.
+pub(super) async fn after_deleting_the_account_starts_anew(
+    one: &impl TokenStore,
+    other: &impl TokenStore,
+) {
+    let rule = "a deleted account starts anew";
+    let account = AccountId::from("start-anew");
+    let version = save(one, &account, None, tokens("a"), rule).await;
+    assert!(delete(one, &account, version, rule).await, "{rule}");
+    let swap = swap(other, &account, Some(version), &record("b"), rule).await;
+    assert_eq!(swap, Swap::Conflict, "{rule}: a late save undid it");
+    assert_eq!(load(one, &account, rule).await, None, "{rule}");
+    save(other, &account, None, tokens("c"), rule).await;
+    let record = load(one, &account, rule).await.expect(rule);
+    assert_eq!(record.tokens, tokens("c"), "{rule}");
+}
