@@ -31,6 +31,7 @@ enum Rule {
     LeasesOnceForAll,
     LeasesForGood,
     NamesNoAccount,
+    SavesByHalves,
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +44,15 @@ impl Broken {
             Rule::CutsNames => account.as_str().chars().take(64).collect::<String>().into(),
             _ => account.clone(),
         }
+    }
+
+    /// The new access token with the old refresh token.
+    async fn half(&self, account: &AccountId, record: &Record) -> Option<Record> {
+        let old = self.0.load(account).await.expect("memory")?.tokens;
+        let access = record.tokens.access_token()?.expose_secret();
+        let half = TokenSet::new(access, record.tokens.issued_at(), record.tokens.lifetime());
+        let refresh = old.refresh_token()?.expose_secret();
+        Some(Record::new(half.with_refresh_token(refresh)))
     }
 
     async fn newest(&self, account: &AccountId) -> Option<Version> {
@@ -97,6 +107,14 @@ impl TokenStore for Broken {
                 .presented_at
                 .filter(|_| self.1 != Rule::ForgetsTheJournal),
         };
+        if self.1 == Rule::SavesByHalves && newest == expected {
+            if let Some(half) = self.half(&account, &record).await {
+                self.0.compare_and_swap(&account, expected, &half).await?;
+                tokio::task::yield_now().await;
+                let expected = Some(half.version);
+                return self.0.compare_and_swap(&account, expected, &record).await;
+            }
+        }
         self.0.compare_and_swap(&account, expected, &record).await
     }
 
@@ -155,6 +173,7 @@ async fn the_suite_notices_a_broken_rule() {
         (Rule::LeasesOnceForAll, "a lease keeps others out"),
         (Rule::LeasesForGood, "a lease keeps others out"),
         (Rule::NamesNoAccount, "a lease keeps others out"),
+        (Rule::SavesByHalves, "a reader sees whole records"),
     ];
     for (broken, rule) in cases {
         let store = Broken(MemoryStore::new(), broken);
