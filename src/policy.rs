@@ -77,7 +77,8 @@ pub struct Backoff {
 }
 
 /// What to do when a token request was sent and its reply was lost, so that the refresh token may
-/// be spent.
+/// be spent. The same goes for one that another process was about to present when it was killed:
+/// the record says so ([`EventKind::InDoubt`](crate::EventKind::InDoubt)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LostReply {
     /// Present it once more at once: services that rotate tokens allow that for a moment, since

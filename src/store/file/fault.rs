@@ -8,7 +8,26 @@ impl Fault {
     /// `action` reads on after "cannot".
     pub(super) fn io(action: &str, path: &Path, error: io::Error) -> Self {
         let message = format!("cannot {action} {}", path.display());
-        Self::new(kind_of(error.kind()), message).with_source(error)
+        let fault = Self::new(kind_of(error.kind()), message);
+        let fault = match way_out(error.kind()) {
+            Some(way_out) => fault.with_way_out(way_out),
+            None => fault,
+        };
+        fault.with_source(error)
+    }
+}
+
+/// Where there is more to say than what the kind says.
+fn way_out(error: io::ErrorKind) -> Option<&'static str> {
+    use io::ErrorKind as Io;
+
+    match error {
+        Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => {
+            Some("check free space and quotas")
+        }
+        Io::PermissionDenied => Some("check ownership and permissions"),
+        Io::ReadOnlyFilesystem => Some("mount the file system for writing, or use another place"),
+        _ => None,
     }
 }
 
@@ -51,6 +70,22 @@ mod tests {
             StoreErrorKind::Unavailable,
             "an unknown failure may pass"
         );
+    }
+
+    #[test]
+    fn s27_what_is_to_be_done_goes_by_what_was_refused() {
+        for (kind, way_out) in [
+            (io::ErrorKind::StorageFull, "; check free space and quotas"),
+            (
+                io::ErrorKind::PermissionDenied,
+                "; check ownership and permissions",
+            ),
+            (io::ErrorKind::ReadOnlyFilesystem, "; mount the file system"),
+        ] {
+            let fault = Fault::io("write", Path::new("/x"), kind.into());
+            let error = fault.into_error("file store /x", None).to_string();
+            assert!(error.contains(way_out), "{error}");
+        }
     }
 
     #[cfg(target_os = "linux")]
