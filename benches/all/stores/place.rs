@@ -61,13 +61,19 @@ impl Place {
             Kind::Directory => Arc::new(FileStore::directory(address).expect("a folder")),
             Kind::SingleFile => Arc::new(FileStore::single_file(address).expect("a file")),
             Kind::Redis => Arc::new(RedisStore::builder(address).build().expect("a URL")),
-            Kind::Postgres => Arc::new(PostgresStore::new(pool(address))),
-            Kind::PostgresWithNotifications => {
-                let store = PostgresStore::new(pool(address));
-                Arc::new(store.with_notifications(pool(address)))
-            }
+            Kind::Postgres => Arc::new(postgres(address)),
+            Kind::PostgresWithNotifications => Arc::new(notified(address)),
         }
     }
+}
+
+fn postgres(url: &str) -> PostgresStore {
+    PostgresStore::new(pool(url))
+}
+
+fn notified(url: &str) -> PostgresStore {
+    let store = postgres(url).with_table("notified").expect("a name");
+    store.with_notifications(pool(url))
 }
 
 fn pool(url: &str) -> PgPool {
@@ -97,8 +103,9 @@ impl Places {
         all.extend(redis.iter().map(|server| (Kind::Redis, server.url())));
         if let Some(server) = &postgres_server {
             assert_eq!(server.psql("SHOW fsync"), "on", "its saves are no saves");
-            let store = PostgresStore::new(pool(&server.url()));
-            store.migrate().await.expect("a table");
+            for store in [postgres(&server.url()), notified(&server.url())] {
+                store.migrate().await.expect("a table");
+            }
             all.push((Kind::Postgres, server.url()));
             all.push((Kind::PostgresWithNotifications, server.url()));
         }

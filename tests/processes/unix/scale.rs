@@ -1,11 +1,7 @@
 //! How much the tests do.
 //!
-//! A run of minutes by default, and whatever the environment asks for. The long run kills ten thousand
-//! processes on each store:
-//!
-//! ```sh
-//! DROPBOX_SIGN_OAUTH_KILLS=10000 cargo test --test processes -- s21_killed_at_every_step_the_next
-//! ```
+//! A run of minutes by default, and whatever the environment asks for. DESIGN.md has the command of
+//! the long run, and what came of it.
 
 /// How many processes are killed by a test that kills, on each store.
 pub(crate) fn kills() -> usize {
