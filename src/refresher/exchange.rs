@@ -48,11 +48,7 @@ impl Pilot {
                 _ => return Err(error),
             }
             // Without the lease, somebody else may be about to present it.
-            if lease
-                .ensure(self.context().endpoint.timeout())
-                .await
-                .is_err()
-            {
+            if lease.ensure().await.is_err() {
                 return Err(error);
             }
             self.refresher.emit(EventKind::RequestRepeated {

@@ -127,7 +127,7 @@ impl Pilot {
                 continue;
             };
             // Held up until now, we may be alone in believing that it is our turn.
-            if let Err(error) = lease.ensure(self.context().endpoint.timeout()).await {
+            if let Err(error) = lease.ensure().await {
                 self.withdraw(&announced).await;
                 return Err(self.store_failed(error));
             }

@@ -71,8 +71,9 @@ impl HeldLease {
         }
     }
 
-    /// Makes certain that the lease is ours for so long, by renewing it if need be.
-    pub(super) async fn ensure(&self, lasting: Duration) -> Result<(), StoreError> {
+    /// Makes certain that the lease outlasts a token request, by renewing it if need be.
+    pub(super) async fn ensure(&self) -> Result<(), StoreError> {
+        let lasting = self.refresher.0.context.endpoint.timeout();
         if self.lease.renew_every().is_none() || self.is_certain_for(lasting) {
             return Ok(());
         }

@@ -33,6 +33,7 @@ mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 mod shared;
+mod task;
 
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
@@ -70,8 +71,7 @@ impl Version {
 
     /// A new version, drawn at random.
     pub fn unique() -> Self {
-        // The standard library's keyed hasher takes its key from the operating system.
-        Self(RandomState::new().build_hasher().finish() % Self::MAX.0 + 1)
+        Self(random() % Self::MAX.0 + 1)
     }
 
     /// A version as a store has kept it; `None` outside of 1 to [`MAX`](Self::MAX).
@@ -86,6 +86,11 @@ impl Version {
     pub const fn as_u64(self) -> u64 {
         self.0
     }
+}
+
+/// The standard library's keyed hasher takes its key from the operating system.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// One account's tokens, as a store keeps them.

@@ -7,8 +7,6 @@
 use std::{
     fmt,
     future::Future,
-    hash::{BuildHasher, Hasher, RandomState},
-    panic::resume_unwind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,7 +20,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Lease, StoreError, StoreErrorKind};
+use super::{Lease, StoreError, StoreErrorKind, random, task::finished};
 use crate::account::AccountId;
 
 /// Before a lease that could not be given back is tried again. It triples each time.
@@ -84,8 +82,6 @@ pub(super) enum Claim<K: LeaseKeeper> {
 impl<K: LeaseKeeper> OwnedLease<K> {
     /// Not ours yet.
     pub(super) fn new(keeper: K, account: &AccountId, time_to_live: Duration) -> Self {
-        // The standard library's keyed hasher takes its key from the operating system.
-        let random = || RandomState::new().build_hasher().finish();
         Self {
             keeper,
             terms: Arc::new(Terms {
@@ -111,11 +107,7 @@ impl<K: LeaseKeeper> OwnedLease<K> {
                 }
             }
         });
-        match claim.await.map_err(|error| error.try_into_panic()) {
-            Ok(claim) => claim,
-            Err(Ok(panic)) => resume_unwind(panic),
-            Err(Err(_)) => Err(stopped),
-        }
+        finished(claim).await.unwrap_or(Err(stopped))
     }
 
     fn error(&self, kind: StoreErrorKind, message: &str) -> StoreError {

@@ -12,7 +12,7 @@ mod tests;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::format::property::check_file;
 
-use std::{fmt, panic, path::Path, sync::Arc, time::Duration};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::task::spawn_blocking;
@@ -25,7 +25,7 @@ use self::{
 };
 use super::{
     Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
-    fault::Fault,
+    fault::Fault, task::finished,
 };
 use crate::account::AccountId;
 
@@ -319,14 +319,10 @@ impl Lease for FileLease {
 async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    match spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(payload) => panic::resume_unwind(payload),
-            Err(_) => Err(Fault::new(
-                StoreErrorKind::Unavailable,
-                "the runtime is shutting down",
-            )),
-        },
-    }
+    finished(spawn_blocking(work)).await.unwrap_or_else(|| {
+        Err(Fault::new(
+            StoreErrorKind::Unavailable,
+            "the runtime is shutting down",
+        ))
+    })
 }

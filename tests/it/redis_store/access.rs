@@ -1,16 +1,13 @@
 //! Who may use the server, and for what.
 
-use dropbox_sign_oauth::{
-    store::{Record, RedisStore, StoreErrorKind, TokenStore},
-    testing::store_conformance,
-};
-use tokio::time::timeout;
-
 use super::{
-    AT_ONCE, FOR_HOURS, HANGS, RECORD, acme, faults::all_operations, save, store, tokens,
-    until_somebody_listens,
+    AT_ONCE, RECORD, acme, faults::all_operations, is_woken_by_a_message, save, store, tokens,
 };
 use crate::servers::Redis;
+use dropbox_sign_oauth::{
+    store::{Record, StoreErrorKind, TokenStore},
+    testing::store_conformance,
+};
 
 #[tokio::test]
 async fn s27_a_wrong_password_is_said_and_not_shown() {
@@ -61,16 +58,7 @@ async fn a_user_with_the_rights_that_are_documented_needs_no_more() {
     store_conformance(async || store(&url)).await;
 
     // A message needs the channel, and a lease without messages would do.
-    let [one, other] = [(); 2].map(|()| {
-        let builder = RedisStore::builder(&*url).poll_interval(FOR_HOURS.wait);
-        builder.build().expect("a store")
-    });
-    let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
-    let waiter = tokio::spawn(async move { other.lease(&acme(), FOR_HOURS).await });
-    until_somebody_listens(&redis).await;
-    lease.release().await.expect("released");
-    let lease = timeout(HANGS, waiter).await.expect("not hanging");
-    lease.expect("no panic").expect("a lease");
+    is_woken_by_a_message(&redis, &url).await;
 }
 
 #[tokio::test]

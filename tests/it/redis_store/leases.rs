@@ -7,7 +7,10 @@ use dropbox_sign_oauth::store::{
 };
 use tokio::time::timeout;
 
-use super::{AT_ONCE, FOR_HOURS, HANGS, LEASE, acme, save, store, tokens, until_somebody_listens};
+use super::{
+    AT_ONCE, FOR_HOURS, HANGS, LEASE, acme, is_woken_by_a_message, save, store, tokens,
+    until_somebody_listens,
+};
 use crate::servers::Redis;
 
 const SHORT_LIVED: LeaseRequest = LeaseRequest {
@@ -95,17 +98,7 @@ async fn renewing_starts_the_time_to_live_anew() {
 #[tokio::test]
 async fn a_waiting_process_is_woken_by_a_message() {
     let Some(redis) = Redis::start() else { return };
-    let [one, other] = [(); 2].map(|()| {
-        // Without the message, it would look again in half an hour.
-        let builder = RedisStore::builder(redis.url()).poll_interval(FOR_HOURS.wait);
-        builder.build().expect("a store")
-    });
-    let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
-    let waiter = tokio::spawn(async move { other.lease(&acme(), FOR_HOURS).await });
-    until_somebody_listens(&redis).await;
-    lease.release().await.expect("released");
-    let lease = timeout(HANGS, waiter).await.expect("not hanging");
-    lease.expect("no panic").expect("a lease");
+    is_woken_by_a_message(&redis, &redis.url()).await;
 }
 
 #[tokio::test]
