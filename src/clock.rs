@@ -7,6 +7,7 @@
 
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -23,27 +24,60 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// Whether [`monotonic`](Self::monotonic) goes on counting while the machine sleeps.
     ///
-    /// If so, deadlines need no second opinion from the wall clock.
+    /// If so, deadlines are judged by the monotonic clock alone. Asked once, when a manager is
+    /// built.
     fn counts_sleep(&self) -> bool {
         false
     }
+}
 
-    /// One reading, with as many clocks as judging a deadline takes.
-    fn now(&self) -> Now {
+/// A manager's clock, which is asked once whether it counts sleep.
+#[derive(Clone, Debug)]
+pub(crate) struct Clocks {
+    clock: Arc<dyn Clock>,
+    counts_sleep: bool,
+}
+
+impl Clocks {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            counts_sleep: clock.counts_sleep(),
+            clock,
+        }
+    }
+
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    pub(crate) fn wall(&self) -> SystemTime {
+        self.clock.wall()
+    }
+
+    /// One reading, of as many clocks as judging a deadline takes.
+    pub(crate) fn now(&self) -> Now {
         Now {
             monotonic: self.monotonic(),
-            wall: (!self.counts_sleep()).then(|| since_epoch(self.wall())),
+            wall: (!self.counts_sleep).then(|| since_epoch(self.wall())),
+        }
+    }
+
+    /// One reading of both clocks, for setting deadlines.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment {
+            monotonic: self.monotonic(),
+            wall: since_epoch(self.wall()),
         }
     }
 }
 
-/// One reading of a [`Clock`].
+/// A reading for judging deadlines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// The monotonic clock's time since its fixed point.
-    pub monotonic: Duration,
-    /// The wall clock's time since the Unix epoch; `None` where the monotonic clock counts sleep.
-    pub wall: Option<Duration>,
+pub(crate) struct Now {
+    /// Since the monotonic clock's fixed point.
+    pub(crate) monotonic: Duration,
+    /// Since the Unix epoch; `None` where the monotonic clock counts sleep.
+    pub(crate) wall: Option<Duration>,
 }
 
 impl Now {
@@ -56,7 +90,7 @@ impl Now {
     }
 }
 
-/// The same moment on both clocks, for setting deadlines.
+/// The same moment on both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     /// Since the monotonic clock's fixed point.
@@ -66,11 +100,8 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    pub(crate) fn read(clock: &dyn Clock) -> Self {
-        Self {
-            monotonic: clock.monotonic(),
-            wall: since_epoch(clock.wall()),
-        }
+    pub(crate) fn wall_time(self) -> SystemTime {
+        UNIX_EPOCH + self.wall
     }
 }
 
@@ -123,12 +154,13 @@ mod tests {
 
     #[test]
     fn the_system_clock_does_not_step_back() {
-        let first = SystemClock.now();
-        assert!(SystemClock.now().monotonic >= first.monotonic);
+        let first = SystemClock.monotonic();
+        assert!(SystemClock.monotonic() >= first);
     }
 
     #[test]
     fn the_wall_is_read_only_where_the_monotonic_clock_misses_sleep() {
-        assert_eq!(SystemClock.now().wall.is_none(), SystemClock.counts_sleep());
+        let clocks = Clocks::new(Arc::new(SystemClock));
+        assert_eq!(clocks.now().wall.is_none(), SystemClock.counts_sleep());
     }
 }

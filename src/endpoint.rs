@@ -43,19 +43,43 @@ pub trait TokenEndpoint: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What the token endpoint granted.
+#[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenGrant {
     /// The new access token.
     pub access_token: AccessToken,
     /// The refresh token from now on; `None` where the one that was presented stays valid.
     pub refresh_token: Option<RefreshToken>,
-    /// What the reply said of the access token's lifetime.
+    /// What the response said of the access token's lifetime.
     pub expires_in: ExpiresIn,
 }
 
 impl TokenGrant {
+    /// A grant without a refresh token, whose lifetime is not stated.
+    pub fn new(access_token: impl Into<AccessToken>) -> Self {
+        Self {
+            access_token: access_token.into(),
+            refresh_token: None,
+            expires_in: ExpiresIn::Unstated,
+        }
+    }
+
+    /// Adds the refresh token that replaces the one that was presented.
+    #[must_use]
+    pub fn with_refresh_token(mut self, token: impl Into<RefreshToken>) -> Self {
+        self.refresh_token = Some(token.into());
+        self
+    }
+
+    /// Adds the lifetime that the response stated.
+    #[must_use]
+    pub fn with_expires_in(mut self, expires_in: ExpiresIn) -> Self {
+        self.expires_in = expires_in;
+        self
+    }
+
     /// The tokens, given the wall-clock time at which they were asked for and the lifetime to
-    /// assume where the reply states none.
+    /// assume where the response states none.
     pub fn into_tokens(self, sent_at: SystemTime, default_lifetime: Duration) -> TokenSet {
         let lifetime = self.expires_in.lifetime(sent_at, default_lifetime);
         let tokens = TokenSet::new(self.access_token, sent_at, lifetime);
@@ -66,7 +90,7 @@ impl TokenGrant {
     }
 }
 
-/// The `expires_in` of a token reply.
+/// The `expires_in` of a token response.
 ///
 /// Dropbox Sign's documentation calls it both "seconds until expiry" and "epoch time"
 /// (`OAuthTokenResponse` in hellosign-openapi). It is a duration in every example; a value of more
@@ -77,7 +101,7 @@ pub enum ExpiresIn {
     After(Duration),
     /// The token lives until this time since the Unix epoch.
     At(Duration),
-    /// The reply did not say, or said nothing usable: absent, zero, negative, not a number.
+    /// The response did not say, or said nothing usable: absent, zero, negative, not a number.
     #[default]
     Unstated,
 }
@@ -94,7 +118,7 @@ impl ExpiresIn {
     }
 
     /// The lifetime counted from `sent_at`: never zero unless `default` is, and at most ten years.
-    pub fn lifetime(self, sent_at: SystemTime, default: Duration) -> Duration {
+    pub(crate) fn lifetime(self, sent_at: SystemTime, default: Duration) -> Duration {
         let stated = match self {
             Self::After(lifetime) => lifetime,
             // Further off than any lifetime, it was no epoch second either.
@@ -118,7 +142,7 @@ pub enum EndpointErrorKind {
     /// The request never left: connection refused, no such host. The token is unspent; retried at
     /// once, within the refresh's time budget.
     NotSent,
-    /// The request left and no whole reply came back: the token may be spent.
+    /// The request left and no whole response came back: the token may be spent.
     Ambiguous,
     /// The service answered that it cannot answer now. The token is kept; retried with backoff.
     Transient,
@@ -167,13 +191,13 @@ impl EndpointError {
         self
     }
 
-    /// Adds the HTTP status of the reply.
+    /// Adds the HTTP status of the response.
     #[must_use]
     pub fn with_status(self, status: u16) -> Self {
         self.edit(|inner| inner.status = Some(status))
     }
 
-    /// Adds the error code of the reply, `invalid_grant` for example.
+    /// Adds the error code of the response, `invalid_grant` for example.
     #[must_use]
     pub fn with_code(self, code: impl Into<String>) -> Self {
         self.edit(|inner| inner.code = Some(code.into()))
@@ -203,7 +227,7 @@ impl EndpointError {
         self.0.kind
     }
 
-    /// The HTTP status of the reply, if there was one.
+    /// The HTTP status of the response, if there was one.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
@@ -218,7 +242,7 @@ impl EndpointError {
         self.0.refresh_token.as_ref()
     }
 
-    /// How long the service asked to be left alone, counted from the reply; not yet capped.
+    /// How long the service asked to be left alone, counted from the response; not yet capped.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

@@ -7,7 +7,7 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use crate::account::AccountId;
+use crate::account_id::AccountId;
 
 const TRY_AGAIN: &str = "try again";
 
@@ -16,11 +16,11 @@ const TRY_AGAIN: &str = "try again";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The account has no token. Not retried: sign in and
-    /// [`install`](crate::Refresher::install) the tokens.
+    /// [`install`](crate::Account::install) the tokens.
     NotAuthorized,
     /// The service refused the refresh token for good. Not retried: sign in again.
     GrantRefused,
-    /// The reply to a refresh was lost, and the policy forbids to present the token again. Not
+    /// The response to a refresh was lost, and the policy forbids to present the token again. Not
     /// retried: sign in again.
     Ambiguous,
     /// The token service refused the client's credentials or its request. Tried again with
@@ -45,6 +45,9 @@ pub enum ErrorKind {
     /// New tokens were granted but could not be saved. They are kept in memory, and the saving is
     /// tried again.
     SaveFailed,
+    /// Tokens that were to be installed cannot be used. Not retried, and nothing was saved: pass
+    /// the token as the service issued it.
+    InvalidToken,
     /// The manager has been shut down.
     ShutDown,
     /// A refresh ended without a result: its runtime was shut down, or it panicked. Try again.
@@ -66,6 +69,7 @@ impl fmt::Display for ErrorKind {
             Self::LeaseTimeout => "another process is refreshing for too long",
             Self::LeaseLost => "another process took the refresh over",
             Self::SaveFailed => "the new tokens could not be saved",
+            Self::InvalidToken => "the tokens cannot be used",
             Self::ShutDown => "the token manager is shut down",
             Self::Aborted => "the refresh ended without a result",
         })
@@ -73,7 +77,7 @@ impl fmt::Display for ErrorKind {
 }
 
 impl ErrorKind {
-    fn way_out(self) -> &'static str {
+    fn help(self) -> &'static str {
         match self {
             Self::NotAuthorized => "sign the user in and pass the tokens to `install`",
             Self::GrantRefused | Self::Ambiguous => {
@@ -85,6 +89,7 @@ impl ErrorKind {
             Self::SaveFailed => {
                 "mend the store; the tokens are kept in memory until they are saved"
             }
+            Self::InvalidToken => "pass the token exactly as the service issued it",
             Self::ShutDown => "build a new manager",
             Self::Unavailable
             | Self::Timeout
@@ -102,6 +107,7 @@ impl ErrorKind {
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     account: AccountId,
@@ -121,16 +127,9 @@ impl Error {
         }))
     }
 
-    fn edit(self, edit: impl FnOnce(&mut Inner)) -> Self {
-        let mut inner = Arc::try_unwrap(self.0).unwrap_or_else(|shared| Inner {
-            kind: shared.kind,
-            account: shared.account.clone(),
-            detail: shared.detail.clone(),
-            retry_after: shared.retry_after,
-            source: shared.source.clone(),
-        });
-        edit(&mut inner);
-        Self(Arc::new(inner))
+    fn edit(mut self, edit: impl FnOnce(&mut Inner)) -> Self {
+        edit(Arc::make_mut(&mut self.0));
+        self
     }
 
     pub(crate) fn with_detail(self, detail: impl Into<String>) -> Self {
@@ -143,34 +142,6 @@ impl Error {
 
     pub(crate) fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.edit(|inner| inner.source = Some(Arc::new(source)))
-    }
-
-    /// Gets the error back out of what a `reqwest_middleware` client returned, whatever wrapped it
-    /// on the way (`reqwest-retry`, for one). `None` if the error is not ours.
-    ///
-    /// ```no_run
-    /// # async fn f(client: reqwest_middleware::ClientWithMiddleware) {
-    /// if let Err(error) = client.get("https://api.hellosign.com/v3/account").send().await {
-    ///     match dropbox_sign_oauth::Error::from_middleware(&error) {
-    ///         Some(ours) if ours.is_reauthorization_required() => { /* sign in again */ }
-    ///         Some(ours) if ours.is_retryable() => { /* wait for ours.retry_after() */ }
-    ///         _ => { /* the request itself failed */ }
-    ///     }
-    /// }
-    /// # }
-    /// ```
-    pub fn from_middleware(error: &reqwest_middleware::Error) -> Option<&Self> {
-        let mut next: Option<&(dyn StdError + 'static)> = match error {
-            reqwest_middleware::Error::Middleware(error) => Some(error.as_ref()),
-            reqwest_middleware::Error::Reqwest(_) => None,
-        };
-        while let Some(error) = next {
-            if let Some(ours) = error.downcast_ref::<Self>() {
-                return Some(ours);
-            }
-            next = error.source();
-        }
-        None
     }
 
     /// Why there is no token.
@@ -218,6 +189,7 @@ impl Error {
             ErrorKind::Configuration
                 | ErrorKind::AccountRestricted
                 | ErrorKind::StoreDefective
+                | ErrorKind::InvalidToken
                 | ErrorKind::ShutDown
         )
     }
@@ -229,11 +201,11 @@ impl fmt::Display for Error {
         if let Some(detail) = &self.0.detail {
             write!(f, ": {detail}")?;
         }
-        write!(f, "; {}", self.0.kind.way_out())?;
+        write!(f, "; {}", self.0.kind.help())?;
         match self.0.retry_after {
             None => Ok(()),
             Some(delay) => {
-                let again = match self.0.kind.way_out() {
+                let again = match self.0.kind.help() {
                     TRY_AGAIN => "",
                     _ => ", it is tried again",
                 };
@@ -261,32 +233,9 @@ impl StdError for Error {
     }
 }
 
-impl From<Error> for reqwest_middleware::Error {
-    fn from(error: Error) -> Self {
-        Self::middleware(Unauthorized(error))
-    }
-}
-
-/// Carries an [`Error`] through `reqwest_middleware`.
+/// A setting that cannot work. Raised by `build()`, before anything is sent or stored.
 ///
-/// That crate's errors, and reqwest-retry's, are transparent: they pass on the *source* of what
-/// they wrap and hide the wrapped error itself. As a source, ours stays within reach.
-#[derive(Debug)]
-struct Unauthorized(Error);
-
-impl fmt::Display for Unauthorized {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no valid access token for the request")
-    }
-}
-
-impl StdError for Unauthorized {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.0)
-    }
-}
-
-/// A builder's input that cannot work. Raised by `build()`, before anything is sent or stored.
+/// The error names the setting, and never repeats a URL: URLs may hold passwords.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -294,29 +243,42 @@ pub enum ConfigError {
     #[error("{0} is empty; copy it from the API app's settings")]
     Empty(&'static str),
     /// Not a URL, or not one with a host.
-    #[error("`{url}` is not an absolute http(s) URL: {reason}")]
+    #[error("{setting}: not an absolute http(s) URL: {reason}")]
     InvalidUrl {
-        /// What was given.
-        url: String,
-        /// What is wrong with it.
+        /// The builder method.
+        setting: &'static str,
+        /// What is wrong with the URL.
         reason: String,
     },
     /// Plain http to a host that is not loopback.
     #[error(
-        "`{0}` would send secrets unencrypted; use https (http is for loopback addresses only)"
+        "{setting}: the URL would send secrets unencrypted; use https (http is for loopback \
+         addresses only)"
     )]
-    Insecure(String),
+    Insecure {
+        /// The builder method.
+        setting: &'static str,
+    },
     /// A setting that is out of range, or contradicts another.
     #[error("{setting}: {reason}")]
     Invalid {
         /// The builder method.
         setting: &'static str,
-        /// What is wrong with it, and what would be right.
+        /// What is wrong with the setting, and what would be right.
         reason: String,
     },
     /// The HTTP client could not be built.
     #[error("the HTTP client for the token endpoint cannot be built: {0}")]
     HttpClient(String),
+}
+
+impl ConfigError {
+    pub(crate) fn invalid(setting: &'static str, reason: impl fmt::Display) -> Self {
+        Self::Invalid {
+            setting,
+            reason: reason.to_string(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -332,19 +294,5 @@ mod tests {
             error.to_string(),
             "account `acme`: the token service is unavailable: status 503; try again in 1.5 s"
         );
-    }
-
-    #[test]
-    fn it_comes_back_out_of_the_middleware_error() {
-        let error = Error::new(ErrorKind::NotAuthorized, &AccountId::default());
-        let wrapped = reqwest_middleware::Error::from(error);
-        let found = Error::from_middleware(&wrapped).map(Error::kind);
-        assert_eq!(found, Some(ErrorKind::NotAuthorized));
-    }
-
-    #[test]
-    fn another_middlewares_error_is_not_ours() {
-        let foreign = reqwest_middleware::Error::middleware(std::io::Error::other("x"));
-        assert!(Error::from_middleware(&foreign).is_none());
     }
 }

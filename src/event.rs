@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{account::AccountId, error::Error, store::StoreError, token::Generation};
+use crate::{account_id::AccountId, error::Error, store::StoreError, token::Generation};
 
 /// Something that happened to one account's tokens.
 #[non_exhaustive]
@@ -24,11 +24,13 @@ pub struct Event {
 #[derive(Clone, Debug)]
 pub enum EventKind {
     /// A token request is about to be sent.
+    #[non_exhaustive]
     RefreshStarted {
         /// What called for it.
         reason: RefreshReason,
     },
     /// The service granted a new token, and it is in use.
+    #[non_exhaustive]
     Refreshed {
         /// The new token's generation.
         generation: Generation,
@@ -38,28 +40,33 @@ pub enum EventKind {
         rotated: bool,
     },
     /// A newer token was found in the store and is in use; no request was sent.
+    #[non_exhaustive]
     Adopted {
         /// The token's generation.
         generation: Generation,
     },
     /// The refresh failed; the error's kind tells whether it is tried again.
+    #[non_exhaustive]
     RefreshFailed {
         /// The result that everybody who waited was given.
         error: Error,
     },
     /// The last refresh has left no outcome in the store: whoever presented the refresh token was
     /// killed, or lost the store. The token may be spent;
-    /// [`LostReply`](crate::LostReply) says whether it is presented again.
-    InDoubt {
+    /// [`LostResponse`](crate::LostResponse) says whether it is presented again.
+    #[non_exhaustive]
+    IntentFound {
         /// When it was about to be presented.
         presented_at: SystemTime,
     },
-    /// A token request could not be sent or its reply was lost, and it is sent again at once.
+    /// A token request could not be sent or its response was lost, and it is sent again at once.
+    #[non_exhaustive]
     RequestRepeated {
         /// Whether the refresh token may have been spent by the first attempt.
         ambiguous: bool,
     },
     /// Granted tokens could not be saved.
+    #[non_exhaustive]
     SaveFailed {
         /// Why.
         error: StoreError,
@@ -74,11 +81,13 @@ pub enum EventKind {
     SaveConflict,
     /// The lease could not be renewed while a refresh was running. The save is fenced, so nothing
     /// is overwritten.
+    #[non_exhaustive]
     LeaseLost {
         /// Why.
         error: StoreError,
     },
     /// The API refused a token with a 401.
+    #[non_exhaustive]
     Rejected {
         /// The token's generation.
         generation: Generation,
@@ -87,6 +96,7 @@ pub enum EventKind {
         refreshes: bool,
     },
     /// Tokens were installed.
+    #[non_exhaustive]
     Installed {
         /// The token's generation.
         generation: Generation,
@@ -96,6 +106,7 @@ pub enum EventKind {
 }
 
 /// What called for a refresh.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefreshReason {
     /// The token is within the refresh window.
@@ -122,22 +133,23 @@ impl<F: FnMut(&Event) + Send + 'static> EventSink for F {
     }
 }
 
-/// Where events leave the refreshers.
+/// Where events leave the accounts.
 #[derive(Default)]
 pub(crate) struct Events {
-    sink: Option<SyncSender<Event>>,
+    sinks: Vec<SyncSender<Event>>,
 }
 
 impl Events {
     /// How far a sink may fall behind.
     const BACKLOG: usize = 1024;
 
-    pub(crate) fn none() -> Self {
-        Self::default()
+    /// Starts a thread for each sink; the threads end with the `Events`.
+    pub(crate) fn start(sinks: Vec<Box<dyn EventSink>>) -> std::io::Result<Self> {
+        let sinks: std::io::Result<_> = sinks.into_iter().map(Self::start_one).collect();
+        Ok(Self { sinks: sinks? })
     }
 
-    /// Starts the sink's thread; it ends with the `Events`.
-    pub(crate) fn to_sink(mut sink: impl EventSink) -> std::io::Result<Self> {
+    fn start_one(mut sink: Box<dyn EventSink>) -> std::io::Result<SyncSender<Event>> {
         let (sender, receiver) = sync_channel::<Event>(Self::BACKLOG);
         std::thread::Builder::new()
             .name("dropbox-sign-oauth-events".to_owned())
@@ -147,20 +159,23 @@ impl Events {
                     let _ = catch_unwind(AssertUnwindSafe(|| sink.on_event(&event)));
                 }
             })?;
-        Ok(Self { sink: Some(sender) })
+        Ok(sender)
     }
 
-    /// Never blocks and never panics: a refresh must not depend on who is listening.
+    /// Never blocks and never panics: a refresh must not depend on a sink.
     pub(crate) fn emit(&self, account: &AccountId, kind: EventKind) {
         #[cfg(feature = "tracing")]
         trace(account, &kind);
 
-        if let Some(sink) = &self.sink {
-            let event = Event {
-                account: account.clone(),
-                kind,
-            };
-            match sink.try_send(event) {
+        if self.sinks.is_empty() {
+            return;
+        }
+        let event = Event {
+            account: account.clone(),
+            kind,
+        };
+        for sink in &self.sinks {
+            match sink.try_send(event.clone()) {
                 Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
             }
         }
@@ -170,7 +185,7 @@ impl Events {
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Events")
-            .field("has_sink", &self.sink.is_some())
+            .field("sinks", &self.sinks.len())
             .finish()
     }
 }
@@ -200,7 +215,7 @@ fn trace(account: &AccountId, kind: &EventKind) {
         } => {
             tracing::info!(target: TARGET, %account, %generation, ?lifetime, rotated, "refreshed");
         }
-        EventKind::InDoubt { presented_at } => {
+        EventKind::IntentFound { presented_at } => {
             tracing::warn!(target: TARGET, %account, ?presented_at, "refresh token may be spent");
         }
         other => tracing::debug!(target: TARGET, %account, event = ?other),

@@ -2,34 +2,34 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod account;
+mod account_id;
 pub mod api;
 mod clock;
 mod endpoint;
 mod error;
 mod event;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod manager;
 pub mod middleware;
 mod origin_rules;
 mod policy;
-mod refresher;
 mod secret;
 pub mod store;
 mod token;
 
 pub use crate::{
-    account::AccountId,
+    account::{Account, BearerToken},
+    account_id::AccountId,
     api::OAuthApi,
-    clock::{Clock, Now, SystemClock},
+    clock::{Clock, SystemClock},
     endpoint::{EndpointError, EndpointErrorKind, ExpiresIn, TokenEndpoint, TokenGrant},
     error::{ConfigError, Error, ErrorKind},
     event::{Event, EventKind, EventSink, RefreshReason},
     manager::{TokenManager, TokenManagerBuilder},
     middleware::TokenRefreshMiddleware,
-    policy::{Backoff, LostReply, RefreshPolicy, Unsaved},
-    refresher::{BearerToken, Refresher},
+    policy::{Backoff, LostResponse, RefreshPolicy, Unsaved},
     secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken},
     token::{Freshness, Generation, TokenSet},
 };

@@ -1,4 +1,4 @@
-//! Many accounts, one manager: each has its own [`Refresher`], made on first use.
+//! Many accounts, one manager: each has its own [`Account`], made on first use.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -7,13 +7,13 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    account::AccountId,
-    clock::{Clock, SystemClock},
+    account::{Account, ManagerContext},
+    account_id::AccountId,
+    clock::{Clock, Clocks, SystemClock},
     endpoint::TokenEndpoint,
     error::{ConfigError, Error},
     event::{EventSink, Events},
     policy::RefreshPolicy,
-    refresher::{Context, Refresher},
     store::TokenStore,
 };
 
@@ -41,13 +41,13 @@ use crate::{
 pub struct TokenManager(Arc<Shared>);
 
 struct Shared {
-    context: Arc<Context>,
+    context: Arc<ManagerContext>,
     accounts: RwLock<Accounts>,
 }
 
 #[derive(Default)]
 struct Accounts {
-    refreshers: HashMap<AccountId, Refresher>,
+    by_id: HashMap<AccountId, Account>,
     closed: bool,
 }
 
@@ -59,27 +59,27 @@ impl TokenManager {
             store: Arc::new(store),
             clock: Arc::new(SystemClock),
             policy: RefreshPolicy::default(),
-            events: Ok(Events::none()),
+            sinks: Vec::new(),
         }
     }
 
-    /// The account's refresher. Makes it on first use; nothing is loaded or sent yet.
-    pub fn account(&self, account: impl Into<AccountId>) -> Refresher {
-        let account = account.into();
-        if let Some(refresher) = self.0.accounts.read().refreshers.get(&account) {
-            return refresher.clone();
+    /// The account of this name. Makes it on first use; nothing is loaded or sent yet.
+    pub fn account(&self, id: impl Into<AccountId>) -> Account {
+        let id = id.into();
+        if let Some(account) = self.0.accounts.read().by_id.get(&id) {
+            return account.clone();
         }
         let mut accounts = self.0.accounts.write();
         let closed = accounts.closed;
         accounts
-            .refreshers
-            .entry(account)
-            .or_insert_with_key(|account| {
-                let refresher = Refresher::new(account.clone(), Arc::clone(&self.0.context));
+            .by_id
+            .entry(id)
+            .or_insert_with_key(|id| {
+                let account = Account::new(id.clone(), Arc::clone(&self.0.context));
                 if closed {
-                    refresher.close();
+                    account.close();
                 }
-                refresher
+                account
             })
             .clone()
     }
@@ -98,21 +98,21 @@ impl TokenManager {
     ///
     /// May be called again.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        let refreshers: Vec<Refresher> = {
+        let accounts: Vec<Account> = {
             let mut accounts = self.0.accounts.write();
             accounts.closed = true;
-            accounts.refreshers.values().cloned().collect()
+            accounts.by_id.values().cloned().collect()
         };
-        for refresher in &refreshers {
-            refresher.close();
+        for account in &accounts {
+            account.close();
         }
         let tasks = &self.0.context.tasks;
         tasks.close();
         tasks.wait().await;
 
         let mut result = Ok(());
-        for refresher in &refreshers {
-            result = result.and(refresher.save_leftovers().await);
+        for account in &accounts {
+            result = result.and(account.save_leftovers().await);
         }
         result
     }
@@ -122,19 +122,18 @@ impl fmt::Debug for TokenManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenManager")
             .field("context", &self.0.context)
-            .field("accounts", &self.0.accounts.read().refreshers.len())
+            .field("accounts", &self.0.accounts.read().by_id.len())
             .finish()
     }
 }
 
 /// Sets up a [`TokenManager`].
-#[derive(Debug)]
 pub struct TokenManagerBuilder {
     endpoint: Arc<dyn TokenEndpoint>,
     store: Arc<dyn TokenStore>,
     clock: Arc<dyn Clock>,
     policy: RefreshPolicy,
-    events: Result<Events, ConfigError>,
+    sinks: Vec<Box<dyn EventSink>>,
 }
 
 impl TokenManagerBuilder {
@@ -145,13 +144,10 @@ impl TokenManagerBuilder {
         self
     }
 
-    /// Who is told what happens.
+    /// Adds a sink that is told of every event. `build` starts a thread for each sink.
     #[must_use]
     pub fn event_sink(mut self, sink: impl EventSink) -> Self {
-        self.events = Events::to_sink(sink).map_err(|error| ConfigError::Invalid {
-            setting: "event_sink",
-            reason: format!("its thread cannot be started: {error}"),
-        });
+        self.sinks.push(Box::new(sink));
         self
     }
 
@@ -167,20 +163,38 @@ impl TokenManagerBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the policy contradicts itself.
+    /// [`ConfigError`] if the policy contradicts itself, or the thread of a sink cannot be started.
     pub fn build(self) -> Result<TokenManager, ConfigError> {
         self.policy.validate(self.endpoint.timeout())?;
+        let events = Events::start(self.sinks).map_err(|error| {
+            ConfigError::invalid(
+                "event_sink",
+                format!("its thread cannot be started: {error}"),
+            )
+        })?;
         Ok(TokenManager(Arc::new(Shared {
-            context: Arc::new(Context {
+            context: Arc::new(ManagerContext {
                 endpoint: self.endpoint,
                 store: self.store,
-                clock: self.clock,
+                clocks: Clocks::new(self.clock),
                 policy: self.policy,
-                events: self.events?,
+                events,
                 tasks: TaskTracker::new(),
                 runtime: Handle::try_current().ok(),
             }),
             accounts: RwLock::default(),
         })))
+    }
+}
+
+impl fmt::Debug for TokenManagerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenManagerBuilder")
+            .field("endpoint", &self.endpoint)
+            .field("store", &self.store)
+            .field("clock", &self.clock)
+            .field("policy", &self.policy)
+            .field("sinks", &self.sinks.len())
+            .finish()
     }
 }

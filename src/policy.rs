@@ -46,8 +46,8 @@ pub struct RefreshPolicy {
     /// How long a token that was granted and then refused with a 401 is not refreshed again;
     /// at most a tenth of its lifetime. Default: 1 minute.
     pub rejection_cooldown: Duration,
-    /// What to do when a token request's reply was lost.
-    pub lost_reply: LostReply,
+    /// What to do when a token request's response was lost.
+    pub lost_response: LostResponse,
     /// The wait after failures.
     pub backoff: Backoff,
     /// What to do when granted tokens cannot be saved.
@@ -76,13 +76,14 @@ pub struct Backoff {
     pub max_retry_after: Duration,
 }
 
-/// What to do when a token request was sent and its reply was lost, so that the refresh token may
+/// What to do when a token request was sent and its response was lost, so that the refresh token may
 /// be spent. The same goes for one that another process was about to present when it was killed:
-/// the record says so ([`EventKind::InDoubt`](crate::EventKind::InDoubt)).
+/// the record says so ([`EventKind::IntentFound`](crate::EventKind::IntentFound)).
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum LostReply {
+pub enum LostResponse {
     /// Present it once more at once: services that rotate tokens allow that for a moment, since
-    /// replies do get lost. The second answer counts.
+    /// responses do get lost. The second answer counts.
     #[default]
     ReplayOnce,
     /// Never present it again, for a service that answers reuse by revoking the whole grant. The
@@ -92,6 +93,7 @@ pub enum LostReply {
 }
 
 /// What to do with granted tokens that cannot be saved.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Unsaved {
     /// Use them, while the saving goes on: withholding them saves nothing.
@@ -113,7 +115,7 @@ impl Default for RefreshPolicy {
             patience: Duration::from_secs(30),
             unsent_budget: Duration::from_secs(10),
             rejection_cooldown: Duration::from_secs(60),
-            lost_reply: LostReply::default(),
+            lost_response: LostResponse::default(),
             backoff: Backoff::default(),
             unsaved: Unsaved::default(),
             save_budget: Duration::from_secs(2),
@@ -223,10 +225,7 @@ impl RefreshPolicy {
 }
 
 fn invalid<T>(setting: &'static str, reason: &str) -> Result<T, ConfigError> {
-    Err(ConfigError::Invalid {
-        setting,
-        reason: reason.to_owned(),
-    })
+    Err(ConfigError::invalid(setting, reason))
 }
 
 #[cfg(test)]

@@ -79,6 +79,22 @@ secret! {
     AuthorizationCode
 }
 
+impl AccessToken {
+    /// Whether the token can be sent: the one place that says which characters a token may have.
+    ///
+    /// They are the visible characters of ASCII: RFC 6749's (appendix A.12) without the space, at
+    /// which a recipient would split the header. RFC 6750's `b64token` is among them, and so is
+    /// nothing that a header cannot carry.
+    pub(crate) fn is_sendable(&self) -> bool {
+        let token = self.expose_secret();
+        !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+}
+
+/// Part of each secret in the fuzzers' seeds. No message has it from anywhere else.
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
+pub(crate) const MARK: &str = "cAnArY";
+
 /// The one place where text that came from outside meets secrets that must not leave: control
 /// characters are dropped, every occurrence of a secret is replaced, and the length is bounded.
 ///
@@ -125,6 +141,25 @@ mod tests {
             format!("{:?}", RefreshToken::new("canary")),
             "RefreshToken(REDACTED)"
         );
+    }
+
+    #[test]
+    fn only_visible_ascii_can_be_sent() {
+        for token in ["a", "AbC-._~+/==", "a|b:c"] {
+            assert!(AccessToken::new(token).is_sendable(), "{token}");
+        }
+        for token in [
+            "",
+            " ",
+            "a b",
+            "a\n",
+            "\ta",
+            "a\u{7f}",
+            "\u{e4}",
+            "\u{feff}a",
+        ] {
+            assert!(!AccessToken::new(token).is_sendable(), "{token:?}");
+        }
     }
 
     #[test]

@@ -16,6 +16,10 @@ use crate::{
 /// The longest lifetime that is believed. `expires_in` beyond it is no duration.
 pub(crate) const LONGEST_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
+/// The end of the year 9999, since the Unix epoch: the latest time that is believed, and that
+/// every store can keep.
+pub(crate) const LATEST: Duration = Duration::from_millis(253_402_300_799_999);
+
 /// An access token, its deadline, and the refresh token that replaces it.
 ///
 /// It comes out of an [`OAuthTokenResponse`](crate::api::OAuthTokenResponse) by `into()`, or is
@@ -39,27 +43,58 @@ pub struct TokenSet {
     refresh_token: Option<RefreshToken>,
 }
 
+/// An access token and its times.
 #[derive(Clone, PartialEq, Eq)]
-struct Access {
-    token: AccessToken,
+pub(crate) struct Access {
+    pub(crate) token: AccessToken,
+    /// Since the Unix epoch; at most [`LATEST`].
+    pub(crate) issued_at: Duration,
+    /// At most [`LONGEST_LIFETIME`].
+    pub(crate) lifetime: Duration,
+}
+
+impl Access {
     /// Since the Unix epoch.
-    issued_at: Duration,
-    lifetime: Duration,
+    pub(crate) fn end(&self) -> Duration {
+        self.issued_at + self.lifetime
+    }
+
+    pub(crate) fn expires_at(&self) -> SystemTime {
+        UNIX_EPOCH + self.end()
+    }
 }
 
 impl TokenSet {
     /// An access token that was asked for at `issued_at` and lives for `lifetime` from then on.
     ///
-    /// A lifetime of more than ten years is taken as ten years.
+    /// A lifetime of more than ten years counts as ten years, a time after the year 9999 as its
+    /// end.
     pub fn new(token: impl Into<AccessToken>, issued_at: SystemTime, lifetime: Duration) -> Self {
         Self {
             access: Some(Access {
                 token: token.into(),
-                issued_at: since_epoch(issued_at),
+                issued_at: since_epoch(issued_at).min(LATEST),
                 lifetime: lifetime.min(LONGEST_LIFETIME),
             }),
             refresh_token: None,
         }
+    }
+
+    /// An access token of which only the end is known: for tokens that another program kept with
+    /// an `expires_at`. The token counts as issued now, by the system's clock.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use dropbox_sign_oauth::TokenSet;
+    ///
+    /// let expires_at = SystemTime::UNIX_EPOCH + Duration::from_secs(4_102_444_800);
+    /// let tokens = TokenSet::expiring_at("access", expires_at).with_refresh_token("refresh");
+    /// assert!(tokens.lifetime().is_some_and(|lifetime| !lifetime.is_zero()));
+    /// ```
+    pub fn expiring_at(token: impl Into<AccessToken>, expires_at: SystemTime) -> Self {
+        let issued_at = SystemTime::now().min(expires_at);
+        let lifetime = expires_at.duration_since(issued_at).unwrap_or_default();
+        Self::new(token, issued_at, lifetime)
     }
 
     /// No access token yet: the first request refreshes.
@@ -88,25 +123,29 @@ impl TokenSet {
         self.refresh_token.as_ref()
     }
 
-    /// When the access token was asked for, by the wall clock; the epoch where there is none.
-    pub fn issued_at(&self) -> SystemTime {
-        UNIX_EPOCH + self.access.as_ref().map_or(Duration::ZERO, |a| a.issued_at)
+    /// When the access token was asked for, by the wall clock; `None` without an access token.
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        let access = self.access.as_ref()?;
+        Some(UNIX_EPOCH + access.issued_at)
     }
 
-    /// How long the access token lives from then on; zero where there is none.
-    pub fn lifetime(&self) -> Duration {
-        self.access.as_ref().map_or(Duration::ZERO, |a| a.lifetime)
+    /// How long the access token lives from then on; `None` without an access token.
+    pub fn lifetime(&self) -> Option<Duration> {
+        self.access.as_ref().map(|access| access.lifetime)
     }
 
-    /// When the access token expires, by the wall clock; the epoch where there is none.
-    pub fn expires_at(&self) -> SystemTime {
-        self.issued_at() + self.lifetime()
+    /// When the access token expires, by the wall clock; `None` without an access token.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.access.as_ref().map(Access::expires_at)
     }
 
-    /// The set that stands after a refresh answered with `self`: where the answer carried no
+    pub(crate) fn access(&self) -> Option<&Access> {
+        self.access.as_ref()
+    }
+
+    /// The set that stands after a refresh was answered with `self`: where the response carried no
     /// refresh token, the one that was used stays (RFC 6749, section 6).
-    #[must_use]
-    pub fn or_refresh_token(mut self, used: &RefreshToken) -> Self {
+    pub(crate) fn or_refresh_token(mut self, used: &RefreshToken) -> Self {
         self.refresh_token.get_or_insert_with(|| used.clone());
         self
     }
@@ -208,10 +247,13 @@ mod tests {
     #[test]
     fn an_empty_refresh_token_is_none_and_keeps_the_used_one() {
         let used = RefreshToken::new("old");
-        let reply = TokenSet::new("a", SystemTime::now(), Duration::from_secs(1));
-        let kept = reply.clone().with_refresh_token("").or_refresh_token(&used);
+        let response = TokenSet::new("a", SystemTime::now(), Duration::from_secs(1));
+        let kept = response
+            .clone()
+            .with_refresh_token("")
+            .or_refresh_token(&used);
         assert_eq!(kept.refresh_token(), Some(&used));
-        let rotated = reply.with_refresh_token("new").or_refresh_token(&used);
+        let rotated = response.with_refresh_token("new").or_refresh_token(&used);
         assert_eq!(rotated.refresh_token(), Some(&RefreshToken::new("new")));
     }
 
@@ -239,19 +281,52 @@ mod tests {
     #[test]
     fn absurd_times_neither_overflow_nor_panic() {
         let tokens = TokenSet::new("a", UNIX_EPOCH - Duration::from_secs(5), Duration::MAX);
-        assert_eq!(tokens.issued_at(), UNIX_EPOCH);
-        assert_eq!(tokens.lifetime(), LONGEST_LIFETIME);
-        assert_eq!(tokens.expires_at(), UNIX_EPOCH + LONGEST_LIFETIME);
+        assert_eq!(tokens.issued_at(), Some(UNIX_EPOCH));
+        assert_eq!(tokens.lifetime(), Some(LONGEST_LIFETIME));
+        assert_eq!(tokens.expires_at(), Some(UNIX_EPOCH + LONGEST_LIFETIME));
+
+        let far = UNIX_EPOCH + Duration::from_secs(1 << 60);
+        let end = UNIX_EPOCH + LATEST + LONGEST_LIFETIME;
+        for tokens in [
+            TokenSet::new("a", far, Duration::MAX),
+            TokenSet::new("a", UNIX_EPOCH + LATEST, Duration::MAX),
+        ] {
+            assert_eq!(tokens.issued_at(), Some(UNIX_EPOCH + LATEST));
+            assert_eq!(tokens.expires_at(), Some(end));
+        }
+        let tokens = TokenSet::expiring_at("a", far);
+        assert_eq!(tokens.lifetime(), Some(LONGEST_LIFETIME));
+    }
+
+    #[test]
+    fn a_token_of_which_only_the_end_is_known_ends_then() {
+        let now = SystemTime::now();
+        let hour = Duration::from_secs(3600);
+        let tokens = TokenSet::expiring_at("a", now + hour);
+        assert_eq!(tokens.expires_at(), Some(now + hour));
+        assert!(tokens.issued_at().is_some_and(|issued_at| issued_at >= now));
+        let expired = TokenSet::expiring_at("a", now - hour);
+        assert_eq!(expired.expires_at(), Some(now - hour));
+        assert_eq!(expired.lifetime(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn without_an_access_token_there_are_no_times() {
+        let tokens = TokenSet::from_refresh_token("r");
+        assert_eq!(tokens.issued_at(), None);
+        assert_eq!(tokens.lifetime(), None);
+        assert_eq!(tokens.expires_at(), None);
     }
 
     #[test]
     fn ten_years_are_believed_and_no_more() {
         let lifetime = |seconds| {
             let seconds = Duration::from_secs(seconds);
-            TokenSet::new("a", UNIX_EPOCH, seconds).lifetime().as_secs()
+            let tokens = TokenSet::new("a", UNIX_EPOCH, seconds);
+            tokens.lifetime().map(|lifetime| lifetime.as_secs())
         };
-        assert_eq!(lifetime(315_360_000), 315_360_000);
-        assert_eq!(lifetime(315_360_001), 315_360_000);
+        assert_eq!(lifetime(315_360_000), Some(315_360_000));
+        assert_eq!(lifetime(315_360_001), Some(315_360_000));
     }
 
     #[test]
@@ -259,7 +334,7 @@ mod tests {
         let tokens = TokenSet::new("hush-access", UNIX_EPOCH, Duration::from_secs(77))
             .with_refresh_token("hush-refresh");
         let text = format!("{tokens:?}");
-        assert!(text.contains("lifetime: 77s"), "{text}");
+        assert!(text.contains("lifetime: Some(77s)"), "{text}");
         assert!(!text.contains("hush"), "{text}");
     }
 

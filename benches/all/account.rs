@@ -57,7 +57,7 @@ pub(crate) struct Endpoint(Arc<Shared>);
 struct Shared {
     posts: AtomicUsize,
     gate: Semaphore,
-    replied: Mutex<Option<Instant>>,
+    responded: Mutex<Option<Instant>>,
 }
 
 impl Endpoint {
@@ -65,11 +65,11 @@ impl Endpoint {
         Self(Arc::new(Shared {
             posts: AtomicUsize::new(0),
             gate: Semaphore::new(0),
-            replied: Mutex::new(None),
+            responded: Mutex::new(None),
         }))
     }
 
-    pub(crate) fn reply(&self) {
+    pub(crate) fn response(&self) {
         self.0.gate.add_permits(1);
     }
 
@@ -77,9 +77,9 @@ impl Endpoint {
         self.0.posts.load(Ordering::Relaxed)
     }
 
-    /// When the last reply was given.
-    pub(crate) fn replied(&self) -> Instant {
-        self.0.replied.lock().expect("a reply was given")
+    /// When the last response was given.
+    pub(crate) fn responded(&self) -> Instant {
+        self.0.responded.lock().expect("a response was given")
     }
 }
 
@@ -88,12 +88,10 @@ impl TokenEndpoint for Endpoint {
     async fn refresh(&self, _: &RefreshToken) -> Result<TokenGrant, EndpointError> {
         self.0.posts.fetch_add(1, Ordering::Relaxed);
         self.0.gate.acquire().await.expect("never closed").forget();
-        *self.0.replied.lock() = Some(Instant::now());
-        Ok(TokenGrant {
-            access_token: ACCESS_TOKEN.into(),
-            refresh_token: Some("refresh-1".into()),
-            expires_in: ExpiresIn::After(HOUR),
-        })
+        *self.0.responded.lock() = Some(Instant::now());
+        Ok(TokenGrant::new(ACCESS_TOKEN)
+            .with_refresh_token("refresh-1")
+            .with_expires_in(ExpiresIn::After(HOUR)))
     }
 
     fn timeout(&self) -> Duration {

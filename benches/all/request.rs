@@ -86,7 +86,7 @@ fn requests<'a>(
 
 async fn ours(api: &Url) -> ClientBuilder {
     let auth = TokenRefreshMiddleware::builder(&account::fresh().await)
-        .allow_origin(api.origin().ascii_serialization())
+        .origins([api.origin().ascii_serialization()])
         .build()
         .expect("a valid configuration");
     ClientBuilder::new(reqwest::Client::new()).with(auth)

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dropbox_sign_oauth::{AccountId, Refresher};
+use dropbox_sign_oauth::{Account, AccountId};
 use futures_util::FutureExt;
 use http::{
     HeaderMap, HeaderValue,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub(crate) fn one_thread(effort: Effort) {
-    let refresher = refresher();
+    let account = account();
     let shared = constant();
     let mut headers = headers();
     let mut same_headers = headers.clone();
@@ -33,14 +33,14 @@ pub(crate) fn one_thread(effort: Effort) {
                 insert(&mut headers, black_box(&shared).clone());
             }),
             Contender::new("this crate: freshness, header, insert", || {
-                insert(&mut same_headers, token(black_box(&refresher)));
+                insert(&mut same_headers, token(black_box(&account)));
             }),
         ],
     );
 }
 
 pub(crate) fn two_threads(effort: Effort) {
-    let refresher = refresher();
+    let account = account();
     let shared = constant();
     let own = || {
         let own = constant();
@@ -50,8 +50,8 @@ pub(crate) fn two_threads(effort: Effort) {
         effort,
         500,
         &mut [
-            on_threads("this crate, one thread", 1, || || token(&refresher)),
-            on_threads("this crate, two threads", 2, || || token(&refresher)),
+            on_threads("this crate, one thread", 1, || || token(&account)),
+            on_threads("this crate, two threads", 2, || || token(&account)),
             on_threads("constant header, one thread", 1, own),
             on_threads("constant header of its own, two threads", 2, own),
             on_threads("constant header, shared by two threads", 2, || {
@@ -95,8 +95,8 @@ where
     })
 }
 
-fn token(refresher: &Refresher) -> HeaderValue {
-    refresher
+fn token(account: &Account) -> HeaderValue {
+    account
         .token()
         .now_or_never()
         .expect("a fresh token is ready")
@@ -120,7 +120,7 @@ fn constant() -> HeaderValue {
     header
 }
 
-fn refresher() -> Refresher {
+fn account() -> Account {
     let runtime = Runtime::new().expect("a runtime");
     let manager = runtime.block_on(account::fresh());
     manager.account(AccountId::default())

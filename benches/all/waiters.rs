@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dropbox_sign_oauth::{AccountId, Refresher};
+use dropbox_sign_oauth::{Account, AccountId};
 use futures_util::{FutureExt, future::try_join_all};
 use tokio::{runtime::Builder, sync::Notify};
 
@@ -20,7 +20,7 @@ use crate::{
 
 const TASKS: usize = 10_000;
 
-/// One POST wakes all; how long after its reply has the last one its token?
+/// One POST wakes all; how long after its response has the last one its token?
 pub(crate) fn ten_thousand(effort: Effort) {
     for workers in [1, 2] {
         let runtime = Builder::new_multi_thread()
@@ -32,27 +32,27 @@ pub(crate) fn ten_thousand(effort: Effort) {
             .map(|_| runtime.block_on(wake_all()).as_secs_f64() * 1e3)
             .collect();
         let name = format!("{TASKS} tasks, 1 POST, {workers} worker(s): all have it");
-        print_spread(&name, "ms after the reply", &samples);
+        print_spread(&name, "ms after the response", &samples);
     }
 }
 
 async fn wake_all() -> Duration {
     let endpoint = Endpoint::new();
     let manager = account::expired(endpoint.clone()).await;
-    let refresher = manager.account(AccountId::default());
+    let account = manager.account(AccountId::default());
     let waiting = Arc::new(Waiting::default());
     let tasks = (0..TASKS).map(|_| {
         let waiting = Arc::clone(&waiting);
-        tokio::spawn(wait(refresher.clone(), waiting))
+        tokio::spawn(wait(account.clone(), waiting))
     });
     let tasks: Vec<_> = tasks.collect();
     waiting.all.notified().await;
 
-    endpoint.reply();
+    endpoint.response();
     let woken = try_join_all(tasks).await.expect("no panic");
     assert_eq!(endpoint.posts(), 1);
     let last = woken.into_iter().max().expect("there are tasks");
-    last.duration_since(endpoint.replied())
+    last.duration_since(endpoint.responded())
 }
 
 #[derive(Default)]
@@ -62,8 +62,8 @@ struct Waiting {
 }
 
 /// When the task had its token.
-async fn wait(refresher: Refresher, waiting: Arc<Waiting>) -> Instant {
-    let mut token = pin!(refresher.token());
+async fn wait(account: Account, waiting: Arc<Waiting>) -> Instant {
+    let mut token = pin!(account.token());
     assert!(token.as_mut().now_or_never().is_none(), "there is no token");
     if waiting.count.fetch_add(1, Ordering::Relaxed) + 1 == TASKS {
         waiting.all.notify_one();

@@ -83,7 +83,7 @@ pub(crate) async fn run(credentials: Credentials) -> Result<(), Box<dyn Error>> 
         None => error.into(),
     })?;
     timeline.note(format_args!("answered {}", response.status()));
-    // The reply is the user's own data: its size will do.
+    // The response is the user's own data: its size will do.
     timeline.note(format_args!(
         "{} bytes",
         response.error_for_status()?.bytes().await?.len()

@@ -47,7 +47,7 @@ impl Program {
             .event_sink(on_event)
             .build()?;
         let auth = TokenRefreshMiddleware::builder(&manager)
-            .allow_origin(&hosts.api)
+            .origins([&hosts.api])
             .build()?;
 
         let http = reqwest::Client::new();

@@ -41,7 +41,7 @@ impl Timeline {
     /// Something that the middleware reports.
     pub(crate) fn event(&self, event: &Event) {
         match &event.kind {
-            EventKind::RefreshStarted { reason } => {
+            EventKind::RefreshStarted { reason, .. } => {
                 let reason = format!("{reason:?}").to_lowercase();
                 self.note(format_args!("> refresh started: the token was {reason}"));
             }

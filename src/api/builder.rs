@@ -18,7 +18,7 @@ pub struct OAuthApiBuilder {
     client: Option<ClientBuilder>,
     timeout: Duration,
     connect_timeout: Option<Duration>,
-    max_reply_size: usize,
+    max_response_size: usize,
 }
 
 impl OAuthApiBuilder {
@@ -29,7 +29,7 @@ impl OAuthApiBuilder {
             client: None,
             timeout: Duration::from_secs(15),
             connect_timeout: None,
-            max_reply_size: 64 * 1024,
+            max_response_size: 64 * 1024,
         }
     }
 
@@ -50,7 +50,7 @@ impl OAuthApiBuilder {
         self
     }
 
-    /// The longest time that one request may take, from connecting to the last byte of the reply.
+    /// The longest time that one request may take, from connecting to the last byte of the response.
     /// Default: 15 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -66,9 +66,9 @@ impl OAuthApiBuilder {
         self
     }
 
-    /// The largest reply that is read, in bytes. Default: 64 KiB.
-    pub fn max_reply_size(mut self, bytes: usize) -> Self {
-        self.max_reply_size = bytes;
+    /// The largest response that is read, in bytes. Default: 64 KiB.
+    pub fn max_response_size(mut self, bytes: usize) -> Self {
+        self.max_response_size = bytes;
         self
     }
 
@@ -82,22 +82,25 @@ impl OAuthApiBuilder {
     pub fn build(self) -> Result<OAuthApi, ConfigError> {
         match self.credentials.as_ref().and_then(Credentials::flaw) {
             Some((name, Flaw::Empty)) => return Err(ConfigError::Empty(name)),
-            Some((name, flaw)) => return Err(invalid(name, flaw)),
+            Some((name, flaw)) => return Err(ConfigError::invalid(name, flaw)),
             None => {}
         }
-        let base = parse_base_url(&self.base_url)?;
+        let base = parse_base_url("base_url", &self.base_url)?;
         let connect_timeout = self
             .connect_timeout
             .unwrap_or_else(|| Duration::from_secs(5).min(self.timeout / 2));
         if self.timeout.is_zero() {
-            return Err(invalid("timeout", "must be longer than zero"));
+            return Err(ConfigError::invalid("timeout", "must be longer than zero"));
         }
         if connect_timeout.is_zero() || connect_timeout >= self.timeout {
             let reason = "must be longer than zero and shorter than timeout";
-            return Err(invalid("connect_timeout", reason));
+            return Err(ConfigError::invalid("connect_timeout", reason));
         }
-        if self.max_reply_size == 0 {
-            return Err(invalid("max_reply_size", "must be larger than zero"));
+        if self.max_response_size == 0 {
+            return Err(ConfigError::invalid(
+                "max_response_size",
+                "must be larger than zero",
+            ));
         }
 
         let client = self.client.unwrap_or_else(|| {
@@ -119,7 +122,7 @@ impl OAuthApiBuilder {
             refresh_url,
             credentials: self.credentials,
             timeout: self.timeout,
-            max_reply_size: self.max_reply_size,
+            max_response_size: self.max_response_size,
         })))
     }
 }
@@ -135,7 +138,7 @@ fn guarded(client: ClientBuilder) -> ClientBuilder {
         .pool_max_idle_per_host(0)
         // It would log bodies.
         .connection_verbose(false)
-        // A small reply may not unpack into a large one.
+        // A small response may not unpack into a large one.
         .no_gzip()
         .no_brotli()
         .no_zstd()
@@ -150,13 +153,6 @@ fn token_url(base: &Url) -> Url {
     url
 }
 
-fn invalid(setting: &'static str, reason: impl fmt::Display) -> ConfigError {
-    ConfigError::Invalid {
-        setting,
-        reason: reason.to_string(),
-    }
-}
-
 impl fmt::Debug for OAuthApiBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Neither the URL, which is not checked yet, nor the client's default headers.
@@ -164,7 +160,7 @@ impl fmt::Debug for OAuthApiBuilder {
             .field("credentials", &self.credentials)
             .field("timeout", &self.timeout)
             .field("connect_timeout", &self.connect_timeout)
-            .field("max_reply_size", &self.max_reply_size)
+            .field("max_response_size", &self.max_response_size)
             .finish_non_exhaustive()
     }
 }
@@ -230,7 +226,7 @@ mod tests {
             builder().timeout(Duration::ZERO),
             builder().connect_timeout(Duration::ZERO),
             builder().connect_timeout(Duration::from_secs(15)),
-            builder().max_reply_size(0),
+            builder().max_response_size(0),
         ] {
             let shown = format!("{broken:?}");
             assert!(broken.build().is_err(), "{shown}");

@@ -13,11 +13,11 @@ pub(super) struct Code {
     pub(super) name: &'static str,
     pub(super) kind: EndpointErrorKind,
     /// What to do about it.
-    pub(super) hint: &'static str,
+    pub(super) help: &'static str,
 }
 
-const fn code(name: &'static str, kind: EndpointErrorKind, hint: &'static str) -> Code {
-    Code { name, kind, hint }
+const fn code(name: &'static str, kind: EndpointErrorKind, help: &'static str) -> Code {
+    Code { name, kind, help }
 }
 
 /// Every code of the vendor's error catalog (`error-catalog.yaml` in hellosign-openapi).
@@ -119,7 +119,7 @@ pub(super) fn lookup(name: &str) -> Option<Code> {
     CODES.iter().find(|code| code.name == name).copied()
 }
 
-/// What a failing status means where the reply carries no code, and what to do about it.
+/// What a failing status means where the response carries no code, and what to do about it.
 ///
 /// A status alone never ends a grant: proxies and firewalls answer with any of them.
 pub(super) fn by_status(status: u16) -> (EndpointErrorKind, &'static str) {

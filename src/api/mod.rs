@@ -11,13 +11,13 @@
 //!   middleware, follows no redirect, and is not repeated.
 //! - Every failure is an [`EndpointError`], whose [kind](EndpointErrorKind) says what became of the
 //!   token or code that was presented.
-//! - A granted token is not lost to an odd value elsewhere in the reply.
+//! - A granted token is not lost to an odd value elsewhere in the response.
 //!
 //! # Caveats
 //!
 //! - reqwest comes without TLS here. Enable one of its TLS features (`rustls`, `native-tls`) in
 //!   your own `Cargo.toml`, or every call fails with a [`Configuration`] error that says so.
-//! - Dropping a call after its request was sent loses the tokens in its reply. The refresher guards
+//! - Dropping a call after its request was sent loses the tokens in its response. The refresher guards
 //!   against that; whoever calls an operation directly runs it in a task of its own.
 //! - Buffers that this crate owns are wiped after use. Those of the HTTP and TLS libraries are not.
 //!
@@ -54,7 +54,7 @@
 //! - Error codes: the specification's `error-catalog.yaml`. The envelope is RFC 6749's
 //!   (`{"error": "code", "error_description"}`) as the SDKs read it, though the specification
 //!   declares the API's own; both are read.
-//! - A reply's fields: none is declared as required. `expires_in` is called both a duration and an
+//! - A response's fields: none is declared as required. `expires_in` is called both a duration and an
 //!   epoch time; see [`ExpiresIn`](crate::ExpiresIn).
 //!
 //! [`Configuration`]: EndpointErrorKind::Configuration
@@ -62,17 +62,17 @@
 
 mod builder;
 mod codes;
-mod headers;
 mod models;
-mod reply;
+mod rate_limit;
+mod response;
 mod transport;
 
 pub use builder::OAuthApiBuilder;
 pub use models::{
     OAuthTokenGenerateRequest, OAuthTokenRefreshRequest, OAuthTokenResponse, RateLimits,
 };
-#[cfg(any(test, fuzzing))]
-pub(crate) use reply::property::check_reply;
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
+pub(crate) use response::property::check_response;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -100,7 +100,7 @@ struct Inner {
     refresh_url: Url,
     credentials: Option<Credentials>,
     timeout: Duration,
-    max_reply_size: usize,
+    max_response_size: usize,
 }
 
 impl OAuthApi {
@@ -208,7 +208,7 @@ impl OAuthApi {
         presented: Option<&RefreshToken>,
     ) -> Result<OAuthTokenResponse, EndpointError> {
         let body = Body::new(credentials, grant);
-        post(&self.0.http, url, body, presented, self.0.max_reply_size).await
+        post(&self.0.http, url, body, presented, self.0.max_response_size).await
     }
 }
 
@@ -217,7 +217,7 @@ impl TokenEndpoint for OAuthApi {
     async fn refresh(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError> {
         self.refresh_with(self.0.credentials.as_ref(), refresh_token)
             .await
-            .map(OAuthTokenResponse::into_grant)
+            .map(TokenGrant::from)
     }
 
     fn timeout(&self) -> Duration {
@@ -231,7 +231,7 @@ impl fmt::Debug for OAuthApi {
             .field("url", &self.0.generate_url.as_str())
             .field("credentials", &self.0.credentials)
             .field("timeout", &self.0.timeout)
-            .field("max_reply_size", &self.0.max_reply_size)
+            .field("max_response_size", &self.0.max_response_size)
             .finish_non_exhaustive()
     }
 }

@@ -114,7 +114,7 @@ pub struct OAuthTokenRefreshRequest {
 }
 
 impl OAuthTokenRefreshRequest {
-    /// The refresh token of the last reply that held one.
+    /// The refresh token of the last response that held one.
     pub fn new(refresh_token: impl Into<RefreshToken>) -> Self {
         Self {
             refresh_token: refresh_token.into(),
@@ -137,7 +137,7 @@ impl OAuthTokenRefreshRequest {
 /// The tokens that were granted, and what came with them.
 ///
 /// `into()` makes a [`TokenSet`] of it, whose deadline counts from [`sent_at`](Self::sent_at).
-/// The service declares none of its fields as required: a reply without a usable access token is an
+/// The service declares none of its fields as required: a response without a usable access token is an
 /// error, and everything else may be missing.
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq)]
@@ -160,8 +160,7 @@ pub struct OAuthTokenResponse {
 }
 
 impl OAuthTokenResponse {
-    /// The grant alone: what a [`TokenEndpoint`](crate::TokenEndpoint) answers.
-    pub fn into_grant(self) -> TokenGrant {
+    fn into_grant(self) -> TokenGrant {
         TokenGrant {
             access_token: self.access_token,
             refresh_token: self.refresh_token,
@@ -169,7 +168,7 @@ impl OAuthTokenResponse {
         }
     }
 
-    /// The tokens, given the lifetime to assume where the reply states none.
+    /// The tokens, given the lifetime to assume where the response states none.
     pub fn into_tokens(self, default_lifetime: Duration) -> TokenSet {
         let sent_at = self.sent_at;
         self.into_grant().into_tokens(sent_at, default_lifetime)
@@ -182,7 +181,7 @@ impl From<OAuthTokenResponse> for TokenGrant {
     }
 }
 
-/// Where the reply states no lifetime, [`RefreshPolicy::default_lifetime`]'s default is assumed.
+/// Where the response states no lifetime, [`RefreshPolicy::default_lifetime`]'s default is assumed.
 impl From<OAuthTokenResponse> for TokenSet {
     fn from(response: OAuthTokenResponse) -> Self {
         response.into_tokens(RefreshPolicy::default().default_lifetime)
@@ -201,7 +200,7 @@ impl fmt::Debug for OAuthTokenResponse {
     }
 }
 
-/// The rate limit of the token endpoint, as far as a reply's headers tell. For information: the
+/// The rate limit of the token endpoint, as far as a response's headers tell. For information: the
 /// refresher honours it by [`EndpointError::retry_after`](crate::EndpointError::retry_after).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

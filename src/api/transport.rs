@@ -1,4 +1,4 @@
-//! One POST and its bounded reply.
+//! One POST and its bounded response.
 
 use std::{error::Error as StdError, time::SystemTime};
 
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{
     models::{Credentials, OAuthTokenResponse},
-    reply::{Asked, Reply, classify, oversized},
+    response::{Asked, RawResponse, classify, oversized},
 };
 use crate::{
     endpoint::{EndpointError, EndpointErrorKind},
@@ -96,21 +96,21 @@ pub(super) async fn post(
     let received_at = SystemTime::now();
 
     let read = read(&mut response, limit).await?;
-    let reply = Reply {
+    let raw = RawResponse {
         status: response.status(),
         headers: response.headers(),
         body: read.as_deref().map_or(&[], Vec::as_slice),
         received_at,
     };
     if read.is_none() {
-        return Err(oversized(reply, limit));
+        return Err(oversized(raw, limit));
     }
     let asked = Asked {
         presented,
         secrets: &body.secrets(),
         sent_at,
     };
-    classify(reply, asked)
+    classify(raw, asked)
 }
 
 /// The body, or `None` if it is larger than `limit`.
@@ -131,7 +131,7 @@ async fn read(
     Ok(Some(body))
 }
 
-/// The error of a request to which no whole reply came.
+/// The error of a request to which no whole response came.
 fn unanswered(error: reqwest::Error) -> EndpointError {
     // The URL is the caller's, and so is what it may hold.
     let error = error.without_url();
@@ -158,7 +158,7 @@ fn unanswered(error: reqwest::Error) -> EndpointError {
     } else {
         (
             EndpointErrorKind::Ambiguous,
-            "the token endpoint's reply was cut off",
+            "the token endpoint's response was cut off",
         )
     };
     EndpointError::new(kind, message).with_source(error)

@@ -8,11 +8,11 @@
 #[cfg(test)]
 mod short_run;
 
-use crate::{api::check_reply, middleware::check_origins, store::check_file};
+use crate::{api::check_response, middleware::check_origins, store::check_file};
 
-/// A reply of the token endpoint is read rightly: a status, header lines, an empty line, the body.
-pub fn token_reply(data: &[u8]) {
-    check_reply(data);
+/// A response of the token endpoint is read rightly: a status, header lines, an empty line, the body.
+pub fn token_response(data: &[u8]) {
+    check_response(data);
 }
 
 /// A token file is read whole or refused.
@@ -24,6 +24,3 @@ pub fn file_format(data: &[u8]) {
 pub fn origin(data: &[u8]) {
     check_origins(data);
 }
-
-/// Part of each secret in the seeds. No message has it from anywhere else.
-pub(crate) const MARK: &str = "cAnArY";

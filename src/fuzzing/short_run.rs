@@ -9,7 +9,7 @@ use std::{
 
 use proptest::{prelude::*, sample::Index};
 
-use super::{file_format, origin, token_reply};
+use super::{file_format, origin, token_response};
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -20,8 +20,8 @@ proptest! {
     })]
 
     #[test]
-    fn s46_no_reply_makes_it_panic_lose_a_grant_or_tell_a_secret(data in data("token_reply")) {
-        token_reply(&data.0);
+    fn s46_no_reply_makes_it_panic_lose_a_grant_or_tell_a_secret(data in data("token_response")) {
+        token_response(&data.0);
     }
 
     #[test]
@@ -37,7 +37,7 @@ proptest! {
 
 #[test]
 fn every_seed_holds_as_it_stands() {
-    check_seeds("token_reply", token_reply);
+    check_seeds("token_response", token_response);
     check_seeds("file_format", file_format);
     check_seeds("origin", origin);
 }

@@ -52,6 +52,7 @@
 //! retries, for requests that must not, can share the manager and the connections.
 
 mod body_buffer;
+mod error;
 mod origin;
 mod replay;
 
@@ -66,15 +67,15 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 
 pub use self::body_buffer::BodyBufferMiddleware;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use self::origin::property::check_origins;
 
 use self::origin::{AllowList, same_origin};
 use crate::{
-    account::AccountId,
+    account::{Account, BearerToken, Need},
+    account_id::AccountId,
     error::ConfigError,
     manager::TokenManager,
-    refresher::{BearerToken, Need, Refresher},
 };
 
 /// Where Dropbox Sign's API is, and the only place that is sent tokens by default.
@@ -103,7 +104,7 @@ const DEFAULT_BUFFER: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct TokenRefreshMiddleware {
     manager: TokenManager,
-    bound: Refresher,
+    bound: Account,
     settings: Arc<Settings>,
 }
 
@@ -126,7 +127,7 @@ impl TokenRefreshMiddleware {
         TokenRefreshMiddlewareBuilder {
             manager: manager.clone(),
             account: AccountId::default(),
-            origins: Vec::new(),
+            origins: vec![API_ORIGIN.to_owned()],
             replay_buffer: DEFAULT_BUFFER,
         }
     }
@@ -140,17 +141,17 @@ impl TokenRefreshMiddleware {
         }
     }
 
-    /// The request as it can be sent again, if it can.
+    /// Attaches the token. Also gives the request as it can be sent again, if it can.
     async fn attach(
-        refresher: &Refresher,
+        account: &Account,
         request: &mut Request,
     ) -> Result<(BearerToken, Option<Request>)> {
         let replay = request.try_clone();
-        let token = match refresher.fresh() {
-            Some(token) => token,
-            // What cannot be replayed must not meet its token's end on the way.
-            None if replay.is_none() => required(refresher.acquire(Need::Fresh).await?),
-            None => required(refresher.acquire(Need::Usable).await?),
+        let token = match (account.fresh(), &replay) {
+            (Some(token), _) => token,
+            (None, Some(_)) => account.acquire(Need::Usable).await?,
+            // A request that cannot be replayed must not meet its token's end on the way.
+            (None, None) => account.acquire(Need::Fresh).await?,
         };
         set(request, token.clone());
         Ok((token, replay))
@@ -172,11 +173,11 @@ impl Middleware for TokenRefreshMiddleware {
         }
         let chosen = extensions
             .get::<AccountId>()
-            .map(|account| self.manager.account(account.clone()));
-        let refresher = chosen.as_ref().unwrap_or(&self.bound);
+            .map(|id| self.manager.account(id.clone()));
+        let account = chosen.as_ref().unwrap_or(&self.bound);
 
         replay::buffer(&mut request, self.settings.replay_buffer).await?;
-        let (token, replay) = Self::attach(refresher, &mut request).await?;
+        let (token, replay) = Self::attach(account, &mut request).await?;
         // The replay knows it too, so that only a request without one pays for a copy.
         let sent_to = replay.is_none().then(|| request.url().clone());
         let response = next.clone().run(request, extensions).await?;
@@ -188,12 +189,12 @@ impl Middleware for TokenRefreshMiddleware {
         }
         let rejected = token.generation();
         let Some(mut replay) = replay else {
-            let refreshes = refresher.refresh_in_background(rejected);
-            refresher.report_rejection(rejected, refreshes);
+            let refreshes = account.refresh_in_background(rejected);
+            account.report_rejection(rejected, refreshes);
             return Ok(response);
         };
-        let newer = refresher.force_refresh(rejected).await;
-        refresher.report_rejection(rejected, !matches!(newer, Ok(None)));
+        let newer = account.replace_rejected(rejected).await;
+        account.report_rejection(rejected, !matches!(newer, Ok(None)));
         match newer? {
             Some(token) => {
                 set(&mut replay, token);
@@ -202,10 +203,6 @@ impl Middleware for TokenRefreshMiddleware {
             None => Ok(response),
         }
     }
-}
-
-fn required(token: Option<BearerToken>) -> BearerToken {
-    token.expect("only a need for a newer token is ever refused")
 }
 
 /// Replaces the header: two of them would go out otherwise.
@@ -244,11 +241,11 @@ impl TokenRefreshMiddlewareBuilder {
         self
     }
 
-    /// Allows one more origin, and no longer [`API_ORIGIN`] unless that is named too. A path in it
-    /// is ignored.
+    /// The origins that receive the token. Replaces the default list, which is [`API_ORIGIN`]
+    /// alone. The path of an origin is ignored.
     #[must_use]
-    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
-        self.origins.push(origin.into());
+    pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.origins = origins.into_iter().map(Into::into).collect();
         self
     }
 
@@ -266,10 +263,7 @@ impl TokenRefreshMiddlewareBuilder {
     ///
     /// [`ConfigError`] for an origin that is no URL, holds credentials or a query, or is plain http to
     /// a host that is not loopback.
-    pub fn build(mut self) -> std::result::Result<TokenRefreshMiddleware, ConfigError> {
-        if self.origins.is_empty() {
-            self.origins.push(API_ORIGIN.to_owned());
-        }
+    pub fn build(self) -> std::result::Result<TokenRefreshMiddleware, ConfigError> {
         Ok(TokenRefreshMiddleware {
             bound: self.manager.account(self.account),
             manager: self.manager,

@@ -10,7 +10,10 @@ pub(super) struct AllowList(Vec<Url>);
 
 impl AllowList {
     pub(super) fn new(origins: &[String]) -> Result<Self, ConfigError> {
-        let parsed: Result<_, _> = origins.iter().map(|text| parse_base_url(text)).collect();
+        let parsed: Result<_, _> = origins
+            .iter()
+            .map(|text| parse_base_url("origins", text))
+            .collect();
         parsed.map(Self)
     }
 
@@ -26,7 +29,7 @@ pub(super) fn same_origin(a: &Url, b: &Url) -> bool {
         && a.port_or_known_default() == b.port_or_known_default()
 }
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(super) mod property;
 #[cfg(test)]
 mod tests {
@@ -102,7 +105,7 @@ mod tests {
     #[test]
     fn plain_http_is_for_loopback_only() {
         let refused = list("http://api.hellosign.com");
-        assert!(matches!(refused, Err(ConfigError::Insecure(_))));
+        assert!(matches!(refused, Err(ConfigError::Insecure { .. })));
         assert!(list("http://127.0.0.1:4010").is_ok());
     }
 

@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
-use crate::account::AccountId;
+use crate::account_id::AccountId;
 
 /// Why a store failed.
 #[non_exhaustive]
@@ -21,7 +21,7 @@ pub enum StoreErrorKind {
     /// The record is damaged. It is left as it is, for you to look at.
     Corrupt,
     /// The record was written by a newer version of this crate. It is left as it is.
-    UnknownVersion,
+    NewerFormat,
     /// The record is encrypted with a key that is not configured, or is not encrypted at all. Not
     /// retried: configure the key. Nothing is overwritten.
     Undecryptable,
@@ -30,7 +30,7 @@ pub enum StoreErrorKind {
 }
 
 impl StoreErrorKind {
-    fn way_out(self) -> &'static str {
+    fn help(self) -> &'static str {
         match self {
             Self::Unavailable => "check that the store is up and reachable",
             Self::LeaseTimeout => "another process is refreshing this account; try again",
@@ -41,7 +41,7 @@ impl StoreErrorKind {
             Self::Corrupt => {
                 "it was left as it is: restore it from a backup, or move it away and sign in again"
             }
-            Self::UnknownVersion => "it was left as it is: upgrade dropbox-sign-oauth to read it",
+            Self::NewerFormat => "it was left as it is: upgrade dropbox-sign-oauth to read it",
             Self::Undecryptable => {
                 "it was left as it is: configure the key that it was written with"
             }
@@ -61,7 +61,7 @@ struct Inner {
     account: Option<AccountId>,
     message: String,
     /// A better one than the kind's.
-    way_out: Option<String>,
+    help: Option<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -75,7 +75,7 @@ impl StoreError {
             store: store.into(),
             account: None,
             message: message.into(),
-            way_out: None,
+            help: None,
             source: None,
         }))
     }
@@ -90,8 +90,8 @@ impl StoreError {
     /// Says what to do about it, in the imperative, where that is more than what follows from the
     /// kind.
     #[must_use]
-    pub fn with_way_out(mut self, way_out: impl Into<String>) -> Self {
-        self.0.way_out = Some(way_out.into());
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
         self
     }
 
@@ -121,12 +121,12 @@ impl StoreError {
 impl StoreError {
     /// For whoever names the account already.
     pub(crate) fn without_account(&self) -> String {
-        format!("{}: {}; {}", self.0.store, self.0.message, self.way_out())
+        format!("{}: {}; {}", self.0.store, self.0.message, self.help())
     }
 
-    fn way_out(&self) -> &str {
-        let own = self.0.way_out.as_deref();
-        own.unwrap_or_else(|| self.0.kind.way_out())
+    fn help(&self) -> &str {
+        let own = self.0.help.as_deref();
+        own.unwrap_or_else(|| self.0.kind.help())
     }
 }
 
@@ -136,7 +136,7 @@ impl fmt::Display for StoreError {
         if let Some(account) = &self.0.account {
             write!(f, ", account `{account}`")?;
         }
-        write!(f, "; {}", self.way_out())
+        write!(f, "; {}", self.help())
     }
 }
 
@@ -147,7 +147,7 @@ impl fmt::Debug for StoreError {
             .field("store", &self.0.store)
             .field("account", &self.0.account)
             .field("message", &self.0.message)
-            .field("way_out", &self.way_out())
+            .field("help", &self.help())
             .field("source", &self.0.source)
             .finish()
     }

@@ -3,14 +3,14 @@
 use std::error::Error as StdError;
 
 use super::{StoreError, StoreErrorKind};
-use crate::account::AccountId;
+use crate::account_id::AccountId;
 
 /// A [`StoreError`] in the making. No secret is in it.
 #[derive(Debug)]
 pub(super) struct Fault {
     kind: StoreErrorKind,
     message: String,
-    way_out: Option<&'static str>,
+    help: Option<&'static str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -24,14 +24,14 @@ impl Fault {
         Self {
             kind,
             message: message.into(),
-            way_out: None,
+            help: None,
             source: None,
         }
     }
 
-    /// As [`StoreError::with_way_out`].
-    pub(super) fn with_way_out(mut self, way_out: &'static str) -> Self {
-        self.way_out = Some(way_out);
+    /// As [`StoreError::with_help`].
+    pub(super) fn with_help(mut self, help: &'static str) -> Self {
+        self.help = Some(help);
         self
     }
 
@@ -48,8 +48,8 @@ impl Fault {
         if let Some(account) = account {
             error = error.with_account(account);
         }
-        if let Some(way_out) = self.way_out {
-            error = error.with_way_out(way_out);
+        if let Some(help) = self.help {
+            error = error.with_help(help);
         }
         if let Some(source) = self.source {
             error = error.with_source(source);

@@ -21,14 +21,16 @@ use super::{
 use crate::{
     clock::since_epoch,
     secret::{AccessToken, RefreshToken},
-    token::{LONGEST_LIFETIME, TokenSet},
+    token::{self, LONGEST_LIFETIME, TokenSet},
 };
 
 /// Counts up with every change to the format, however small.
 pub(super) const FORMAT: u64 = 1;
 
-/// The end of the year 9999, in Unix milliseconds.
-pub(super) const LATEST: u64 = 253_402_300_799_999;
+/// The latest time, in Unix milliseconds.
+pub(super) const LATEST: u64 = token::LATEST.as_millis() as u64;
+
+const UNSENDABLE: &str = "the access token holds a character that no bearer token has";
 
 /// The fields of a record that is to be written. All numbers fit an `i64`.
 #[derive(Serialize)]
@@ -49,16 +51,19 @@ pub(super) struct Fields<'a> {
 impl<'a> Fields<'a> {
     pub(super) fn new(record: &'a Record) -> Result<Self, Fault> {
         let tokens = &record.tokens;
-        let access = tokens.access_token();
+        let access = tokens.access();
         let refresh = tokens.refresh_token();
         if access.is_none() && refresh.is_none() {
-            return Err(corrupt("there is no token in what should be saved"));
+            return Err(unsavable("there is no token in what should be saved"));
+        }
+        if access.is_some_and(|access| !access.token.is_sendable()) {
+            return Err(unsavable(UNSENDABLE));
         }
         Ok(Self {
             version: record.version.as_u64(),
-            access_token: access.map(AccessToken::expose_secret),
-            issued_at_ms: access.map(|_| unix_millis(tokens.issued_at())),
-            lifetime_ms: access.map(|_| millis(tokens.lifetime())),
+            access_token: access.map(|access| access.token.expose_secret()),
+            issued_at_ms: access.map(|access| millis(access.issued_at)),
+            lifetime_ms: access.map(|access| millis(access.lifetime)),
             refresh_token: refresh.map(RefreshToken::expose_secret),
             presented_at_ms: record.presented_at.map(unix_millis),
         })
@@ -102,6 +107,9 @@ impl StoredFields {
         let access = (self.access_token, self.issued_at_ms, self.lifetime_ms);
         let tokens = match (access, refresh) {
             ((Some(access), Some(issued_at), Some(lifetime)), refresh) => {
+                if !access.is_sendable() {
+                    return Err(corrupt(UNSENDABLE));
+                }
                 let lifetime = Duration::from_millis(lifetime);
                 if lifetime > LONGEST_LIFETIME {
                     return Err(corrupt("a record's lifetime is out of range"));
@@ -128,13 +136,17 @@ impl StoredFields {
     }
 }
 
+fn unsavable(why: &str) -> Fault {
+    corrupt(why).with_help("nothing was saved: pass the tokens exactly as the service issued them")
+}
+
 /// `place` is what has the format, "the file" for example.
 pub(super) fn check_format(format: u64, place: &str) -> Result<(), Fault> {
     match format {
         FORMAT => Ok(()),
         0 => Err(corrupt("there is no format 0")),
         newer => Err(Fault::new(
-            StoreErrorKind::UnknownVersion,
+            StoreErrorKind::NewerFormat,
             format!("{place} has format {newer}, and {FORMAT} is the newest known here"),
         )),
     }
@@ -178,7 +190,7 @@ mod tests {
         let issued_at = UNIX_EPOCH + Duration::from_millis(1_735_689_600_123);
         let tokens = TokenSet::new("access", issued_at, Duration::from_secs(86_400))
             .with_refresh_token("refresh");
-        Record::new(tokens).presented_at(issued_at + Duration::from_millis(7))
+        Record::new(tokens).to_intent(issued_at + Duration::from_millis(7))
     }
 
     fn refused(damage: impl FnOnce(&mut StoredFields)) -> StoreErrorKind {
@@ -222,7 +234,7 @@ mod tests {
         let kind = |format| check_format(format, "it").err().map(|fault| fault.kind());
         assert_eq!(kind(FORMAT), None);
         assert_eq!(kind(0), Some(StoreErrorKind::Corrupt));
-        assert_eq!(kind(FORMAT + 1), Some(StoreErrorKind::UnknownVersion));
+        assert_eq!(kind(FORMAT + 1), Some(StoreErrorKind::NewerFormat));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::{sync::OwnedMutexGuard, time::timeout};
 
 use super::{Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version};
-use crate::account::AccountId;
+use crate::account_id::AccountId;
 
 /// Keeps tokens in memory. Clones share them.
 ///

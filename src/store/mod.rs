@@ -26,12 +26,12 @@ mod fields;
 mod file;
 mod fnv;
 mod memory;
-#[cfg(any(feature = "postgres", feature = "redis"))]
-mod owned_lease;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod server_lease;
 mod shared;
 mod task;
 
@@ -43,7 +43,7 @@ pub use self::redis::{RedisStore, RedisStoreBuilder};
 pub use encrypted::{EncryptedStore, EncryptionKey};
 pub use error::{StoreError, StoreErrorKind};
 pub use file::FileStore;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use file::check_file;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
@@ -58,7 +58,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use crate::{account::AccountId, token::TokenSet};
+use crate::{account_id::AccountId, token::TokenSet};
 
 /// Names one save of a record. No two saves share a version, those of a deleted record included, so
 /// that a late save can never pass for a timely one. Versions are compared and kept, nothing else.
@@ -94,6 +94,7 @@ fn random() -> u64 {
 }
 
 /// One account's tokens, as a store keeps them.
+#[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The tokens.
@@ -115,13 +116,23 @@ impl Record {
         }
     }
 
-    /// The record to save before its refresh token is presented.
+    /// The record under the version that a store has kept.
     #[must_use]
-    pub fn presented_at(&self, now: SystemTime) -> Self {
-        Self {
-            presented_at: Some(now),
-            ..Self::new(self.tokens.clone())
-        }
+    pub fn with_version(mut self, version: Version) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// The record with the [intent](Self::presented_at) that a store has kept.
+    #[must_use]
+    pub fn with_presented_at(mut self, time: SystemTime) -> Self {
+        self.presented_at = Some(time);
+        self
+    }
+
+    /// The record to save before its refresh token is presented.
+    pub(crate) fn to_intent(&self, now: SystemTime) -> Self {
+        Self::new(self.tokens.clone()).with_presented_at(now)
     }
 }
 
@@ -198,12 +209,20 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
 }
 
 /// The times of a lease.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseRequest {
     /// How long it lives unless it is renewed, where the store cannot tell that its holder died.
     pub time_to_live: Duration,
     /// How long to wait for another holder.
     pub wait: Duration,
+}
+
+impl LeaseRequest {
+    /// A lease of this time to live, waited for as long as `wait`.
+    pub const fn new(time_to_live: Duration, wait: Duration) -> Self {
+        Self { time_to_live, wait }
+    }
 }
 
 /// The right to refresh one account. Dropping it gives it back as soon as the store can.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version};
-use crate::account::AccountId;
+use crate::account_id::AccountId;
 
 #[async_trait]
 impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {

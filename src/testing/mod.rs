@@ -26,7 +26,7 @@
 //!     .base_url(fake.url())
 //!     .build()?;
 //! let manager = TokenManager::builder(api, MemoryStore::new()).clock(clock.clone()).build()?;
-//! let auth = TokenRefreshMiddleware::builder(&manager).allow_origin(fake.url()).build()?;
+//! let auth = TokenRefreshMiddleware::builder(&manager).origins([fake.url()).build(])?;
 //! let client = ClientBuilder::new(reqwest::Client::new()).with(auth).build();
 //! manager.account(AccountId::default()).install(fake.sign_in()).await?;
 //! let url = format!("{}/v3/account", fake.url());
@@ -57,7 +57,7 @@
 //!
 //! - Prefer a [`Hold`] to sleeping, where something is to happen while a request is under way.
 //! - Do not pause Tokio's time around the fake: with nothing else to do, a paused runtime skips to
-//!   the next timeout while a reply is still on its way through the system.
+//!   the next timeout while a response is still on its way through the system.
 //! - The fake counts what it is sent: assert on [`token_requests`](FakeDropboxSign::token_requests)
 //!   and [`max_uses_of_one_refresh_token`](FakeDropboxSign::max_uses_of_one_refresh_token).
 

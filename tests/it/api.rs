@@ -14,8 +14,9 @@ use std::{
 };
 
 use dropbox_sign_oauth::{
-    ConfigError, EndpointError, EndpointErrorKind, OAuthApi, TokenEndpoint, TokenSet,
+    ConfigError, EndpointError, EndpointErrorKind, OAuthApi, TokenEndpoint, TokenManager, TokenSet,
     api::{OAuthApiBuilder, OAuthTokenGenerateRequest, OAuthTokenRefreshRequest},
+    store::{MemoryStore, TokenStore},
 };
 use http::Extensions;
 use reqwest::dns::{Name, Resolve, Resolving};
@@ -130,7 +131,7 @@ impl Sent {
     }
 
     fn from_capture(text: &str) -> Self {
-        let (request, _) = text.split_once("=====RESPONSE=====").expect("a reply");
+        let (request, _) = text.split_once("=====RESPONSE=====").expect("a response");
         let (head, body) = request.split_once("\n\n").expect("a body");
         let content_type = head
             .lines()
@@ -297,7 +298,7 @@ async fn a_grant_comes_with_its_rate_limits_and_the_time_of_the_request() {
     let tokens = TokenSet::from(response);
     assert_eq!(tokens.access_token(), Some(&"AT".into()));
     assert_eq!(tokens.refresh_token(), Some(&"RT2".into()));
-    assert_eq!(tokens.lifetime(), Duration::from_secs(86_400));
+    assert_eq!(tokens.lifetime(), Some(Duration::from_secs(86_400)));
 }
 
 #[tokio::test]
@@ -308,7 +309,7 @@ async fn s06_a_reply_without_a_usable_lifetime_is_given_the_default() {
         let tokens = refresh(&api(service.uri())).await.expect("tokens");
         assert_eq!(
             tokens.lifetime(),
-            Duration::from_secs(3_600),
+            Some(Duration::from_secs(3_600)),
             "{expires_in}"
         );
     }
@@ -316,7 +317,6 @@ async fn s06_a_reply_without_a_usable_lifetime_is_given_the_default() {
 
 #[tokio::test]
 async fn s25_an_omitted_empty_or_null_refresh_token_keeps_the_old_one() {
-    let old = "presented-token".into();
     for (answer, expected) in [
         (json!({"access_token": "AT"}), "presented-token"),
         (
@@ -330,8 +330,14 @@ async fn s25_an_omitted_empty_or_null_refresh_token_keeps_the_old_one() {
         (json!({"access_token": "AT", "refresh_token": "RT2"}), "RT2"),
     ] {
         let service = service(ResponseTemplate::new(200).set_body_json(&answer)).await;
-        let tokens = refresh(&api(service.uri())).await.expect("tokens");
-        let stands = tokens.or_refresh_token(&old);
+        let store = MemoryStore::new();
+        let manager = TokenManager::builder(api(service.uri()), store.clone()).build();
+        let account = manager.expect("a valid configuration").account("acme");
+        let presented = TokenSet::from_refresh_token("presented-token");
+        account.install(presented).await.expect("installed");
+        account.token().await.expect("a token");
+        let record = store.load(account.id()).await.expect("loads");
+        let stands = record.expect("a record").tokens;
         assert_eq!(stands.refresh_token(), Some(&expected.into()), "{answer}");
     }
 }
@@ -346,7 +352,7 @@ async fn s32_the_services_wish_to_be_left_alone_arrives() {
         ("retry-after", "-1", None),
         ("retry-after", "soon", None),
         ("x-ratelimit-reset", "784111807", Some(30)),
-        // As it has been seen: the moment of the reply itself.
+        // As it has been seen: the moment of the response itself.
         ("x-ratelimit-reset", "784111777", None),
     ] {
         for status in [429, 503] {
@@ -451,13 +457,13 @@ async fn s44_no_redirect_is_followed_even_if_the_callers_client_would() {
 async fn s44_a_reply_is_read_up_to_its_limit_and_no_further() {
     let service = service(grant()).await;
     let limited = |size| {
-        let builder = builder(service.uri()).max_reply_size(size);
+        let builder = builder(service.uri()).max_response_size(size);
         builder.build().expect("the settings are right")
     };
     assert!(refresh(&limited(GRANT.len())).await.is_ok());
     let error = refresh_error(&limited(GRANT.len() - 1)).await;
     assert_eq!(error.kind(), EndpointErrorKind::Ambiguous);
-    assert!(error.to_string().contains("max_reply_size"), "{error}");
+    assert!(error.to_string().contains("max_response_size"), "{error}");
 }
 
 #[tokio::test]
@@ -517,7 +523,7 @@ async fn s44_the_token_request_passes_through_no_middleware() {
         .get(format!("{}/v3/account", service.uri()))
         .send()
         .await
-        .expect("a reply");
+        .expect("a response");
 
     let requests = received(&service).await;
     let methods: Vec<_> = requests.iter().map(|r| r.method.as_str()).collect();
@@ -571,10 +577,10 @@ async fn s29_a_lost_reply_is_ambiguous_and_the_request_is_not_repeated() {
             GRANT.len()
         ),
     ] {
-        let reply = written.clone();
+        let response = written.clone();
         let server = RawServer::start(1, move |stream| {
             stream
-                .write_all(reply.as_bytes())
+                .write_all(response.as_bytes())
                 .expect("the client listens");
         });
         let error = refresh_error(&api_over_an_eager_client(server.url())).await;
@@ -665,9 +671,17 @@ fn no_debug_output_holds_a_secret() {
 
 #[test]
 fn a_host_that_is_not_loopback_needs_https() {
-    let error = builder("http://app.hellosign.com").build();
-    let origin = "http://app.hellosign.com".to_owned();
-    assert_eq!(error.err(), Some(ConfigError::Insecure(origin)));
+    let error = builder("http://app.hellosign.com")
+        .build()
+        .expect_err("refused");
+    let is_insecure = matches!(
+        error,
+        ConfigError::Insecure {
+            setting: "base_url",
+            ..
+        }
+    );
+    assert!(is_insecure, "{error}");
 }
 
 /// Takes so many connections, reads one request from each and hands it to `answer`.

@@ -22,7 +22,7 @@ struct Refusal<'a> {
     /// What the store calls itself.
     store: String,
     problem: &'a str,
-    way_out: &'a str,
+    help: &'a str,
 }
 
 impl Refusal<'_> {
@@ -58,7 +58,7 @@ impl Refusal<'_> {
     fn is_told_by(&self, error: &Error, kind: ErrorKind) {
         let text = error.to_string();
         assert_eq!(error.kind(), kind, "{text}");
-        for part in [&*self.store, "account `acme`", self.problem, self.way_out] {
+        for part in [&*self.store, "account `acme`", self.problem, self.help] {
             assert!(text.contains(part), "{part:?} is missing: {text}");
         }
         let mut next = Some(error as &dyn StdError);

@@ -224,8 +224,8 @@ async fn what_is_no_token_request_gets_the_code_that_says_why() {
         let request = reqwest::Client::new().post(format!("{}/oauth/token", fake.url()));
         let response = request.json(&body).send().await.expect("a response");
         assert_eq!(response.status(), 400);
-        let reply: Value = response.json().await.expect("JSON");
-        assert_eq!(reply["error"], code, "{field} = {value}");
+        let response: Value = response.json().await.expect("JSON");
+        assert_eq!(response["error"], code, "{field} = {value}");
     }
 }
 

@@ -137,7 +137,7 @@ async fn s27_a_newer_format_is_an_unknown_version_and_left_as_it_is() {
     for signed in Signed::in_each_layout().await {
         let newer = r#"{"format": 2, "refresh": "canary"}"#;
         fs::write(&signed.file, newer).expect("written");
-        let kind = StoreErrorKind::UnknownVersion;
+        let kind = StoreErrorKind::NewerFormat;
         signed.assert_refused(kind, "format 2").await;
     }
 }
@@ -233,7 +233,7 @@ proptest! {
             Ok(record) => prop_assert!(record.is_some(), "not signed in"),
             Err(error) => prop_assert!(matches!(
                 error.kind(),
-                StoreErrorKind::Corrupt | StoreErrorKind::UnknownVersion
+                StoreErrorKind::Corrupt | StoreErrorKind::NewerFormat
             ), "{}", error),
         }
     }

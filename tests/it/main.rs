@@ -2,19 +2,19 @@
 //!
 //! A test named `sNN_…` is row NN of `tests/SCENARIOS.md`.
 
+mod account;
 mod api;
 mod bad_input;
 mod encrypted_store;
 mod fake_service;
 mod file_store;
 #[cfg(unix)]
-mod given_back;
+mod lease_release;
 mod middleware;
 #[cfg(unix)]
 mod postgres_store;
 #[cfg(unix)]
 mod redis_store;
-mod refresher;
 mod secrets;
 #[cfg(unix)]
 mod server_harness;

@@ -9,7 +9,7 @@ mod retries;
 mod timing;
 
 use dropbox_sign_oauth::{
-    AccountId, OAuthApi, Refresher, TokenManager, TokenRefreshMiddleware,
+    Account, AccountId, OAuthApi, TokenManager, TokenRefreshMiddleware,
     middleware::TokenRefreshMiddlewareBuilder,
     store::MemoryStore,
     testing::{FakeClock, FakeDropboxSign, RecordedRequest},
@@ -58,12 +58,12 @@ impl Setup {
     }
 
     async fn sign_in(&self, account: &str) {
-        let refresher = self.manager.account(account);
-        let installed = refresher.install(self.fake.sign_in()).await;
+        let account = self.manager.account(account);
+        let installed = account.install(self.fake.sign_in()).await;
         installed.expect("installed");
     }
 
-    fn refresher(&self) -> Refresher {
+    fn account(&self) -> Account {
         self.manager.account(AccountId::default())
     }
 
@@ -74,7 +74,7 @@ impl Setup {
     }
 
     fn auth_builder(&self) -> TokenRefreshMiddlewareBuilder {
-        TokenRefreshMiddleware::builder(&self.manager).allow_origin(self.fake.url())
+        TokenRefreshMiddleware::builder(&self.manager).origins([self.fake.url()])
     }
 
     fn auth(&self) -> TokenRefreshMiddleware {

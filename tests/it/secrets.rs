@@ -84,9 +84,9 @@ fn faults(tokens: &TokenSet) -> Vec<Fault> {
         ),
         Fault::json(200, json!({ "access_token": "", "state": all })),
         Fault::redirect(&format!("http://127.0.0.1:9/?{CLIENT_SECRET}")),
-        Fault::reply_with(json!({ "expires_in": all.clone(), "token_type": all.clone() })),
+        Fault::response_with(json!({ "expires_in": all.clone(), "token_type": all.clone() })),
         Fault::cut_before_processing(),
-        Fault::truncated_reply(),
+        Fault::truncated_response(),
         Fault::json(
             401,
             json!({ "error": "invalid_client", "error_description": all }),
@@ -130,7 +130,7 @@ impl Setup {
             .build()
             .expect("a valid configuration");
         let auth = TokenRefreshMiddleware::builder(&manager)
-            .allow_origin(fake.url())
+            .origins([fake.url()])
             .build()
             .expect("a valid configuration");
         shown.debug(&auth);
@@ -163,14 +163,14 @@ impl Setup {
         let mut faults = faults(&tokens);
         let is_last = nth + 1 == faults.len();
         let fault = faults.swap_remove(nth);
-        let refresher = self.manager.account(AccountId::default());
-        refresher.install(tokens).await.expect("installed");
+        let account = self.manager.account(AccountId::default());
+        account.install(tokens).await.expect("installed");
         self.clock.advance(2 * HOUR);
         self.fake.next_token_request(fault);
         self.request().await;
         self.shown.debug(&self.manager);
-        self.shown.debug(&refresher);
-        if let Some((token, _)) = refresher.current() {
+        self.shown.debug(&account);
+        if let Some((token, _)) = account.current() {
             self.shown.debug(&token);
             self.shown.debug(token.header());
         }
@@ -222,8 +222,8 @@ async fn no_canary_shows(store: ScriptedStore) {
         let token = bearer.map(|token| token.expose_secret().to_owned());
         setup.secrets.lock().expect("not poisoned").extend(token);
     }
-    let refresher = setup.manager.account(AccountId::default());
-    refresher.sign_out().await.expect("signed out");
+    let account = setup.manager.account(AccountId::default());
+    account.sign_out().await.expect("signed out");
     setup.request().await;
     setup.manager.shutdown().await.expect("saved");
     setup.request().await;

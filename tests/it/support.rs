@@ -1,4 +1,4 @@
-//! What the tests of stores and refreshers share: kinds of store, and an account on fakes, each of
+//! What the tests of stores and accounts share: kinds of store, and an account on fakes, each of
 //! which a test directs.
 
 mod account;
@@ -8,7 +8,7 @@ mod place;
 mod records;
 mod store;
 
-pub(crate) use account::{Account, HOUR, MINUTE, SECOND};
+pub(crate) use account::{HOUR, MINUTE, SECOND, TestAccount};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use kind::Kind;
 #[cfg(unix)]

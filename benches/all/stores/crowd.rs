@@ -15,7 +15,7 @@ use crate::harness::Effort;
 
 pub(crate) const PROCESSES: usize = 8;
 
-/// Milliseconds from the reply of the one token request, a sample for each round.
+/// Milliseconds from the response of the one token request, a sample for each round.
 pub(crate) async fn until_the_last_has_it(
     effort: Effort,
     place: &Place,
@@ -30,7 +30,7 @@ pub(crate) async fn until_the_last_has_it(
     for round in 0..=effort.rounds(30) {
         let account = AccountId::from(format!("crowd-{round}"));
         save_expired(&store, &account, fake).await;
-        // As long as a token request over the internet may take. At random, so that the reply
+        // As long as a token request over the internet may take. At random, so that the response
         // comes at any moment between two polls.
         let reply_after = effort.at_length(Duration::from_millis(fastrand::u64(300..800)));
         let taken = one(&mut crowd, &account, fake, reply_after).await;
@@ -49,16 +49,16 @@ async fn one(
     reply_after: Duration,
 ) -> Duration {
     let before = fake.token_requests();
-    let replies = fake.hold_token_replies();
+    let responses = fake.hold_token_responses();
     for process in &mut *crowd {
         process.ask_for_token(account).await;
     }
-    replies.arrived(1).await;
+    responses.arrived(1).await;
     sleep(reply_after).await;
-    let replied = Instant::now();
-    replies.release();
+    let responded = Instant::now();
+    responses.release();
     join_all(crowd.iter_mut().map(Process::done)).await;
-    let taken = replied.elapsed();
+    let taken = responded.elapsed();
     assert_eq!(fake.token_requests() - before, 1, "one refreshes for all");
     taken
 }

@@ -30,7 +30,7 @@ const LEGEND: [&str; 5] = [
     "refresh: a caller whose token has expired waits for the next",
     "added: how much longer that takes than the bare token request",
     "lease: from the death of its holder, who has just renewed it, until the next in line has it",
-    "waiting: from the reply to the one token request until the last process has its token",
+    "waiting: from the response to the one token request until the last process has its token",
 ];
 
 /// One table, a row for each store.

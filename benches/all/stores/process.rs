@@ -110,10 +110,10 @@ async fn serve(place: &Place, token_host: &str) {
     while let Some(order) = orders.next_line().await.expect("an order") {
         match *order.split(' ').collect::<Vec<_>>() {
             ["hold", account, life] => {
-                let request = LeaseRequest {
-                    time_to_live: Duration::from_millis(life.parse().expect("milliseconds")),
-                    wait: Duration::ZERO,
-                };
+                let request = LeaseRequest::new(
+                    Duration::from_millis(life.parse().expect("milliseconds")),
+                    Duration::ZERO,
+                );
                 let had = store.lease(&account.into(), request).await;
                 lease = Some(had.expect("nobody else has it"));
             }

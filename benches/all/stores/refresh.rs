@@ -96,9 +96,9 @@ fn through<'a>(
         .clock(clock.clone())
         .build()
         .expect("a valid configuration");
-    let refresher = manager.account(account.clone());
+    let handle = manager.account(account.clone());
     let tokens = TokenSet::from_refresh_token(sign_in(fake));
-    let installed = runtime.block_on(refresher.install(tokens));
+    let installed = runtime.block_on(handle.install(tokens));
     installed.expect("installed");
     Contender::timing_itself("", move |times| {
         runtime.block_on(async {
@@ -106,7 +106,7 @@ fn through<'a>(
             for _ in 0..times {
                 clock.advance(LIFETIME);
                 let start = Instant::now();
-                refresher.token().await.expect("refreshed");
+                handle.token().await.expect("refreshed");
                 taken += start.elapsed();
                 landed(&store, &account).await;
             }
@@ -118,10 +118,7 @@ fn through<'a>(
 /// Waits until the refresh has given its lease back, which it does once the caller has its token:
 /// not in the next one's turn.
 async fn landed(store: &dyn TokenStore, account: &AccountId) {
-    let request = LeaseRequest {
-        time_to_live: Duration::from_secs(60),
-        wait: Duration::from_secs(60),
-    };
+    let request = LeaseRequest::new(Duration::from_secs(60), Duration::from_secs(60));
     let lease = store.lease(account, request).await.expect("given back");
     lease.release().await.expect("released");
 }

@@ -42,10 +42,7 @@ async fn one(
 
     let store = place.open();
     let waiter = tokio::spawn(async move {
-        let request = LeaseRequest {
-            time_to_live: life,
-            wait: life + Duration::from_secs(60),
-        };
+        let request = LeaseRequest::new(life, life + Duration::from_secs(60));
         let lease = store.lease(&account, request).await.expect("taken over");
         let had = Instant::now();
         lease.release().await.expect("released");

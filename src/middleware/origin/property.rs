@@ -3,7 +3,7 @@
 use http::Uri;
 
 use super::*;
-use crate::fuzzing::MARK;
+use crate::secret::MARK;
 
 pub(crate) fn check_origins(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
@@ -21,7 +21,7 @@ pub(crate) fn check_origins(data: &[u8]) {
 
 /// The origin if it is accepted: it is a secure place and no more. A refusal tells no secret.
 fn place(text: &str) -> Option<Url> {
-    match parse_base_url(text) {
+    match parse_base_url("origins", text) {
         Ok(url) => {
             assert!(is_secure(&url), "{url}");
             assert_eq!((url.username(), url.password()), ("", None), "{url}");

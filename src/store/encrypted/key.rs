@@ -53,10 +53,7 @@ impl fmt::Debug for EncryptionKey {
 }
 
 fn invalid(reason: &str) -> ConfigError {
-    ConfigError::Invalid {
-        setting: "EncryptionKey::new",
-        reason: reason.to_owned(),
-    }
+    ConfigError::invalid("EncryptionKey::new", reason)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::{
     Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
     fault::Fault,
 };
-use crate::account::AccountId;
+use crate::account_id::AccountId;
 
 /// Encrypts each record before the store inside gets to see it.
 ///
@@ -92,7 +92,7 @@ impl<S: TokenStore> EncryptedStore<S> {
             return match self.accepts_unencrypted {
                 true => Ok(stored.clone()),
                 false => Err(
-                    Fault::new(Undecryptable, "the record is not encrypted").with_way_out(
+                    Fault::new(Undecryptable, "the record is not encrypted").with_help(
                         "it was left as it is: allow it with `accept_unencrypted` while changing over",
                     ),
                 ),

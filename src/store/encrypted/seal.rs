@@ -15,7 +15,7 @@ use super::{
     },
     EncryptionKey,
 };
-use crate::{account::AccountId, token::TokenSet};
+use crate::{account_id::AccountId, token::TokenSet};
 
 const PREFIX: &str = "sealed:1:";
 const NONCE_BYTES: usize = 24;
@@ -120,7 +120,7 @@ mod tests {
     fn record() -> Record {
         let tokens = TokenSet::new("canary-access", UNIX_EPOCH, Duration::from_secs(3600))
             .with_refresh_token("canary-refresh");
-        Record::new(tokens).presented_at(UNIX_EPOCH + Duration::from_secs(1))
+        Record::new(tokens).to_intent(UNIX_EPOCH + Duration::from_secs(1))
     }
 
     fn sealed() -> (Record, String) {

@@ -9,8 +9,8 @@ impl Fault {
     pub(super) fn io(action: &str, path: &Path, error: io::Error) -> Self {
         let message = format!("cannot {action} {}", path.display());
         let fault = Self::new(kind_of(error.kind()), message);
-        let fault = match way_out(error.kind()) {
-            Some(way_out) => fault.with_way_out(way_out),
+        let fault = match help(error.kind()) {
+            Some(help) => fault.with_help(help),
             None => fault,
         };
         fault.with_source(error)
@@ -18,7 +18,7 @@ impl Fault {
 }
 
 /// Where there is more to say than what the kind says.
-fn way_out(error: io::ErrorKind) -> Option<&'static str> {
+fn help(error: io::ErrorKind) -> Option<&'static str> {
     use io::ErrorKind as Io;
 
     match error {
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn s27_what_is_to_be_done_goes_by_what_was_refused() {
-        for (kind, way_out) in [
+        for (kind, help) in [
             (io::ErrorKind::StorageFull, "; check free space and quotas"),
             (
                 io::ErrorKind::PermissionDenied,
@@ -84,7 +84,7 @@ mod tests {
         ] {
             let fault = Fault::io("write", Path::new("/x"), kind.into());
             let error = fault.into_error("file store /x", None).to_string();
-            assert!(error.contains(way_out), "{error}");
+            assert!(error.contains(help), "{error}");
         }
     }
 

@@ -3,13 +3,13 @@
 mod disk;
 mod fault;
 mod format;
+mod layout;
 mod lock;
 mod name;
-mod place;
 #[cfg(test)]
 mod tests;
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use self::format::property::check_file;
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
@@ -20,14 +20,14 @@ use tokio::task::spawn_blocking;
 use self::{
     disk::Disk,
     format::Accounts,
+    layout::{Files, Location},
     lock::Lock,
-    place::{Files, Place},
 };
 use super::{
     Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
     fault::Fault, task::finished,
 };
-use crate::account::AccountId;
+use crate::account_id::AccountId;
 
 /// How long to wait for somebody else's save. Each takes milliseconds, so that only a process that
 /// was stopped in the middle of one holds up others for this long.
@@ -130,7 +130,7 @@ pub struct FileStore(Arc<Inner>);
 struct Inner {
     /// What the store calls itself in errors.
     name: String,
-    place: Place,
+    location: Location,
     disk: Disk,
 }
 
@@ -145,7 +145,7 @@ impl FileStore {
     /// When the place cannot be written to, is open to every user, or cannot lock files. The
     /// contents of the file are not looked at yet.
     pub fn single_file(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        Self::open(path.as_ref(), Place::single_file)
+        Self::open(path.as_ref(), Location::single_file)
     }
 
     /// A store that keeps a file for each account in one directory, which is created if it is
@@ -157,15 +157,15 @@ impl FileStore {
     ///
     /// As for [`single_file`](Self::single_file).
     pub fn directory(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        Self::open(path.as_ref(), Place::directory)
+        Self::open(path.as_ref(), Location::directory)
     }
 
-    fn open(path: &Path, place: fn(&Path) -> Result<Place, Fault>) -> Result<Self, StoreError> {
+    fn open(path: &Path, open: fn(&Path) -> Result<Location, Fault>) -> Result<Self, StoreError> {
         let name = |path: &Path| format!("file store {}", path.display());
-        let place = place(path).map_err(|fault| fault.into_error(&name(path), None))?;
+        let location = open(path).map_err(|fault| fault.into_error(&name(path), None))?;
         Ok(Self(Arc::new(Inner {
-            name: name(place.path()),
-            place,
+            name: name(location.path()),
+            location,
             disk: Disk::default(),
         })))
     }
@@ -177,15 +177,15 @@ impl FileStore {
         work: impl FnOnce(&Inner, &AccountId, &Files) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (inner, owned) = (Arc::clone(&self.0), account.clone());
-        run_blocking(move || work(&inner, &owned, &inner.place.files(&owned)))
+        run_blocking(move || work(&inner, &owned, &inner.location.files(&owned)))
             .await
             .map_err(|fault| self.error(fault, account))
     }
 
     /// Keeps everybody else from replacing the account's file.
     async fn data_lock(&self, account: &AccountId) -> Result<Lock, StoreError> {
-        let path = self.0.place.files(account).data_lock;
-        match self.0.place.locks.acquire(path.clone(), SAVE_WAIT).await {
+        let path = self.0.location.files(account).data_lock;
+        match self.0.location.locks.acquire(path.clone(), SAVE_WAIT).await {
             Ok(Some(lock)) => Ok(lock),
             Ok(None) => Err(Fault::new(
                 StoreErrorKind::Unavailable,
@@ -252,7 +252,7 @@ impl TokenStore for FileStore {
                 return Ok(false);
             }
             accounts.remove(account);
-            if accounts.is_empty() && inner.place.removes_empty_files() {
+            if accounts.is_empty() && inner.location.removes_empty_files() {
                 inner.disk.remove(&files.data)?;
             } else {
                 inner.disk.replace(&files.data, &accounts.encode()?)?;
@@ -267,8 +267,8 @@ impl TokenStore for FileStore {
         account: &AccountId,
         request: LeaseRequest,
     ) -> Result<Box<dyn Lease>, StoreError> {
-        let path = self.0.place.files(account).lease;
-        let lock = self.0.place.locks.acquire(path, request.wait).await;
+        let path = self.0.location.files(account).lease;
+        let lock = self.0.location.locks.acquire(path, request.wait).await;
         lock.and_then(|lock| lock.ok_or_else(lease_timeout))
             .map(|lock| Box::new(FileLease { _lock: lock }) as Box<dyn Lease>)
             .map_err(|fault| self.error(fault, account))
@@ -279,11 +279,11 @@ impl Inner {
     /// The contents of the account's file; none if there is no file.
     fn read(&self, account: &AccountId, files: &Files) -> Result<Accounts, Fault> {
         let Some(bytes) = self.disk.read(&files.data)? else {
-            self.place.locks.check_place()?;
+            self.location.locks.check_place()?;
             return Ok(Accounts::default());
         };
         let accounts = Accounts::decode(&bytes)?;
-        self.place.check_contents(account, &accounts)?;
+        self.location.check_contents(account, &accounts)?;
         Ok(accounts)
     }
 }
@@ -291,7 +291,7 @@ impl Inner {
 impl fmt::Debug for FileStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("FileStore")
-            .field(self.0.place.layout())
+            .field(self.0.location.layout())
             .finish()
     }
 }

@@ -34,10 +34,10 @@ fn full_at(this: Step, step: Step) -> io::Result<()> {
 /// A store whose disk asks `before` each step, and its directory.
 fn store(before: Before) -> (FileStore, TempDir) {
     let directory = tempfile::tempdir().expect("a directory");
-    let place = Place::directory(directory.path()).expect("a place");
+    let location = Location::directory(directory.path()).expect("a place");
     let store = FileStore(Arc::new(Inner {
         name: "file store x".to_owned(),
-        place,
+        location,
         disk: Disk { before },
     }));
     (store, directory)

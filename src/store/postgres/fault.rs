@@ -48,7 +48,7 @@ impl From<sqlx::Error> for Fault {
 fn refused(refusal: Refusal) -> Fault {
     use StoreErrorKind::{Unavailable, Unsupported, Unwritable};
 
-    let (kind, message, way_out) = match refusal.code.as_str() {
+    let (kind, message, help) = match refusal.code.as_str() {
         "42P01" => (Unwritable, "the table does not exist", "run migrate()"),
         "3F000" => (
             Unwritable,
@@ -101,7 +101,7 @@ fn refused(refusal: Refusal) -> Fault {
         }
     };
     Fault::new(kind, message)
-        .with_way_out(way_out)
+        .with_help(help)
         .with_source(refusal)
 }
 

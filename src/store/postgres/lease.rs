@@ -5,13 +5,13 @@ use std::time::Duration;
 use sqlx::Row;
 use tokio::time::{Instant, sleep};
 
-use super::{PostgresStore, releases::payload, session::Session};
+use super::{PostgresStore, notifications::payload, session::Session};
 use crate::{
-    account::AccountId,
+    account_id::AccountId,
     store::{
         LeaseRequest, StoreError, StoreErrorKind,
         fault::Fault,
-        owned_lease::{Claim, LeaseKeeper, OwnedLease, Terms},
+        server_lease::{Claim, LeaseKeeper, ServerLease, Terms},
     },
 };
 
@@ -24,9 +24,9 @@ pub(super) async fn wait_for(
     store: &PostgresStore,
     account: &AccountId,
     request: LeaseRequest,
-) -> Result<OwnedLease<PostgresStore>, StoreError> {
+) -> Result<ServerLease<PostgresStore>, StoreError> {
     let started = Instant::now();
-    let mut lease = OwnedLease::new(store.clone(), account, request.time_to_live);
+    let mut lease = ServerLease::new(store.clone(), account, request.time_to_live);
     let mut waiter = None;
     let mut interval = FIRST_PAUSE.min(store.0.poll_interval);
     loop {

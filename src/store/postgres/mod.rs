@@ -4,7 +4,7 @@ mod connections;
 mod fault;
 mod lease;
 mod migrate;
-mod releases;
+mod notifications;
 mod row;
 mod schema;
 mod session;
@@ -22,7 +22,7 @@ use tokio::time;
 
 use self::{
     connections::{Connections, no_answer},
-    releases::Releases,
+    notifications::Notifications,
     row::number,
     schema::{DEFAULT_TABLE, Sql, quoted},
     session::Session,
@@ -31,7 +31,7 @@ use super::{
     Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
     fault::Fault, fields::Fields,
 };
-use crate::account::AccountId;
+use crate::account_id::AccountId;
 
 /// Keeps tokens in a PostgreSQL table, a row for each account. Clones share the pool.
 ///
@@ -90,7 +90,7 @@ struct Inner {
     sql: Sql,
     timeout: Duration,
     poll_interval: Duration,
-    releases: Option<Arc<Releases>>,
+    releases: Option<Arc<Notifications>>,
 }
 
 impl PostgresStore {
@@ -149,7 +149,7 @@ impl PostgresStore {
     /// one.
     #[must_use]
     pub fn with_notifications(self, direct: PgPool) -> Self {
-        self.with(|inner| inner.releases = Some(Releases::new(direct)))
+        self.with(|inner| inner.releases = Some(Notifications::new(direct)))
     }
 
     fn with(self, change: impl FnOnce(&mut Inner)) -> Self {

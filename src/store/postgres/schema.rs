@@ -2,7 +2,7 @@
 
 use super::{
     super::fields::{FORMAT, LATEST},
-    releases::CHANNEL,
+    notifications::CHANNEL,
 };
 use crate::token::LONGEST_LIFETIME;
 
@@ -119,7 +119,7 @@ fn readable() -> String {
         "t.format = {FORMAT} AND t.version BETWEEN 1 AND {} \
          AND (t.presented_at_ms IS NULL OR t.presented_at_ms BETWEEN 0 AND {LATEST}) \
          AND (t.issued_at_ms BETWEEN 0 AND {LATEST} AND t.lifetime_ms BETWEEN 0 AND {longest} \
-              AND t.access_token IS NOT NULL \
+              AND t.access_token COLLATE \"C\" ~ '^[!-~]+$' \
               OR num_nonnulls(t.access_token, t.issued_at_ms, t.lifetime_ms) = 0 \
               AND t.refresh_token <> '')",
         super::super::Version::MAX.as_u64()

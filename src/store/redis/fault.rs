@@ -35,7 +35,7 @@ fn meaning(error: &RedisError) -> Fault {
     );
 
     let code = code(error);
-    let (kind, message, way_out) = match code {
+    let (kind, message, help) = match code {
         "READONLY" => (
             Unwritable,
             "the server is a read-only replica",
@@ -97,7 +97,7 @@ fn meaning(error: &RedisError) -> Fault {
         }
         code => return Fault::new(Unavailable, format!("the server answered {code}")),
     };
-    Fault::new(kind, message).with_way_out(way_out)
+    Fault::new(kind, message).with_help(help)
 }
 
 /// Redis before version 7 hides the code of a script's error in its text. No version gives one to a

@@ -1,7 +1,7 @@
 //! What an account's keys are called.
 
 use super::cluster;
-use crate::account::AccountId;
+use crate::account_id::AccountId;
 
 /// The keys of one account. They share a hash slot, since Redis Cluster hashes what stands between
 /// the first braces alone.

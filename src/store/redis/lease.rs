@@ -13,13 +13,13 @@ use super::{
     super::{
         LeaseRequest, StoreError, StoreErrorKind,
         fault::Fault,
-        owned_lease::{Claim, LeaseKeeper, OwnedLease, Terms},
+        server_lease::{Claim, LeaseKeeper, ServerLease, Terms},
     },
     RedisStore,
     keys::Keys,
     script::{Request, Script},
 };
-use crate::account::AccountId;
+use crate::account_id::AccountId;
 
 static ACQUIRE: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/acquire.lua")));
@@ -35,10 +35,10 @@ pub(super) async fn acquire(
     store: &RedisStore,
     account: &AccountId,
     request: LeaseRequest,
-) -> Result<OwnedLease<RedisStore>, StoreError> {
+) -> Result<ServerLease<RedisStore>, StoreError> {
     let since = Instant::now();
     let keys = Keys::new(&store.0.prefix, account);
-    let mut lease = OwnedLease::new(store.clone(), account, request.time_to_live);
+    let mut lease = ServerLease::new(store.clone(), account, request.time_to_live);
     let mut released: Option<PubSub> = None;
     loop {
         let held_for;

@@ -30,7 +30,7 @@ use self::{
     script::{Request, Script},
 };
 use super::{Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version, fault::Fault};
-use crate::account::AccountId;
+use crate::account_id::AccountId;
 
 static SWAP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/swap.lua")));
 static DELETE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/delete.lua")));

@@ -23,8 +23,8 @@ use serde_json::{Value, json};
 /// let late = Fault::delay(Duration::from_millis(20));
 /// let spent_and_failed = Fault::status(500).after_processing();
 ///
-/// // A real reply, with something odd in it.
-/// let odd = Fault::reply_with(json!({ "expires_in": "3600" })).without_field("state");
+/// // A real response, with something odd in it.
+/// let odd = Fault::response_with(json!({ "expires_in": "3600" })).without_field("state");
 /// ```
 ///
 /// `Debug` prints no body and no header's value.
@@ -36,7 +36,7 @@ pub struct Fault {
     pub(super) status: Option<StatusCode>,
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Bytes>,
-    /// Fields to set in the JSON reply, or to remove.
+    /// Fields to set in the JSON response, or to remove.
     pub(super) edits: Vec<(String, Option<Value>)>,
     pub(super) delay: Duration,
     pub(super) delivery: Delivery,
@@ -138,7 +138,7 @@ impl Fault {
         Self::status(307).with_header("location", url)
     }
 
-    /// Closes the connection without a reply; the service never saw the request.
+    /// Closes the connection without a response; the service never saw the request.
     pub fn cut_before_processing() -> Self {
         Self {
             delivery: Delivery::Cut,
@@ -147,7 +147,7 @@ impl Fault {
     }
 
     /// Processes the request, so that a refresh token is spent, and closes the connection without
-    /// a reply.
+    /// a response.
     pub fn cut_after_processing() -> Self {
         Self {
             delivery: Delivery::Cut,
@@ -155,17 +155,17 @@ impl Fault {
         }
     }
 
-    /// Processes the request and closes the connection in the middle of the reply.
-    pub fn truncated_reply() -> Self {
+    /// Processes the request and closes the connection in the middle of the response.
+    pub fn truncated_response() -> Self {
         Self {
             delivery: Delivery::Truncated,
             ..Self::none()
         }
     }
 
-    /// Processes the request and replies only after this time, by the real clock.
+    /// Processes the request and responses only after this time, by the real clock.
     ///
-    /// [A hold](super::FakeDropboxSign::hold_token_replies) does the same without any time, and is
+    /// [A hold](super::FakeDropboxSign::hold_token_responses) does the same without any time, and is
     /// what a test should prefer.
     pub fn delay(delay: Duration) -> Self {
         Self {
@@ -174,14 +174,14 @@ impl Fault {
         }
     }
 
-    /// Processes the request and sets these fields of the JSON reply, whatever they were.
+    /// Processes the request and sets these fields of the JSON response, whatever they were.
     ///
     /// # Panics
     ///
     /// If `fields` is no JSON object.
-    pub fn reply_with(fields: Value) -> Self {
+    pub fn response_with(fields: Value) -> Self {
         let Value::Object(fields) = fields else {
-            panic!("reply_with takes a JSON object, such as json!({{\"expires_in\": 0}})");
+            panic!("response_with takes a JSON object, such as json!({{\"expires_in\": 0}})");
         };
         Self {
             edits: fields.into_iter().map(|(k, v)| (k, Some(v))).collect(),
@@ -189,13 +189,13 @@ impl Fault {
         }
     }
 
-    /// Removes this field from the JSON reply.
+    /// Removes this field from the JSON response.
     pub fn without_field(mut self, name: &str) -> Self {
         self.edits.push((name.to_owned(), None));
         self
     }
 
-    /// Replaces the reply's status.
+    /// Replaces the response's status.
     ///
     /// # Panics
     ///
@@ -205,7 +205,7 @@ impl Fault {
         self
     }
 
-    /// Sets a header of the reply.
+    /// Sets a header of the response.
     ///
     /// # Panics
     ///
@@ -217,13 +217,13 @@ impl Fault {
         self
     }
 
-    /// Replaces the reply's body.
+    /// Replaces the response's body.
     pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = Some(body.into());
         self
     }
 
-    /// Processes the request all the same, so that a refresh token is spent, whatever the reply
+    /// Processes the request all the same, so that a refresh token is spent, whatever the response
     /// says.
     pub fn after_processing(mut self) -> Self {
         self.processed = true;
@@ -236,29 +236,29 @@ impl Fault {
     }
 
     /// What the client gets, given what the service would have said.
-    pub(super) fn apply_to(&self, mut reply: Reply) -> Reply {
+    pub(super) fn apply_to(&self, mut response: Response) -> Response {
         if let Some(status) = self.status {
-            reply.status = status;
+            response.status = status;
         }
         if let Some(body) = &self.body {
-            reply.headers.remove(header::CONTENT_TYPE);
-            reply.body = body.clone();
+            response.headers.remove(header::CONTENT_TYPE);
+            response.body = body.clone();
         }
         for (name, value) in &self.headers {
-            reply.headers.insert(name, value.clone());
+            response.headers.insert(name, value.clone());
         }
         if !self.edits.is_empty() {
-            if let Ok(Value::Object(mut fields)) = serde_json::from_slice(&reply.body) {
+            if let Ok(Value::Object(mut fields)) = serde_json::from_slice(&response.body) {
                 for (name, value) in &self.edits {
                     match value {
                         Some(value) => fields.insert(name.clone(), value.clone()),
                         None => fields.remove(name),
                     };
                 }
-                reply.body = Value::Object(fields).to_string().into();
+                response.body = Value::Object(fields).to_string().into();
             }
         }
-        reply
+        response
     }
 }
 
@@ -273,14 +273,14 @@ impl fmt::Debug for Fault {
     }
 }
 
-/// One reply.
-pub(super) struct Reply {
+/// One response.
+pub(super) struct Response {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
-impl Reply {
+impl Response {
     pub(super) fn empty() -> Self {
         Self {
             status: StatusCode::OK,

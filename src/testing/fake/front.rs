@@ -1,4 +1,4 @@
-//! The listener in front of wiremock: it holds requests and replies back, and cuts connections.
+//! The listener in front of wiremock: it holds requests and responses back, and cuts connections.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -63,16 +63,16 @@ impl Front {
             let fault = side.arrive();
             side.requests.pass().await;
             let (delivery, delay) = (fault.delivery, fault.delay);
-            let reply = self
+            let response = self
                 .pass_on(request, self.shared.open_exchange(fault))
                 .await?;
             tokio::time::sleep(delay).await;
-            side.replies.pass().await;
+            side.responses.pass().await;
             match delivery {
-                Delivery::Whole => stream.write_all(&reply).await?,
+                Delivery::Whole => stream.write_all(&response).await?,
                 Delivery::Truncated => {
                     // The head and some of the body: all but the last byte.
-                    stream.write_all(&reply[..reply.len() - 1]).await?;
+                    stream.write_all(&response[..response.len() - 1]).await?;
                     return stream.shutdown().await;
                 }
                 Delivery::Cut => return Ok(()),
@@ -93,7 +93,7 @@ impl Front {
             headers.remove(hop_by_hop);
         }
         headers.insert(EXCHANGE_HEADER, exchange.into());
-        let reply = self
+        let response = self
             .client
             .request(request.method, url)
             .headers(headers)
@@ -101,8 +101,8 @@ impl Front {
             .send()
             .await
             .map_err(io::Error::other)?;
-        let (status, headers) = (reply.status(), reply.headers().clone());
-        let body = reply.bytes().await.map_err(io::Error::other)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.map_err(io::Error::other)?;
         Ok(to_wire(status, &headers, &body))
     }
 }

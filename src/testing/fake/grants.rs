@@ -9,12 +9,12 @@ use std::{
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Rotation {
-    /// The reply carries a new refresh token, and the one that was presented is spent.
+    /// The response carries a new refresh token, and the one that was presented is spent.
     #[default]
     NewToken,
-    /// The reply carries the refresh token that was presented, as in the vendor's example.
+    /// The response carries the refresh token that was presented, as in the vendor's example.
     SameToken,
-    /// The reply carries no refresh token: the one that was presented stays valid.
+    /// The response carries no refresh token: the one that was presented stays valid.
     NoToken,
 }
 
@@ -115,7 +115,7 @@ impl Grants {
         Some(granted)
     }
 
-    /// A spent token comes back: either the reply was lost, or somebody stole it.
+    /// A spent token comes back: either the response was lost, or somebody stole it.
     fn present_again(&mut self, token: &str) -> Option<Granted> {
         let successor_is_unused = self
             .refresh_tokens

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-/// Holds requests, or their replies, until it is [released](Self::release) or dropped.
+/// Holds requests, or their responses, until it is [released](Self::release) or dropped.
 ///
 /// It stands in for sleeping: a test waits until a request [has arrived](Self::arrived), looks
 /// around, and lets it go.

@@ -1,8 +1,8 @@
 //! A fake Dropbox Sign: token host and API host in one, on loopback.
 //!
 //! It follows the service's documented rules (see [`FakeDropboxSign`]), and goes wrong where a test
-//! says so: [`Fault`]s are scripted replies, cut connections and lost replies, [`Hold`]s keep
-//! requests or replies back without any sleeping.
+//! says so: [`Fault`]s are scripted responses, cut connections and lost responses, [`Hold`]s keep
+//! requests or responses back without any sleeping.
 
 mod fault;
 mod front;
@@ -54,12 +54,12 @@ use crate::{
 ///     .build()?;
 /// let manager = TokenManager::builder(api, MemoryStore::new()).build()?;
 /// manager.account("default").install(fake.sign_in()).await?;
-/// let auth = TokenRefreshMiddleware::builder(&manager).allow_origin(fake.url()).build()?;
+/// let auth = TokenRefreshMiddleware::builder(&manager).origins([fake.url()).build(])?;
 /// let client = ClientBuilder::new(reqwest::Client::new()).with(auth).build();
 ///
 /// fake.revoke_access_tokens();
-/// let reply = client.get(format!("{}/v3/account", fake.url())).send().await?;
-/// assert_eq!(reply.status(), 200);
+/// let response = client.get(format!("{}/v3/account", fake.url())).send().await?;
+/// assert_eq!(response.status(), 200);
 /// assert_eq!(fake.token_requests(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # });
@@ -162,9 +162,9 @@ impl FakeDropboxSign {
         self.shared.token.requests.hold()
     }
 
-    /// Keeps the replies to token requests back: the refresh token is spent already.
-    pub fn hold_token_replies(&self) -> Hold {
-        self.shared.token.replies.hold()
+    /// Keeps the responses to token requests back: the refresh token is spent already.
+    pub fn hold_token_responses(&self) -> Hold {
+        self.shared.token.responses.hold()
     }
 
     /// Keeps API requests back before they are processed.
@@ -172,9 +172,9 @@ impl FakeDropboxSign {
         self.shared.api.requests.hold()
     }
 
-    /// Keeps the replies to API requests back.
-    pub fn hold_api_replies(&self) -> Hold {
-        self.shared.api.replies.hold()
+    /// Keeps the responses to API requests back.
+    pub fn hold_api_responses(&self) -> Hold {
+        self.shared.api.responses.hold()
     }
 
     /// Refuses connections, and closes those that are open, until [`resume`](Self::resume).
@@ -299,7 +299,7 @@ impl FakeDropboxSignBuilder {
     }
 
     /// How often a spent refresh token is answered with the same successor again, as long as that
-    /// is unused: for clients whose reply was lost. Default: 0.
+    /// is unused: for clients whose response was lost. Default: 0.
     #[must_use]
     pub fn reuse_grace(mut self, times: u32) -> Self {
         self.rules.reuse_grace = times;

@@ -23,7 +23,7 @@ pub struct RecordedRequest {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// The reply's status, whether or not the reply reached the client; `None` where the connection
+    /// The response's status, whether or not the response reached the client; `None` where the connection
     /// was cut before the request was processed.
     pub status: Option<StatusCode>,
 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use wiremock::{Request, Respond, ResponseTemplate};
 
 use super::{
-    fault::{Fault, Reply},
+    fault::{Fault, Response},
     grants::{Granted, Grants},
     hold::Gate,
     record::{RecordedRequest, bearer},
@@ -51,7 +51,7 @@ struct Exchanges {
 pub(super) struct Side {
     pub(super) arrived: watch::Sender<usize>,
     pub(super) requests: Arc<Gate>,
-    pub(super) replies: Arc<Gate>,
+    pub(super) responses: Arc<Gate>,
     pub(super) script: Mutex<Script>,
     pub(super) recorded: Mutex<Vec<RecordedRequest>>,
 }
@@ -67,7 +67,7 @@ impl Default for Side {
         Self {
             arrived: watch::Sender::new(0),
             requests: Arc::default(),
-            replies: Arc::default(),
+            responses: Arc::default(),
             script: Mutex::default(),
             recorded: Mutex::default(),
         }
@@ -127,7 +127,7 @@ impl Shared {
         self.exchanges.lock().faults.remove(&number.parse().ok()?)
     }
 
-    fn token_reply(&self, request: &Request) -> Reply {
+    fn token_response(&self, request: &Request) -> Response {
         let Some(parameters) = Parameters::of(request) else {
             return oauth_error("invalid_request", "the body is neither JSON nor a form");
         };
@@ -160,7 +160,7 @@ impl Shared {
         }
     }
 
-    fn api_reply(&self, request: &Request) -> Reply {
+    fn api_reply(&self, request: &Request) -> Response {
         let path = request.url.path();
         if !path.starts_with("/v3/") {
             return api_error(StatusCode::NOT_FOUND, "not_found", "no such path");
@@ -190,22 +190,26 @@ impl Shared {
                 "body_bytes": request.body.len(),
             })
         };
-        Reply::json(StatusCode::OK, &body)
+        Response::json(StatusCode::OK, &body)
     }
 
     /// One request has come through: decides, records, answers.
-    fn answer(&self, request: &Request) -> Reply {
+    fn answer(&self, request: &Request) -> Response {
         // Nothing but the front should know this address. Whoever else comes gets plain answers.
         let fault = self.close_exchange(request).unwrap_or_else(Fault::none);
         let path = request.url.path();
         let side = self.side(request.method.as_str(), path);
         let is_token = std::ptr::eq(side, &self.token);
-        let reply = match (fault.processed, is_token) {
-            (false, _) => Reply::empty(),
-            (true, true) => self.token_reply(request),
+        let response = match (fault.processed, is_token) {
+            (false, _) => Response::empty(),
+            (true, true) => self.token_response(request),
             (true, false) => self.api_reply(request),
         };
-        let mut reply = fault.apply_to(with_rate_limit(reply, fault.processed, self.clock.wall()));
+        let mut response = fault.apply_to(with_rate_limit(
+            response,
+            fault.processed,
+            self.clock.wall(),
+        ));
         let mut headers = request.headers.clone();
         headers.remove(EXCHANGE_HEADER);
         let unseen = fault.is_cut_before_processing();
@@ -215,13 +219,13 @@ impl Shared {
             query: request.url.query().map(str::to_owned),
             headers,
             body: Bytes::copy_from_slice(&request.body),
-            status: (!unseen).then_some(reply.status),
+            status: (!unseen).then_some(response.status),
         });
-        // The front reads this reply, and cannot tell an interim one from the last.
-        if reply.status.is_informational() {
-            reply.status = StatusCode::INTERNAL_SERVER_ERROR;
+        // The front reads this response, and cannot tell an interim one from the last.
+        if response.status.is_informational() {
+            response.status = StatusCode::INTERNAL_SERVER_ERROR;
         }
-        reply
+        response
     }
 }
 
@@ -230,10 +234,10 @@ pub(super) struct Service(pub(super) Arc<Shared>);
 
 impl Respond for Service {
     fn respond(&self, request: &Request) -> ResponseTemplate {
-        let reply = self.0.answer(request);
+        let response = self.0.answer(request);
         let mut template =
-            ResponseTemplate::new(reply.status.as_u16()).set_body_bytes(reply.body.to_vec());
-        for (name, value) in &reply.headers {
+            ResponseTemplate::new(response.status.as_u16()).set_body_bytes(response.body.to_vec());
+        for (name, value) in &response.headers {
             template = template.append_header(name, value);
         }
         template
@@ -267,7 +271,7 @@ impl Parameters {
     }
 }
 
-fn grant(granted: &Granted, state: Option<&str>) -> Reply {
+fn grant(granted: &Granted, state: Option<&str>) -> Response {
     let mut body = json!({
         "access_token": granted.access_token,
         "token_type": "Bearer",
@@ -277,23 +281,23 @@ fn grant(granted: &Granted, state: Option<&str>) -> Reply {
     if let Some(refresh_token) = &granted.refresh_token {
         body["refresh_token"] = json!(refresh_token);
     }
-    Reply::json(StatusCode::OK, &body)
+    Response::json(StatusCode::OK, &body)
 }
 
 /// RFC 6749, section 5.2: what the token host really sends.
-fn oauth_error(code: &str, description: &str) -> Reply {
+fn oauth_error(code: &str, description: &str) -> Response {
     let body = json!({ "error": code, "error_description": description });
-    Reply::json(StatusCode::BAD_REQUEST, &body)
+    Response::json(StatusCode::BAD_REQUEST, &body)
 }
 
 /// The API's own envelope.
-fn api_error(status: StatusCode, name: &str, message: &str) -> Reply {
+fn api_error(status: StatusCode, name: &str, message: &str) -> Response {
     let body = json!({ "error": { "error_name": name, "error_msg": message } });
-    Reply::json(status, &body)
+    Response::json(status, &body)
 }
 
-/// The headers that every reply of the service carries.
-fn with_rate_limit(mut reply: Reply, processed: bool, now: SystemTime) -> Reply {
+/// The headers that every response of the service carries.
+fn with_rate_limit(mut response: Response, processed: bool, now: SystemTime) -> Response {
     const MINUTE: Duration = Duration::from_secs(60);
 
     if processed {
@@ -303,10 +307,10 @@ fn with_rate_limit(mut reply: Reply, processed: bool, now: SystemTime) -> Reply 
             ("x-ratelimit-remaining", 99),
             ("x-ratelimit-reset", reset),
         ] {
-            reply
+            response
                 .headers
                 .insert(HeaderName::from_static(name), value.into());
         }
     }
-    reply
+    response
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::steps::{count, load, record, save, swap, tokens};
 use crate::{
-    account::AccountId,
+    account_id::AccountId,
     store::{Swap, TokenStore},
 };
 

@@ -7,7 +7,7 @@ use super::steps::{
     tokens,
 };
 use crate::{
-    account::AccountId,
+    account_id::AccountId,
     store::{LeaseRequest, TokenStore},
 };
 

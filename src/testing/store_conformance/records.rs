@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::steps::{delete, issued_at, load, record, save, swap, tokens};
 use crate::{
-    account::AccountId,
+    account_id::AccountId,
     store::{Swap, TokenStore, Version},
     token::TokenSet,
 };
@@ -76,13 +76,14 @@ pub(super) async fn every_field_survives(one: &impl TokenStore, other: &impl Tok
     let rule = "every field survives";
     let account = AccountId::from("every-field");
     let day = Duration::from_secs(86_400);
+    let odd_access = "ABC+/=._~-\"quoted\"\\{json:'x'}<&>%$";
     let odd = "ABC+/=._~-  \"quoted\" \\ {json: 'x'} <&> \u{fc}\u{1f511}\n\t";
     let ten_years = Duration::from_secs(10 * 365 * 86_400);
     let cases = [
         tokens("both"),
-        TokenSet::new("access alone", issued_at(), day),
+        TokenSet::new("access-alone", issued_at(), day),
         TokenSet::from_refresh_token("refresh alone"),
-        TokenSet::new(odd, issued_at(), day).with_refresh_token(odd),
+        TokenSet::new(odd_access, issued_at(), day).with_refresh_token(odd),
         TokenSet::new("l".repeat(8_000), issued_at(), day).with_refresh_token("r".repeat(8_000)),
         TokenSet::new("epoch", UNIX_EPOCH, Duration::ZERO).with_refresh_token("r"),
         TokenSet::new(
@@ -115,7 +116,7 @@ pub(super) async fn the_journal_survives(one: &impl TokenStore, other: &impl Tok
     let rule = "the journal survives";
     let account = AccountId::from("journal");
     let first = record("a");
-    let announced = first.presented_at(issued_at());
+    let announced = first.to_intent(issued_at());
     let last = record("b");
     let mut expected = None;
     for record in [first, announced, last] {
@@ -158,14 +159,14 @@ pub(super) async fn accounts_are_independent(one: &impl TokenStore, other: &impl
     ];
     let accounts = names.map(AccountId::from);
     let mut versions = Vec::new();
-    for account in &accounts {
-        let tokens = tokens(account.as_str());
+    for (n, account) in accounts.iter().enumerate() {
+        let tokens = tokens(&n.to_string());
         versions.push(save(one, account, None, tokens, rule).await);
     }
-    for account in &accounts {
+    for (n, account) in accounts.iter().enumerate() {
         let record = load(other, account, rule).await;
         let record = record.unwrap_or_else(|| panic!("{rule}: {account:?} is lost"));
-        let same = record.tokens == tokens(account.as_str());
+        let same = record.tokens == tokens(&n.to_string());
         assert!(same, "{rule}: {account:?} has another's tokens");
     }
     for (n, (account, version)) in accounts.iter().zip(versions).enumerate() {

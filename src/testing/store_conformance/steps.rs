@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::{
-    account::AccountId,
+    account_id::AccountId,
     store::{Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version},
     token::TokenSet,
 };
@@ -38,7 +38,7 @@ pub(super) fn record(name: &str) -> Record {
 /// A set that carries `name`, so that two can be told apart.
 pub(super) fn tokens(name: &str) -> TokenSet {
     TokenSet::new(
-        format!("access {name}"),
+        format!("access-{name}"),
         issued_at(),
         Duration::from_secs(86_400),
     )
@@ -50,7 +50,7 @@ pub(super) fn count(record: Option<&Record>, rule: &str) -> usize {
     let Some(access) = record.map(|record| record.tokens.access_token().expect(rule)) else {
         return 0;
     };
-    let number = access.expose_secret().strip_prefix("access ").expect(rule);
+    let number = access.expose_secret().strip_prefix("access-").expect(rule);
     number.parse().expect(rule)
 }
 

@@ -39,7 +39,7 @@ async fn s27_the_record_is_not_encrypted() {
     let file = directory.path().join("tokens.json");
     save(&plain(&file), None, "old").await;
     let refusal = Refusal {
-        way_out: "allow it with `accept_unencrypted`",
+        help: "allow it with `accept_unencrypted`",
         ..refusal(&file, "the record is not encrypted")
     };
     refusal
@@ -52,7 +52,7 @@ fn refusal<'a>(file: &Path, problem: &'a str) -> Refusal<'a> {
         kind: ErrorKind::StoreDefective,
         store: format!("encrypted file store {}", file.display()),
         problem,
-        way_out: "configure the key that it was written with",
+        help: "configure the key that it was written with",
     }
 }
 

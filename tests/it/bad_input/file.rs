@@ -28,12 +28,12 @@ impl Signed {
         }
     }
 
-    async fn refused(self, kind: ErrorKind, problem: &str, way_out: &str) {
+    async fn refused(self, kind: ErrorKind, problem: &str, help: &str) {
         let refusal = Refusal {
             kind,
             store: format!("file store {}", self.directory.path().display()),
             problem,
-            way_out,
+            help,
         };
         let stored = || fs::read(&self.file).unwrap_or_default();
         refusal.holds(self.store, stored).await;

@@ -23,7 +23,7 @@ async fn s17_postgres_is_down() {
         kind: ErrorKind::StoreUnavailable,
         store: name(&server, &table),
         problem: "no answer within 200ms",
-        way_out: "check that the store is up and reachable",
+        help: "check that the store is up and reachable",
     };
     // The pool connects again and again until then.
     let patience = Duration::from_millis(200);
@@ -55,7 +55,7 @@ async fn s27_postgres_refuses_the_user() {
             kind: ErrorKind::StoreDefective,
             store: name(&server, &table),
             problem: "the server refuses the user or the password",
-            way_out: "mend the store",
+            help: "mend the store",
         };
         let stored = || rows(&server, &table);
         refusal.holds(store_with(options, &table), stored).await;
@@ -81,7 +81,7 @@ async fn s24_postgres_refuses_to_write() {
             kind: ErrorKind::StoreDefective,
             store: name(&server, &table),
             problem,
-            way_out: "mend the store",
+            help: "mend the store",
         };
         let stored = || rows(&server, &table);
         refusal.holds(store_with(options, &table), stored).await;
@@ -98,7 +98,7 @@ async fn s27_postgres_has_no_table() {
         kind: ErrorKind::StoreDefective,
         store: name(&server, &table),
         problem: "the table does not exist",
-        way_out: "run migrate()",
+        help: "run migrate()",
     };
     let tables = || {
         let table = server.psql(&format!("select to_regclass('{table}')"));
@@ -112,7 +112,7 @@ async fn s27_postgres_holds_what_cannot_be_read() {
     let Some(server) = Postgres::shared() else {
         return;
     };
-    for (damage, problem, way_out) in [
+    for (damage, problem, help) in [
         (
             "format = 2",
             "the row has format 2, and 1 is the newest known here",
@@ -135,7 +135,7 @@ async fn s27_postgres_holds_what_cannot_be_read() {
             kind: ErrorKind::StoreDefective,
             store: name(&server, &table),
             problem,
-            way_out,
+            help,
         };
         let stored = || rows(&server, &table);
         refusal.holds(store(&server, &table), stored).await;
@@ -153,7 +153,7 @@ async fn with_a_record(server: &Postgres) -> String {
 
 fn rows(server: &Postgres, table: &str) -> Vec<u8> {
     let rows = server.psql(&format!("select * from {table}"));
-    assert!(rows.contains("canary refresh old"), "{rows}");
+    assert!(rows.contains("canary-refresh-old"), "{rows}");
     rows.into_bytes()
 }
 

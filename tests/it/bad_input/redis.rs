@@ -23,7 +23,7 @@ async fn s17_redis_is_down() {
         kind: ErrorKind::StoreUnavailable,
         store: name(&server),
         problem: "the server cannot be reached",
-        way_out: "check that the store is up and reachable",
+        help: "check that the store is up and reachable",
     };
     refusal.holds(store, Vec::new).await;
     server.resume();
@@ -48,12 +48,12 @@ async fn s27_redis_refuses_the_password() {
             kind: ErrorKind::StoreDefective,
             store: name(&server),
             problem,
-            way_out: "mend the store",
+            help: "mend the store",
         };
         let password = ["-a", "canary-right", "--no-auth-warning"];
         let stored = || {
             let fields = server.cli(&[&password[..], &["HGETALL", RECORD]].concat());
-            assert!(fields.contains("canary refresh old"), "{fields}");
+            assert!(fields.contains("canary-refresh-old"), "{fields}");
             fields.into_bytes()
         };
         refusal.holds(store(&url(user)), stored).await;
@@ -76,13 +76,13 @@ async fn s24_redis_refuses_to_write() {
             "connect to the primary",
         ),
     ];
-    for (setting, problem, way_out) in cases {
+    for (setting, problem, help) in cases {
         assert_eq!(server.cli(setting), "OK");
         let refusal = Refusal {
             kind: ErrorKind::StoreDefective,
             store: name(&server),
             problem,
-            way_out,
+            help,
         };
         refusal
             .holds(store(&server.url()), || record(&server))
@@ -113,7 +113,7 @@ async fn s27_redis_holds_what_cannot_be_read() {
             "restore it from a backup",
         ),
     ];
-    for (damage, problem, way_out) in cases {
+    for (damage, problem, help) in cases {
         let prefix = format!("{}:", unique_name());
         let builder = RedisStore::builder(server.url()).prefix(&*prefix);
         let store = builder.build().expect("a store");
@@ -124,7 +124,7 @@ async fn s27_redis_holds_what_cannot_be_read() {
             kind: ErrorKind::StoreDefective,
             store: name(&server),
             problem,
-            way_out,
+            help,
         };
         let stored = || server.cli(&["HGETALL", &key]).into_bytes();
         refusal.holds(store, stored).await;
@@ -141,6 +141,6 @@ fn name(server: &Redis) -> String {
 
 fn record(server: &Redis) -> Vec<u8> {
     let fields = server.cli(&["HGETALL", RECORD]);
-    assert!(fields.contains("canary refresh old"), "{fields}");
+    assert!(fields.contains("canary-refresh-old"), "{fields}");
     fields.into_bytes()
 }

@@ -13,7 +13,7 @@ use super::{api, ask, refresh, signed_in};
 #[tokio::test]
 async fn a_truncated_reply_is_ambiguous() {
     let fake = FakeDropboxSign::start().await;
-    fake.next_token_request(Fault::truncated_reply());
+    fake.next_token_request(Fault::truncated_response());
     let error = refresh(&fake, &signed_in(&fake))
         .await
         .expect_err("truncated");
@@ -97,7 +97,7 @@ async fn a_fault_spends_the_token_only_if_it_says_so() {
         (Fault::cut_before_processing(), 0),
         (Fault::status(500).after_processing(), 1),
         (Fault::cut_after_processing(), 1),
-        (Fault::truncated_reply(), 1),
+        (Fault::truncated_response(), 1),
     ] {
         let fake = FakeDropboxSign::start().await;
         let token = signed_in(&fake);
@@ -113,7 +113,7 @@ async fn a_fault_spends_the_token_only_if_it_says_so() {
 async fn a_reply_can_be_odd_in_one_field() {
     let fake = FakeDropboxSign::start().await;
     let token = signed_in(&fake);
-    let odd = Fault::reply_with(json!({ "expires_in": 7 })).without_field("refresh_token");
+    let odd = Fault::response_with(json!({ "expires_in": 7 })).without_field("refresh_token");
     fake.next_token_request(odd);
     let granted = refresh(&fake, &token).await.expect("granted");
     assert_eq!(granted.expires_in, ExpiresIn::After(Duration::from_secs(7)));
@@ -148,7 +148,7 @@ async fn an_outage_lasts_until_it_is_ended_and_scripted_requests_come_first() {
 async fn a_held_reply_has_been_processed() {
     let fake = FakeDropboxSign::start().await;
     let token = signed_in(&fake);
-    let hold = fake.hold_token_replies();
+    let hold = fake.hold_token_responses();
     let request = tokio::spawn({
         let (api, token) = (api(&fake), token.clone());
         async move { api.refresh(&token).await }

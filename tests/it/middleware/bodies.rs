@@ -63,14 +63,17 @@ async fn s40_after_a_larger_upload_the_401_comes_back_and_the_next_call_succeeds
     let client = ClientBuilder::new(reqwest::Client::new())
         .with(auth.expect("a valid configuration"))
         .build();
-    let (rejected, _) = setup.refresher().current().expect("a token");
+    let (rejected, _) = setup.account().current().expect("a token");
     let response = client.post(setup.url()).multipart(upload(10_000)).send();
     assert_eq!(response.await.expect("a response").status(), 401);
     assert_eq!(setup.fake.api_requests(), 1);
 
     // Joins the refresh that the 401 started.
     setup.fake.wait_for_token_requests(1).await;
-    let newer = setup.refresher().force_refresh(rejected.generation()).await;
+    let newer = setup
+        .account()
+        .replace_rejected(rejected.generation())
+        .await;
     assert!(newer.expect("refreshed").is_some());
     let response = client.post(setup.url()).multipart(upload(10_000)).send();
     assert_eq!(response.await.expect("a response").status(), 200);

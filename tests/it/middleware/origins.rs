@@ -74,7 +74,7 @@ async fn s42_a_redirect_to_another_scheme_carries_no_token() {
 
     let setup = Setup::new().await;
     let url = format!("http://{address}/");
-    let auth = setup.auth_builder().allow_origin(&url).build();
+    let auth = setup.auth_builder().origins([&url]).build();
     let client = ClientBuilder::new(reqwest::Client::new())
         .with(auth.expect("a valid configuration"))
         .build();
@@ -93,7 +93,7 @@ async fn s42_a_redirect_to_another_scheme_carries_no_token() {
 /// Sends every connection to https, at the same port, and closes it.
 async fn redirect_to_https(listener: TcpListener, heard: Arc<Mutex<Vec<Vec<u8>>>>) {
     let address = listener.local_addr().expect("bound");
-    let reply = format!(
+    let response = format!(
         "HTTP/1.1 302 Found\r\nlocation: https://{address}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     );
     while let Ok((mut connection, _)) = listener.accept().await {
@@ -102,7 +102,7 @@ async fn redirect_to_https(listener: TcpListener, heard: Arc<Mutex<Vec<Vec<u8>>>
         let length = connection.read(&mut bytes).await.unwrap_or(0);
         bytes.truncate(length);
         heard.lock().expect("not poisoned").push(bytes);
-        let _ = connection.write_all(reply.as_bytes()).await;
+        let _ = connection.write_all(response.as_bytes()).await;
     }
 }
 
@@ -143,21 +143,26 @@ async fn s43_an_origin_off_the_list_needs_no_account() {
 #[tokio::test]
 async fn s43_plain_http_to_another_machine_cannot_be_allowed() {
     let setup = Setup::new().await;
-    let error = setup
-        .auth_builder()
-        .allow_origin("http://api.hellosign.com");
+    let error = setup.auth_builder().origins(["http://api.hellosign.com"]);
     let error = error.build().expect_err("refused");
-    assert_eq!(
+    let is_insecure = matches!(
         error,
-        ConfigError::Insecure("http://api.hellosign.com".to_owned())
+        ConfigError::Insecure {
+            setting: "origins",
+            ..
+        }
     );
+    assert!(is_insecure, "{error}");
 }
 
 #[tokio::test]
 async fn several_origins_may_be_allowed() {
     let setup = Setup::new().await;
     let another = elsewhere(200).await;
-    let auth = setup.auth_builder().allow_origin(another.uri()).build();
+    let auth = setup
+        .auth_builder()
+        .origins([setup.fake.url(), another.uri()])
+        .build();
     let client = ClientBuilder::new(reqwest::Client::new())
         .with(auth.expect("a valid configuration"))
         .build();

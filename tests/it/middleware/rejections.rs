@@ -13,9 +13,9 @@ use super::{
     Setup,
     in_memory::{InMemoryApi, bearer},
 };
-use crate::support::{Account, Kind, MINUTE};
+use crate::support::{Kind, MINUTE, TestAccount};
 
-fn client(account: &Account, api: &InMemoryApi) -> ClientWithMiddleware {
+fn client(account: &TestAccount, api: &InMemoryApi) -> ClientWithMiddleware {
     ClientBuilder::new(reqwest::Client::new())
         .with(TokenRefreshMiddleware::new(&account.manager))
         .with(api.clone())
@@ -26,7 +26,7 @@ fn client(account: &Account, api: &InMemoryApi) -> ClientWithMiddleware {
 async fn s10_five_hundred_401s_share_one_post_and_replay_once_each() {
     const REQUESTS: usize = 500;
 
-    let account = Account::new(Kind::Memory).await;
+    let account = TestAccount::new(Kind::Memory).await;
     account.install().await;
     let all_sent = Arc::new(Barrier::new(REQUESTS));
     let api = InMemoryApi::new(move |bearer| {
@@ -64,16 +64,16 @@ async fn s10_five_hundred_401s_share_one_post_and_replay_once_each() {
 
 #[tokio::test]
 async fn s11_a_late_401_is_replayed_with_the_token_that_came_meanwhile() {
-    let account = Account::new(Kind::Memory).await;
+    let account = TestAccount::new(Kind::Memory).await;
     account.install().await;
     let late = Arc::new(Semaphore::new(0));
-    let replies = Arc::clone(&late);
+    let responses = Arc::clone(&late);
     let api = InMemoryApi::new(move |bearer| {
-        let replies = Arc::clone(&replies);
+        let responses = Arc::clone(&responses);
         async move {
             match bearer.as_str() {
                 "Bearer access-0" => {
-                    let _reply = replies.acquire().await.expect("never closed");
+                    let _reply = responses.acquire().await.expect("never closed");
                     StatusCode::UNAUTHORIZED
                 }
                 _ => StatusCode::OK,
@@ -81,12 +81,12 @@ async fn s11_a_late_401_is_replayed_with_the_token_that_came_meanwhile() {
         }
     });
     let mut request = std::pin::pin!(client(&account, &api).get(InMemoryApi::URL).send());
-    // The request goes out, and its reply stays out.
+    // The request goes out, and its response stays out.
     assert!(futures_util::poll!(&mut request).is_pending());
     assert_eq!(api.bearers(), ["Bearer access-0"]);
 
-    let (rejected, _) = account.refresher.current().expect("a token");
-    let newer = account.refresher.force_refresh(rejected.generation()).await;
+    let (rejected, _) = account.handle.current().expect("a token");
+    let newer = account.handle.replace_rejected(rejected.generation()).await;
     assert!(newer.expect("refreshed").is_some());
     assert_eq!(account.endpoint.posts(), 1);
 
@@ -189,12 +189,16 @@ async fn another_challenge_is_a_reason_to_refresh() {
 #[tokio::test]
 async fn s41_a_timeout_of_the_api_is_not_replayed_and_its_error_is_untouched() {
     let setup = Setup::new().await;
-    let _hold = setup.fake.hold_api_replies();
+    let _hold = setup.fake.hold_api_responses();
     let client = reqwest::Client::builder().timeout(Duration::from_millis(300));
     let client = ClientBuilder::new(client.build().expect("a client"))
         .with(setup.auth())
         .build();
-    let error = client.get(setup.url()).send().await.expect_err("no reply");
+    let error = client
+        .get(setup.url())
+        .send()
+        .await
+        .expect_err("no response");
     assert!(error.is_timeout(), "{error:?}");
     assert!(Error::from_middleware(&error).is_none());
     assert!(setup.fake.api_requests() <= 1);
@@ -206,7 +210,7 @@ async fn s41_a_lost_reply_is_not_replayed_and_its_error_is_untouched() {
     let setup = Setup::new().await;
     setup.fake.next_api_request(Fault::cut_after_processing());
     let request = setup.client().post(setup.url()).body("{}").send();
-    let error = request.await.expect_err("no reply");
+    let error = request.await.expect_err("no response");
     assert!(matches!(error, reqwest_middleware::Error::Reqwest(_)));
     assert_eq!(setup.fake.api_requests(), 1);
     assert_eq!(setup.fake.token_requests(), 0);
@@ -228,7 +232,7 @@ async fn s41_a_5xx_is_not_replayed() {
 async fn a_rejection_is_an_event_that_says_whether_a_newer_token_comes() {
     let unsized_body = || Body::wrap_stream(stream::iter(["abc"].map(Ok::<_, std::io::Error>)));
     for replayable in [true, false] {
-        let account = Account::new(Kind::Memory).await;
+        let account = TestAccount::new(Kind::Memory).await;
         account.install().await;
         let api = InMemoryApi::new(async |_| StatusCode::UNAUTHORIZED);
         let client = client(&account, &api);
@@ -237,11 +241,11 @@ async fn a_rejection_is_an_event_that_says_whether_a_newer_token_comes() {
                 true => Body::from("abc"),
                 false => unsized_body(),
             };
-            let (token, _) = account.refresher.current().expect("a token");
+            let (token, _) = account.handle.current().expect("a token");
             let response = client.post(InMemoryApi::URL).body(body).send().await;
             assert_eq!(response.expect("a response").status(), 401);
             // Waits for a refresh under way; starts none where there was none.
-            let newer = account.refresher.force_refresh(token.generation()).await;
+            let newer = account.handle.replace_rejected(token.generation()).await;
             newer.expect("no failure");
         }
         assert_eq!(account.endpoint.posts(), 1);
@@ -257,7 +261,7 @@ async fn a_rejection_is_an_event_that_says_whether_a_newer_token_comes() {
 
 #[tokio::test]
 async fn s46_every_attached_header_is_marked_sensitive() {
-    let account = Account::new(Kind::Memory).await;
+    let account = TestAccount::new(Kind::Memory).await;
     account.install_expired().await;
     let api = InMemoryApi::new(async |bearer: String| match bearer.as_str() {
         "Bearer access-1" => StatusCode::UNAUTHORIZED,

@@ -49,7 +49,7 @@ async fn exchange_between_two_tries(
     setup: &Setup,
     client: ClientWithMiddleware,
 ) -> (String, reqwest::Response) {
-    let hold = setup.fake.hold_api_replies();
+    let hold = setup.fake.hold_api_responses();
     setup.fake.next_api_request(Fault::status(503));
     let request = tokio::spawn(client.get(setup.url()).send());
     hold.arrived(1).await;

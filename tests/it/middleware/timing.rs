@@ -66,7 +66,7 @@ async fn s08_a_clock_that_is_wrong_costs_one_refresh_at_most() {
         let tokens = setup.fake.sign_in();
         let pass = |time| [&service, &here].map(|clock| clock.advance(time));
         pass(9 * MINUTE);
-        setup.refresher().install(tokens).await.expect("installed");
+        setup.account().install(tokens).await.expect("installed");
 
         // The service has just forgotten it.
         pass(24 * HOUR - 8 * MINUTE);

@@ -6,7 +6,7 @@ const UPDATE: &str = "update dropbox_sign_tokens set ";
 
 #[tokio::test]
 async fn s27_rows_that_cannot_be_read_are_errors_and_left_as_they_are() {
-    use StoreErrorKind::{Corrupt, UnknownVersion};
+    use StoreErrorKind::{Corrupt, NewerFormat};
 
     let Some(server) = Postgres::start() else {
         return;
@@ -15,7 +15,7 @@ async fn s27_rows_that_cannot_be_read_are_errors_and_left_as_they_are() {
     let version = save(&store, None, "old").await;
     let row = || server.psql("select * from dropbox_sign_tokens");
     for (damage, kind) in [
-        ("format = 2", UnknownVersion),
+        ("format = 2", NewerFormat),
         ("format = 0", Corrupt),
         ("format = -1", Corrupt),
         ("format = null", Corrupt),

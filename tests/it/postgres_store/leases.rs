@@ -10,10 +10,7 @@ async fn s13_a_dead_holder_s_lease_runs_out() {
         return;
     };
     let dead = migrated(&server).await;
-    let short = LeaseRequest {
-        time_to_live: Duration::from_millis(300),
-        ..PATIENT
-    };
+    let short = LeaseRequest::new(Duration::from_millis(300), PATIENT.wait);
     let lease = dead.lease(&acme(), short).await.expect("a lease");
     // As when its process is killed: nothing is given back.
     std::mem::forget(lease);
@@ -66,10 +63,7 @@ async fn s16_a_wait_for_the_lease_ends_and_names_store_and_account() {
     };
     let (one, other) = (migrated(&server).await, store(&server.url()));
     let _held = one.lease(&acme(), PATIENT).await.expect("free");
-    let impatient = LeaseRequest {
-        wait: Duration::from_millis(50),
-        ..PATIENT
-    };
+    let impatient = LeaseRequest::new(PATIENT.time_to_live, Duration::from_millis(50));
     let error = other.lease(&acme(), impatient).await.expect_err("held");
     assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
     let text = error.to_string();

@@ -132,10 +132,7 @@ async fn s13_a_waiting_process_looks_when_the_holder_s_time_is_over() {
         return;
     };
     migrated(&server).await;
-    let short = LeaseRequest {
-        time_to_live: Duration::from_millis(500),
-        ..FOR_HOURS
-    };
+    let short = LeaseRequest::new(Duration::from_millis(500), FOR_HOURS.wait);
     let dead = patient(&server).lease(&acme(), short).await.expect("free");
     std::mem::forget(dead);
     given(wait(&patient(&server), &acme())).await;

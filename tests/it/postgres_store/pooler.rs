@@ -83,7 +83,7 @@ fn through(pooler: &PgBouncer) -> PostgresStore {
 async fn counted(store: &PostgresStore) -> (Version, usize) {
     let record = store.load(&acme()).await.expect("loaded").expect("there");
     let access = record.tokens.access_token().expect("an access token");
-    let count = access.expose_secret().strip_prefix("canary ");
+    let count = access.expose_secret().strip_prefix("canary-");
     let count = count.and_then(|count| count.parse().ok());
     (record.version, count.expect("a number"))
 }

@@ -237,7 +237,7 @@ async fn s27_a_newer_format_is_an_unknown_version_and_left_as_it_is() {
     let store = store(&redis.url());
     let version = save(&store, None, "old").await;
     redis.cli(&["HSET", RECORD, "format", "2"]);
-    refused(&redis, &store, version, StoreErrorKind::UnknownVersion).await;
+    refused(&redis, &store, version, StoreErrorKind::NewerFormat).await;
 }
 
 #[tokio::test]

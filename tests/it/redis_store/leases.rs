@@ -13,10 +13,8 @@ use super::{
 };
 use crate::servers::Redis;
 
-const SHORT_LIVED: LeaseRequest = LeaseRequest {
-    time_to_live: Duration::from_millis(300),
-    wait: Duration::from_secs(3600),
-};
+const SHORT_LIVED: LeaseRequest =
+    LeaseRequest::new(Duration::from_millis(300), Duration::from_secs(3600));
 
 #[tokio::test]
 async fn s13_a_dead_holder_s_lease_runs_out_and_another_takes_over() {
@@ -72,10 +70,7 @@ async fn s16_a_wait_for_the_lease_ends_and_names_store_and_account() {
     let Some(redis) = Redis::start() else { return };
     let store = store(&redis.url());
     let _held = store.lease(&acme(), FOR_HOURS).await.expect("free");
-    let impatient = LeaseRequest {
-        wait: Duration::from_millis(50),
-        ..FOR_HOURS
-    };
+    let impatient = LeaseRequest::new(FOR_HOURS.time_to_live, Duration::from_millis(50));
     let error = store.lease(&acme(), impatient).await.expect_err("held");
     assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
     let text = error.to_string();

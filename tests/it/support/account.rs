@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dropbox_sign_oauth::{
-    AccountId, Clock, Error, Event, EventKind, RefreshPolicy, Refresher, TokenManager, TokenSet,
+    Account, AccountId, Clock, Error, Event, EventKind, RefreshPolicy, TokenManager, TokenSet,
     store::{Record, Swap, TokenStore},
     testing::FakeClock,
 };
@@ -22,12 +22,12 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 const HANGS: Duration = Duration::from_secs(120);
 
 /// One account of a manager on an [`Endpoint`], a [`ScriptedStore`] and a [`FakeClock`].
-pub(crate) struct Account {
+pub(crate) struct TestAccount {
     pub(crate) endpoint: Endpoint,
     pub(crate) store: ScriptedStore,
     pub(crate) clock: FakeClock,
     pub(crate) manager: TokenManager,
-    pub(crate) refresher: Refresher,
+    pub(crate) handle: Account,
     events: Mutex<Events>,
 }
 
@@ -36,7 +36,7 @@ struct Events {
     to_come: mpsc::UnboundedReceiver<EventKind>,
 }
 
-impl Account {
+impl TestAccount {
     /// Without tokens.
     pub(crate) async fn new(kind: Kind) -> Self {
         Self::with_policy(kind, RefreshPolicy::default()).await
@@ -67,7 +67,7 @@ impl Account {
             .build()
             .expect("a valid configuration");
         Self {
-            refresher: manager.account(AccountId::default()),
+            handle: manager.account(AccountId::default()),
             endpoint,
             store,
             clock,
@@ -107,7 +107,7 @@ impl Account {
 
     pub(crate) async fn install_for(&self, lifetime: Duration) {
         let tokens = self.tokens(lifetime);
-        self.refresher.install(tokens).await.expect("installed");
+        self.handle.install(tokens).await.expect("installed");
     }
 
     pub(crate) async fn install_expired(&self) {
@@ -121,7 +121,7 @@ impl Account {
     }
 
     pub(crate) async fn token(&self) -> Result<String, Error> {
-        let token = self.refresher.token().await?;
+        let token = self.handle.token().await?;
         Ok(token.access_token().expose_secret().to_owned())
     }
 
@@ -185,13 +185,13 @@ impl Account {
     pub(crate) async fn events(self) -> Vec<EventKind> {
         let Self {
             manager,
-            refresher,
+            handle,
             events,
             ..
         } = self;
         // What cannot be saved is reported as an event too.
         let _ = manager.shutdown().await;
-        drop((manager, refresher));
+        drop((manager, handle));
         let Events {
             mut seen,
             mut to_come,

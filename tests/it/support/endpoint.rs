@@ -19,7 +19,7 @@ pub(crate) struct Endpoint(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     presented: watch::Sender<Vec<RefreshToken>>,
-    replies: Mutex<VecDeque<Result<TokenGrant, EndpointError>>>,
+    responses: Mutex<VecDeque<Result<TokenGrant, EndpointError>>>,
     gate: Semaphore,
 }
 
@@ -35,7 +35,7 @@ impl Endpoint {
     pub(crate) fn gated() -> Self {
         Self(Arc::new(Shared {
             presented: watch::Sender::default(),
-            replies: Mutex::default(),
+            responses: Mutex::default(),
             gate: Semaphore::new(0),
         }))
     }
@@ -47,17 +47,17 @@ impl Endpoint {
     /// The next calls fail so.
     pub(crate) fn fail_with(&self, kinds: impl IntoIterator<Item = EndpointErrorKind>) {
         for kind in kinds {
-            self.reply_with(Err(EndpointError::new(kind, "scripted")));
+            self.response_with(Err(EndpointError::new(kind, "scripted")));
         }
     }
 
-    /// The next call that has no reply yet is answered so.
-    pub(crate) fn reply_with(&self, reply: Result<TokenGrant, EndpointError>) {
+    /// The next call that has no response yet is answered so.
+    pub(crate) fn response_with(&self, response: Result<TokenGrant, EndpointError>) {
         self.0
-            .replies
+            .responses
             .lock()
             .expect("not poisoned")
-            .push_back(reply);
+            .push_back(response);
     }
 
     /// The refresh tokens that were presented.
@@ -86,14 +86,12 @@ impl TokenEndpoint for Endpoint {
             nth = presented.len();
         });
         let _permit = self.0.gate.acquire().await.expect("never closed");
-        if let Some(reply) = self.0.replies.lock().expect("not poisoned").pop_front() {
-            return reply;
+        if let Some(response) = self.0.responses.lock().expect("not poisoned").pop_front() {
+            return response;
         }
-        Ok(TokenGrant {
-            access_token: format!("access-{nth}").into(),
-            refresh_token: Some(format!("refresh-{nth}").into()),
-            expires_in: ExpiresIn::After(Duration::from_secs(3600)),
-        })
+        Ok(TokenGrant::new(format!("access-{nth}"))
+            .with_refresh_token(format!("refresh-{nth}"))
+            .with_expires_in(ExpiresIn::After(Duration::from_secs(3600))))
     }
 
     fn timeout(&self) -> Duration {

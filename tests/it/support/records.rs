@@ -8,22 +8,15 @@ use dropbox_sign_oauth::{
 };
 
 /// Waits for whatever has to happen first, and outlives any test.
-pub(crate) const PATIENT: LeaseRequest = LeaseRequest {
-    time_to_live: Duration::from_secs(3600),
-    wait: Duration::from_secs(60),
-};
+pub(crate) const PATIENT: LeaseRequest =
+    LeaseRequest::new(Duration::from_secs(3600), Duration::from_secs(60));
 
 /// Has nothing from the end of its wait, when it would look a last time: somebody else watches over
 /// the test.
-pub(crate) const FOR_HOURS: LeaseRequest = LeaseRequest {
-    wait: Duration::from_secs(3600),
-    ..PATIENT
-};
+pub(crate) const FOR_HOURS: LeaseRequest =
+    LeaseRequest::new(PATIENT.time_to_live, Duration::from_secs(3600));
 
-pub(crate) const AT_ONCE: LeaseRequest = LeaseRequest {
-    wait: Duration::ZERO,
-    ..PATIENT
-};
+pub(crate) const AT_ONCE: LeaseRequest = LeaseRequest::new(PATIENT.time_to_live, Duration::ZERO);
 
 pub(crate) fn acme() -> AccountId {
     AccountId::from("acme")
@@ -34,8 +27,9 @@ pub(crate) fn acme() -> AccountId {
 pub(crate) fn tokens(name: &str) -> TokenSet {
     let issued_at = UNIX_EPOCH + Duration::from_secs(1_735_689_600);
     let lifetime = Duration::from_secs(86_400);
-    TokenSet::new(format!("canary {name}"), issued_at, lifetime)
-        .with_refresh_token(format!("canary refresh {name}"))
+    let name = name.replace(' ', "-");
+    TokenSet::new(format!("canary-{name}"), issued_at, lifetime)
+        .with_refresh_token(format!("canary-refresh-{name}"))
 }
 
 /// Saves `acme`'s tokens over those of the expected version, and gives the new one.

@@ -70,7 +70,7 @@ const MOMENTS: [Moment; 10] = [
     Moment::At(Step::Announced),
     Moment::Sent,
     Moment::Granted,
-    Moment::At(Step::Replied),
+    Moment::At(Step::Responded),
     Moment::At(Step::Saving),
     Moment::WhileSaving,
     Moment::At(Step::Saved),
@@ -92,7 +92,7 @@ impl Moment {
     fn may_leave(self, left: Left) -> bool {
         match self {
             Self::At(Step::Leased) => left == Left::Old,
-            Self::At(Step::Announced | Step::Replied | Step::Saving)
+            Self::At(Step::Announced | Step::Responded | Step::Saving)
             | Self::Sent
             | Self::Granted => left == Left::OldInDoubt,
             Self::WhileSaving => left != Left::Old,
@@ -179,7 +179,7 @@ impl Scene {
                 process.kill().await;
             }
             Moment::Granted => {
-                let hold = fake.hold_token_replies();
+                let hold = fake.hold_token_responses();
                 process.tell(request).await;
                 hold.arrived(1).await;
                 process.kill().await;

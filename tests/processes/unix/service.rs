@@ -29,7 +29,7 @@ pub(crate) const LONG_LEASES: LeaseTimes = LeaseTimes {
 pub(crate) enum Reuse {
     /// Revokes the whole sign-in. Processes never present a token that may be spent.
     Revokes,
-    /// Answers as before, since replies get lost. Processes present such a token once more.
+    /// Answers as before, since responses get lost. Processes present such a token once more.
     IsForgiven,
 }
 

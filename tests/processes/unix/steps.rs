@@ -20,7 +20,7 @@ pub(crate) enum Step {
     /// The record says that the refresh token is about to be presented.
     Announced,
     /// The service's answer has come.
-    Replied,
+    Responded,
     /// The new tokens are about to be saved.
     Saving,
     /// They are saved.
@@ -78,7 +78,7 @@ pub(crate) struct SteppedEndpoint {
 impl TokenEndpoint for SteppedEndpoint {
     async fn refresh(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError> {
         let grant = self.api.refresh(refresh_token).await?;
-        self.steps.reached(Step::Replied).await;
+        self.steps.reached(Step::Responded).await;
         Ok(grant)
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use dropbox_sign_oauth::{
-    Error, LostReply, OAuthApi, RefreshPolicy, TokenManager, TokenRefreshMiddleware,
+    Error, LostResponse, OAuthApi, RefreshPolicy, TokenManager, TokenRefreshMiddleware,
     testing::{FakeClock, FakeDropboxSign},
 };
 use futures_util::future::join_all;
@@ -99,9 +99,9 @@ impl Worker {
             steps: steps.clone(),
         };
         let policy = RefreshPolicy {
-            lost_reply: match setup.replays {
-                true => LostReply::ReplayOnce,
-                false => LostReply::NeverReplay,
+            lost_response: match setup.replays {
+                true => LostResponse::ReplayOnce,
+                false => LostResponse::NeverReplay,
             },
             lease_time_to_live: setup.lease.time_to_live,
             lease_wait: setup.lease.wait,
@@ -114,7 +114,7 @@ impl Worker {
             .build()
             .expect("a valid configuration");
         let auth = TokenRefreshMiddleware::builder(&manager)
-            .allow_origin(&setup.service)
+            .origins([&setup.service])
             .build()
             .expect("a valid configuration");
         Self {
@@ -131,8 +131,8 @@ impl Worker {
         let request = self.client.get(&self.url);
         async move {
             let error = match request.send().await {
-                Ok(reply) if reply.status() == 200 => return Outcome::Ok,
-                Ok(reply) => return Outcome::Wrong(reply.status().to_string()),
+                Ok(response) if response.status() == 200 => return Outcome::Ok,
+                Ok(response) => return Outcome::Wrong(response.status().to_string()),
                 Err(error) => error,
             };
             match Error::from_middleware(&error) {

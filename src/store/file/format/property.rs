@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::*;
-use crate::fuzzing::MARK;
+use crate::secret::MARK;
 
 /// A file is read whole or refused: "not signed in" never comes of a damaged one.
 pub(crate) fn check_file(data: &[u8]) {
@@ -45,11 +45,10 @@ fn check_whole(accounts: &Accounts, file: &Value) {
             entry["refresh_token"].as_str().filter(|it| !it.is_empty())
         );
         let millis = |name| entry[name].as_u64().map(Duration::from_millis);
-        let issued_at = UNIX_EPOCH + millis("issued_at_ms").unwrap_or_default();
-        assert_eq!(tokens.issued_at(), issued_at);
-        assert_eq!(tokens.lifetime(), millis("lifetime_ms").unwrap_or_default());
-        let presented_at = millis("presented_at_ms").map(|at| UNIX_EPOCH + at);
-        assert_eq!(record.presented_at, presented_at);
+        let time = |name| millis(name).map(|since_epoch| UNIX_EPOCH + since_epoch);
+        assert_eq!(tokens.issued_at(), time("issued_at_ms"));
+        assert_eq!(tokens.lifetime(), millis("lifetime_ms"));
+        assert_eq!(record.presented_at, time("presented_at_ms"));
         assert!(!format!("{record:?}").contains(MARK));
     }
 }
@@ -76,7 +75,7 @@ fn check_cut_is_refused(data: &[u8]) {
 
 fn check_refusal(fault: Fault) {
     let error = fault.into_error("file store x", None);
-    let kinds = [StoreErrorKind::Corrupt, StoreErrorKind::UnknownVersion];
+    let kinds = [StoreErrorKind::Corrupt, StoreErrorKind::NewerFormat];
     assert!(kinds.contains(&error.kind()), "{error}");
     // Nothing of the file shows.
     let shown = format!("{error} {error:?}");
@@ -92,5 +91,5 @@ fn check_newer_is_told_apart(file: &Value) {
         .err()
         .map(|fault| fault.into_error("file store x", None).kind());
     let is_newer = format.is_some_and(|format| format > FORMAT);
-    assert_eq!(kind == Some(StoreErrorKind::UnknownVersion), is_newer);
+    assert_eq!(kind == Some(StoreErrorKind::NewerFormat), is_newer);
 }

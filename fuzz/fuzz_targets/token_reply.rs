@@ -1,3 +1,0 @@
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| dropbox_sign_oauth::fuzzing::token_reply(data));

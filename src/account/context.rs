@@ -1,0 +1,95 @@
+//! What one account has, and what every step of a refresh needs of it.
+//!
+//! The steps are methods of [`AccountContext`], each group in a file of its own. This file imports
+//! none of them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+use super::{record_state::RecordState, single_flight::SingleFlight};
+use crate::{
+    account_id::AccountId,
+    clock::Clocks,
+    endpoint::TokenEndpoint,
+    error::{Error, ErrorKind},
+    event::{EventKind, Events},
+    policy::RefreshPolicy,
+    store::{Record, StoreError, Swap, TokenStore, Version},
+};
+
+/// What the accounts of one manager share.
+#[derive(Debug)]
+pub(crate) struct ManagerContext {
+    pub(crate) endpoint: Arc<dyn TokenEndpoint>,
+    pub(crate) store: Arc<dyn TokenStore>,
+    pub(crate) clocks: Clocks,
+    pub(crate) policy: RefreshPolicy,
+    pub(crate) events: Events,
+    pub(crate) tasks: TaskTracker,
+    /// Where flights run; `None`: on the runtime of the caller that starts the flight.
+    pub(crate) runtime: Option<Handle>,
+}
+
+/// What one account has.
+pub(super) struct AccountContext {
+    /// Unique in this process: finds the account's copies in the threads' caches.
+    pub(super) key: u64,
+    pub(super) id: AccountId,
+    pub(super) manager: Arc<ManagerContext>,
+    pub(super) single_flight: Arc<SingleFlight>,
+    record_state: Mutex<RecordState>,
+}
+
+impl AccountContext {
+    pub(super) fn new(id: AccountId, manager: Arc<ManagerContext>) -> Self {
+        static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
+
+        Self {
+            key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
+            id,
+            manager,
+            single_flight: SingleFlight::new(),
+            record_state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn policy(&self) -> &RefreshPolicy {
+        &self.manager.policy
+    }
+
+    pub(super) fn clocks(&self) -> &Clocks {
+        &self.manager.clocks
+    }
+
+    /// Held for one step of the state only, never across an await.
+    pub(super) fn record_state(&self) -> MutexGuard<'_, RecordState> {
+        self.record_state.lock()
+    }
+
+    pub(super) fn emit(&self, kind: EventKind) {
+        self.manager.events.emit(&self.id, kind);
+    }
+
+    pub(super) fn error(&self, kind: ErrorKind) -> Error {
+        Error::new(kind, &self.id)
+    }
+
+    pub(super) async fn load(&self) -> Result<Option<Record>, StoreError> {
+        self.manager.store.load(&self.id).await
+    }
+
+    pub(super) async fn swap(
+        &self,
+        expected: Option<Version>,
+        record: &Record,
+    ) -> Result<Swap, StoreError> {
+        let store = &self.manager.store;
+        store.compare_and_swap(&self.id, expected, record).await
+    }
+}

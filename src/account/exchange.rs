@@ -1,0 +1,110 @@
+//! Presenting the refresh token, again where that is right, and what a failure means.
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    context::AccountContext,
+    intent::Intent,
+    lease::HeldLease,
+    outcome::{failed, failed_for_good},
+    state::Outcome,
+};
+use crate::{
+    clock::Moment,
+    endpoint::{EndpointError, EndpointErrorKind, TokenGrant},
+    error::ErrorKind,
+    event::EventKind,
+    policy::LostResponse,
+    secret::RefreshToken,
+};
+
+impl AccountContext {
+    /// Presents the refresh token: again if it was not sent, within the budget, and once more if
+    /// the response was lost and the policy allows that.
+    pub(super) async fn exchange(
+        &self,
+        intent: &Intent,
+        lease: &HeldLease,
+    ) -> Result<(TokenGrant, Moment), EndpointError> {
+        let policy = self.policy();
+        let begun = Instant::now();
+        let mut unsent = 0;
+        let mut replayed = policy.lost_response == LostResponse::NeverReplay;
+        loop {
+            let sent = self.clocks().moment();
+            let error = match self.present(&intent.refresh_token).await {
+                Ok(grant) => return Ok((grant, sent)),
+                Err(error) => error,
+            };
+            match error.kind() {
+                EndpointErrorKind::NotSent => {
+                    unsent += 1;
+                    let delay = policy.backoff.delay(unsent, None, fastrand::f64());
+                    if begun.elapsed() + delay > policy.unsent_budget {
+                        return Err(error);
+                    }
+                    sleep(delay).await;
+                }
+                EndpointErrorKind::Ambiguous if !replayed => replayed = true,
+                _ => return Err(error),
+            }
+            // Without the lease, another process may be about to present the token.
+            if lease.ensure().await.is_err() {
+                return Err(error);
+            }
+            self.emit(EventKind::RequestRepeated {
+                ambiguous: error.kind() == EndpointErrorKind::Ambiguous,
+            });
+        }
+    }
+
+    async fn present(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError> {
+        let endpoint = &self.manager.endpoint;
+        // An endpoint that ignores its own bound must not hold the lease for ever.
+        let response = timeout(endpoint.timeout(), endpoint.refresh(refresh_token)).await;
+        let Ok(response) = response else {
+            let message = "the token endpoint did not respond in time";
+            return Err(EndpointError::new(EndpointErrorKind::Ambiguous, message));
+        };
+        let grant = response?;
+        if grant.access_token.is_sendable() {
+            return Ok(grant);
+        }
+        let message = "the granted access token holds a character that no bearer token has";
+        let error = EndpointError::new(EndpointErrorKind::Transient, message);
+        Err(match grant.refresh_token {
+            Some(issued) if issued != *refresh_token => error.with_refresh_token(issued),
+            _ => error,
+        })
+    }
+
+    /// What a failed request means for the callers that wait and for the refresh token.
+    pub(super) fn exchange_failed(
+        &self,
+        error: EndpointError,
+        refresh_token: &RefreshToken,
+    ) -> Outcome {
+        let policy = self.policy();
+        match error.kind() {
+            EndpointErrorKind::Ambiguous if policy.lost_response == LostResponse::NeverReplay => {
+                let error = self.endpoint_error(ErrorKind::Ambiguous, error);
+                self.record_state()
+                    .refuse(refresh_token.clone(), error.clone());
+                failed_for_good(error)
+            }
+            EndpointErrorKind::Configuration => failed(
+                self.endpoint_error(ErrorKind::Configuration, error),
+                policy.backoff.max,
+            ),
+            EndpointErrorKind::AccountRestricted => failed(
+                self.endpoint_error(ErrorKind::AccountRestricted, error),
+                policy.backoff.max,
+            ),
+            _ => {
+                let retry_after = error.retry_after();
+                let error = self.endpoint_error(ErrorKind::Unavailable, error);
+                self.failed_with_backoff(error, retry_after)
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! One refresh, from the reload to the save.
+//!
+//! A flight runs in a task of its own. The end of a caller does not end the flight, and once the
+//! refresh token is spent, only the end of the flight's runtime keeps the new one from being saved.
+//!
+//! 1. Reload: another process may have refreshed.
+//! 2. Acquire the store's lease. Without the lease, nothing is presented.
+//! 3. Reload again, now that no other process can refresh.
+//! 4. Write the intent: the refresh token is about to be presented.
+//! 5. Present the refresh token, if the lease is still certain to be ours.
+//! 6. Save what was granted, and only then use it.
+//! 7. Wake the callers that wait, release the lease.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use super::{
+    context::AccountContext, intent::Intent, lease::HeldLease, live_token::LiveToken,
+    reload::Reloaded, single_flight::Flight, state::Outcome,
+};
+use crate::{
+    clock::Moment,
+    endpoint::{EndpointErrorKind, TokenGrant},
+    error::ErrorKind,
+    event::{EventKind, RefreshReason},
+    secret::RefreshToken,
+    store::{Record, StoreError},
+};
+
+/// How often a flight that waits for the lease reloads. The holder of the lease may have saved a
+/// token and been killed before the release.
+const RELOAD_EVERY: Duration = Duration::from_millis(250);
+
+/// Another process may replace the refresh token in the store while we present it; this often, we
+/// follow.
+const MOST_GRANTS_TRIED: usize = 3;
+
+/// Which process refreshes.
+enum Turn {
+    Ours(HeldLease),
+    /// Another process has refreshed meanwhile.
+    Theirs(Arc<LiveToken>),
+}
+
+impl AccountContext {
+    pub(super) async fn run_flight(self: Arc<Self>, flight: Flight) {
+        let reason = flight.reason();
+        match self.reload(reason).await {
+            Ok(Reloaded::Found(token)) => self.finish(flight, Outcome::Token(token)),
+            Ok(Reloaded::Refresh(_) | Reloaded::Save(..)) => {
+                match self.lease_or_token(reason).await {
+                    Ok(Turn::Ours(lease)) => {
+                        let work = self.run_with_lease(flight, &lease);
+                        lease.renewed_during(work).await;
+                        lease.release().await;
+                    }
+                    Ok(Turn::Theirs(token)) => self.finish(flight, Outcome::Token(token)),
+                    Err(error) => self.finish(flight, self.store_failed(error)),
+                }
+            }
+            Err(outcome) => self.finish(flight, outcome),
+        }
+    }
+
+    /// Waits for the lease, or for the token that its holder saves.
+    async fn lease_or_token(self: &Arc<Self>, reason: RefreshReason) -> Result<Turn, StoreError> {
+        let mut acquiring = pin!(self.acquire_lease());
+        loop {
+            tokio::select! {
+                biased;
+                lease = &mut acquiring => return lease.map(Turn::Ours),
+                () = sleep(RELOAD_EVERY) => {}
+            }
+            // A reload that fails decides nothing: the wait for the lease goes on.
+            if let Ok(Reloaded::Found(token)) = self.reload(reason).await {
+                return Ok(Turn::Theirs(token));
+            }
+        }
+    }
+
+    async fn run_with_lease(&self, flight: Flight, lease: &HeldLease) {
+        let outcome = match self.refresh(flight.reason(), lease).await {
+            Ok(token) => Outcome::Token(token),
+            Err(outcome) => outcome,
+        };
+        self.finish(flight, outcome);
+        // The callers are awake by now. The lease is held until the store is as it should be.
+        self.keep_saving().await;
+        self.keep_withdrawing_intent().await;
+    }
+
+    fn finish(&self, flight: Flight, outcome: Outcome) {
+        if let Outcome::SignedOut(error) | Outcome::Failed { error, .. } = &outcome {
+            let error = error.clone();
+            self.emit(EventKind::RefreshFailed { error });
+        }
+        flight.finish(outcome, self.clocks().monotonic());
+    }
+
+    /// With the lease: gets a token, by presenting the refresh token unless there is no need.
+    async fn refresh(
+        &self,
+        reason: RefreshReason,
+        lease: &HeldLease,
+    ) -> Result<Arc<LiveToken>, Outcome> {
+        for _ in 0..MOST_GRANTS_TRIED {
+            let stored = match self.reload(reason).await? {
+                Reloaded::Found(token) => return Ok(token),
+                Reloaded::Refresh(stored) => stored,
+                Reloaded::Save(record, replaces) => {
+                    self.save_before_spending(&record, replaces).await?;
+                    continue;
+                }
+            };
+            self.settle_foreign_intent(&stored)?;
+            let Some(intent) = self.write_intent(stored).await? else {
+                continue;
+            };
+            // A process that was held up may be wrong to believe that it holds the lease.
+            if let Err(error) = lease.ensure().await {
+                self.withdraw_intent(&intent.record).await;
+                return Err(self.store_failed(error));
+            }
+            self.emit(EventKind::RefreshStarted { reason });
+            let error = match self.exchange(&intent, lease).await {
+                Ok((grant, sent)) => return self.settle(grant, sent, &intent).await,
+                Err(error) => error,
+            };
+            if let Some(issued) = error.refresh_token() {
+                self.keep_issued(issued, &intent).await?;
+                return Err(self.exchange_failed(error, &intent.refresh_token));
+            }
+            if error.kind() != EndpointErrorKind::Ambiguous {
+                self.withdraw_intent(&intent.record).await;
+            }
+            if error.kind() != EndpointErrorKind::GrantRefused {
+                return Err(self.exchange_failed(error, &intent.refresh_token));
+            }
+            // A process without our lease may have presented the token and saved the next one. The
+            // next reload finds the next one, or this refusal.
+            let error = self.endpoint_error(ErrorKind::GrantRefused, error);
+            self.record_state().refuse(intent.refresh_token, error);
+        }
+        let error = self
+            .error(ErrorKind::Unavailable)
+            .with_detail("the stored tokens keep changing");
+        Err(self.failed_with_backoff(error, None))
+    }
+
+    /// Saves what was granted, then makes it the token in use.
+    async fn settle(
+        &self,
+        grant: TokenGrant,
+        sent: Moment,
+        intent: &Intent,
+    ) -> Result<Arc<LiveToken>, Outcome> {
+        let spent = &intent.refresh_token;
+        let default_lifetime = self.policy().default_lifetime;
+        let tokens = grant
+            .into_tokens(sent.wall_time(), default_lifetime)
+            .or_refresh_token(spent);
+        let rotated = tokens.refresh_token() != Some(spent);
+        let record = Record::new(tokens);
+        if let Some(token) = self.save_granted(&record, intent.record.version).await? {
+            return Ok(token);
+        }
+
+        // `exchange` lets no other token through.
+        let Some(token) = self.granted_token(&record.tokens, sent) else {
+            let error = self.error(ErrorKind::Unavailable);
+            return Err(self.failed_with_backoff(error, None));
+        };
+        self.emit(EventKind::Refreshed {
+            generation: token.generation(),
+            lifetime: record.tokens.lifetime().unwrap_or_default(),
+            rotated,
+        });
+        Ok(token)
+    }
+
+    /// Saves a refresh token that came without a usable access token.
+    async fn keep_issued(&self, issued: &RefreshToken, intent: &Intent) -> Result<(), Outcome> {
+        let tokens = intent.record.tokens.clone();
+        let record = Record::new(tokens.with_refresh_token(issued.clone()));
+        self.save_granted(&record, intent.record.version)
+            .await
+            .map(drop)
+    }
+}

@@ -1,0 +1,218 @@
+//! A token in use: its ready-made header, its deadlines and its generation.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    fmt,
+    hash::{Hash, Hasher},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::header::{HeaderValue, InvalidHeaderValue};
+use zeroize::Zeroizing;
+
+use crate::{
+    account_id::AccountId,
+    clock::{Moment, Now},
+    policy::RefreshPolicy,
+    secret::AccessToken,
+    token::{Access, Deadlines, Freshness, Generation},
+};
+
+const SCHEME: &str = "Bearer ";
+
+/// A token that may be sent, with all that deciding about it takes.
+pub(crate) struct LiveToken {
+    pub(crate) bearer: BearerToken,
+    pub(crate) deadlines: Deadlines,
+    /// Set where this process was granted the token itself.
+    granted: Option<Granted>,
+}
+
+struct Granted {
+    /// On the monotonic clock.
+    at: Duration,
+    cooldown: Duration,
+}
+
+impl LiveToken {
+    /// A token that was asked for at `sent`, and granted.
+    pub(crate) fn granted(
+        access: &Access,
+        generation: Generation,
+        sent: Moment,
+        context: (&AccountId, &RefreshPolicy),
+    ) -> Option<Self> {
+        let mut live = Self::new(access, generation, sent, access.lifetime, context)?;
+        live.granted = Some(Granted {
+            at: sent.monotonic,
+            cooldown: context.1.cooldown(access.lifetime),
+        });
+        Some(live)
+    }
+
+    /// A token that came from elsewhere, and is first seen at `now`. Its age is known by the wall
+    /// clock alone; a clock that was set wrong can make the token younger than it is, but never let
+    /// it outlive its lifetime from now on.
+    pub(crate) fn found(
+        access: &Access,
+        generation: Generation,
+        now: Moment,
+        context: (&AccountId, &RefreshPolicy),
+    ) -> Option<Self> {
+        let remaining = access.end().saturating_sub(now.wall).min(access.lifetime);
+        Self::new(access, generation, now, remaining, context)
+    }
+
+    fn new(
+        access: &Access,
+        generation: Generation,
+        moment: Moment,
+        remaining: Duration,
+        (account, policy): (&AccountId, &RefreshPolicy),
+    ) -> Option<Self> {
+        let windows = policy.windows(access.lifetime, jitter(account, &access.token));
+        Some(Self {
+            bearer: BearerToken {
+                header: bearer_header(&access.token)?,
+                generation,
+                expires_at: access.expires_at(),
+            },
+            deadlines: Deadlines::new(moment, remaining, windows),
+            granted: None,
+        })
+    }
+
+    /// The same token under another generation.
+    pub(crate) fn renumbered(&self, generation: Generation) -> Self {
+        Self {
+            bearer: BearerToken {
+                generation,
+                ..self.bearer.clone()
+            },
+            deadlines: self.deadlines,
+            granted: None,
+        }
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.bearer.generation
+    }
+
+    pub(crate) fn freshness(&self, now: Now) -> Freshness {
+        self.deadlines.freshness(now)
+    }
+
+    /// Whether it was granted only a moment ago, so that another would be refused just as well.
+    pub(crate) fn is_newly_granted(&self, now: Now) -> bool {
+        self.granted
+            .as_ref()
+            .is_some_and(|granted| now.monotonic < granted.at.saturating_add(granted.cooldown))
+    }
+}
+
+impl fmt::Debug for LiveToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveToken")
+            .field("generation", &self.generation())
+            .field("deadlines", &self.deadlines)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A valid access token, ready to be attached.
+///
+/// Its header is marked sensitive, and its memory is zeroized with the last clone.
+#[derive(Clone)]
+pub struct BearerToken {
+    header: HeaderValue,
+    generation: Generation,
+    expires_at: SystemTime,
+}
+
+impl BearerToken {
+    /// The value of the `Authorization` header.
+    pub fn header(&self) -> &HeaderValue {
+        &self.header
+    }
+
+    /// The same, taken out: for requests that this crate's middleware does not send.
+    pub fn into_header(self) -> HeaderValue {
+        self.header
+    }
+
+    /// Which of the account's tokens it is; for [`replace_rejected`](super::Account::replace_rejected).
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// When it expires, by the wall clock.
+    pub fn expires_at(&self) -> SystemTime {
+        self.expires_at
+    }
+
+    /// The token itself, for a client that wants no header.
+    pub fn access_token(&self) -> AccessToken {
+        let header = self.header.to_str().unwrap_or_default();
+        AccessToken::new(header.strip_prefix(SCHEME).unwrap_or_default())
+    }
+
+    /// The same token in memory of its own, so that cores do not fight over its counter.
+    pub(crate) fn unshared(&self) -> Self {
+        Self {
+            header: sensitive(Zeroizing::new(self.header.as_bytes().to_vec()))
+                .unwrap_or_else(|_| self.header.clone()),
+            generation: self.generation,
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerToken")
+            .field("generation", &self.generation)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `None` for a token that cannot be sent.
+fn bearer_header(token: &AccessToken) -> Option<HeaderValue> {
+    if !token.is_sendable() {
+        return None;
+    }
+    let token = token.expose_secret();
+    // Sized beforehand: a buffer that grows leaves copies behind that nobody wipes.
+    let mut value = Zeroizing::new(Vec::with_capacity(SCHEME.len() + token.len()));
+    value.extend_from_slice(SCHEME.as_bytes());
+    value.extend_from_slice(token.as_bytes());
+    sensitive(value).ok()
+}
+
+fn sensitive(value: Zeroizing<Vec<u8>>) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(Wiped(value)))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+/// `Zeroizing` is no `AsRef<[u8]>` for a vector of bytes.
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The token's own place in the jitter range, in `0.0..1.0`: the same in every process, and evenly
+/// spread over tokens.
+fn jitter(account: &AccountId, token: &AccessToken) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    account.hash(&mut hasher);
+    token.expose_secret().hash(&mut hasher);
+    f64::from((hasher.finish() >> 32) as u32) / (f64::from(u32::MAX) + 1.0)
+}
+
+#[cfg(test)]
+mod tests;

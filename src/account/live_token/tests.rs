@@ -1,0 +1,117 @@
+use super::*;
+use crate::token::TokenSet;
+
+#[test]
+fn the_header_is_sensitive_and_holds_the_token() {
+    let header = bearer_header(&AccessToken::new("abc=")).expect("a valid header");
+    assert!(header.is_sensitive());
+    assert_eq!(header, "Bearer abc=");
+}
+
+#[test]
+fn a_token_that_no_header_can_carry_makes_none() {
+    for token in ["", "a b", "a\n", "\u{e4}"] {
+        assert!(
+            bearer_header(&AccessToken::new(token)).is_none(),
+            "{token:?}"
+        );
+    }
+}
+
+#[test]
+fn the_jitter_is_the_tokens_own_and_stable() {
+    let of = |token: &str| jitter(&AccountId::default(), &AccessToken::new(token));
+    assert!((0.0..1.0).contains(&of("a")));
+    assert_eq!(of("a").to_bits(), of("a").to_bits());
+    assert_ne!(of("a").to_bits(), of("b").to_bits());
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const NOW: Moment = Moment {
+    monotonic: Duration::from_secs(1_000),
+    wall: Duration::from_secs(1_735_689_600),
+};
+
+type Maker = fn(&Access, Generation, Moment, (&AccountId, &RefreshPolicy)) -> Option<LiveToken>;
+
+/// A token that lives for 100 seconds from `issued` on; no jitter.
+fn live(make: Maker, issued: Duration) -> LiveToken {
+    let policy = RefreshPolicy {
+        jitter: 0.0,
+        ..RefreshPolicy::default()
+    };
+    let tokens = TokenSet::new("abc", SystemTime::UNIX_EPOCH + issued, 100 * SECOND);
+    let context = (&AccountId::default(), &policy);
+    let access = tokens.access().expect("an access token");
+    make(access, Generation(3), NOW, context).expect("a valid header")
+}
+
+fn after(seconds: u32) -> Now {
+    Now {
+        monotonic: NOW.monotonic + seconds * SECOND,
+        wall: None,
+    }
+}
+
+#[test]
+fn a_granted_token_counts_from_when_it_was_asked_for_and_cools_down() {
+    let token = live(LiveToken::granted, NOW.wall);
+    assert_eq!(token.freshness(after(49)), Freshness::Fresh);
+    assert_eq!(token.freshness(after(50)), Freshness::Stale);
+    assert_eq!(token.freshness(after(90)), Freshness::Expired);
+    assert!(token.is_newly_granted(after(9)));
+    assert!(!token.is_newly_granted(after(10)));
+}
+
+#[test]
+fn a_found_token_has_what_is_left_of_its_life_and_no_more_than_all_of_it() {
+    let aged = live(LiveToken::found, NOW.wall - 30 * SECOND);
+    assert_eq!(aged.freshness(after(19)), Freshness::Fresh);
+    assert_eq!(aged.freshness(after(20)), Freshness::Stale);
+    assert_eq!(aged.freshness(after(60)), Freshness::Expired);
+    assert!(!aged.is_newly_granted(after(0)));
+
+    let from_the_future = live(LiveToken::found, NOW.wall + 3_600 * SECOND);
+    assert_eq!(from_the_future.freshness(after(90)), Freshness::Expired);
+    let from_long_ago = live(LiveToken::found, NOW.wall - 3_600 * SECOND);
+    assert_eq!(from_long_ago.freshness(after(0)), Freshness::Expired);
+}
+
+#[test]
+fn a_renumbered_token_differs_in_its_number_and_is_not_newly_granted() {
+    let token = live(LiveToken::granted, NOW.wall);
+    let renumbered = token.renumbered(Generation(4));
+    assert_eq!(renumbered.generation(), Generation(4));
+    assert_eq!(renumbered.bearer.header(), token.bearer.header());
+    assert_eq!(renumbered.bearer.expires_at(), token.bearer.expires_at());
+    assert_eq!(renumbered.freshness(after(90)), Freshness::Expired);
+    assert!(!renumbered.is_newly_granted(after(0)));
+}
+
+#[test]
+fn an_unshared_copy_says_the_same_from_memory_of_its_own() {
+    let bearer = live(LiveToken::granted, NOW.wall).bearer;
+    let copy = bearer.unshared();
+    assert_eq!(copy.header(), bearer.header());
+    assert_ne!(
+        copy.header().as_bytes().as_ptr(),
+        bearer.header().as_bytes().as_ptr()
+    );
+    assert!(copy.header().is_sensitive());
+    assert_eq!(copy.generation(), Generation(3));
+    assert_eq!(
+        copy.expires_at(),
+        SystemTime::UNIX_EPOCH + NOW.wall + 100 * SECOND
+    );
+    assert_eq!(copy.access_token(), AccessToken::new("abc"));
+    assert_eq!(copy.into_header(), "Bearer abc");
+}
+
+#[test]
+fn debug_names_the_generation_and_hides_the_token() {
+    let token = live(LiveToken::granted, NOW.wall);
+    for text in [format!("{token:?}"), format!("{:?}", token.bearer)] {
+        assert!(text.contains("Generation(3)"), "{text}");
+        assert!(!text.contains("abc"), "{text}");
+    }
+}

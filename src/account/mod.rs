@@ -1,0 +1,311 @@
+//! One account's token: kept, refreshed in time, and never by two flights at once.
+//!
+//! An [`Account`] is a handle; clones stand for the same account. The modules, floor by floor. Each
+//! imports from the floors below its own only, which a test checks:
+//!
+//! | floor | module | what is in it |
+//! |---|---|---|
+//! | 6 | `mod` | the handle: serves a fresh token, else starts a flight or waits for one |
+//! | 5 | `flight` | the plan of one refresh, in a task of its own |
+//! | 4 | `saving`, `exchange`, `sign_in` | saving a grant, the token request, installing and signing out |
+//! | 3 | `intent`, `lease` | the write-ahead intent in the record, the right to refresh |
+//! | 2 | `reload` | what the stored record says is to be done |
+//! | 1 | `tokens`, `outcome` | making tokens that may be sent, what an error means |
+//! | 0 | `context` | what one account has, and what every step needs of it |
+//!
+//! Below `context` are the parts that know no I/O: `single_flight` (one flight, one result for all
+//! waiters), `state` (who uses which token, who refreshes, who waits), `record_state` (what is known
+//! of the stored record), `live_token` (a token in use), `thread_cache` (the thread's own copy of a
+//! header) and `retry_pauses`.
+
+mod context;
+mod exchange;
+mod flight;
+mod intent;
+mod lease;
+mod live_token;
+mod outcome;
+mod record_state;
+mod reload;
+mod retry_pauses;
+mod saving;
+mod sign_in;
+mod single_flight;
+mod state;
+mod sync;
+mod thread_cache;
+mod tokens;
+
+pub(crate) use context::ManagerContext;
+pub use live_token::BearerToken;
+pub(crate) use state::Need;
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
+
+use self::{
+    context::AccountContext,
+    live_token::LiveToken,
+    single_flight::{Flight, Waiter},
+    state::Decision,
+};
+use crate::{
+    account_id::AccountId,
+    error::{Error, ErrorKind},
+    event::EventKind,
+    token::{Deadlines, Freshness, Generation, TokenSet},
+};
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// One account's token.
+///
+/// Comes from [`TokenManager::account`](crate::TokenManager::account). Cloning is cheap; clones
+/// share the token.
+#[derive(Clone)]
+pub struct Account(Arc<AccountContext>);
+
+impl Account {
+    pub(crate) fn new(id: AccountId, manager: Arc<ManagerContext>) -> Self {
+        Self(Arc::new(AccountContext::new(id, manager)))
+    }
+
+    /// The account's name.
+    pub fn id(&self) -> &AccountId {
+        &self.0.id
+    }
+
+    /// A token that is valid now.
+    ///
+    /// Returns at once while the token is valid, refreshing it in the background once it is stale.
+    /// Otherwise waits for one refresh, which all callers share, for as long as
+    /// [`RefreshPolicy::patience`] says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; its kind tells what to do.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: the refresh runs in a task of its own and ends whoever stops waiting.
+    pub async fn token(&self) -> Result<BearerToken, Error> {
+        match self.fresh() {
+            Some(token) => Ok(token),
+            None => self.acquire(Need::Usable).await,
+        }
+    }
+
+    /// A token newer than `rejected`, which the API refused with a 401.
+    ///
+    /// If one has arrived meanwhile, that is returned, and nothing is refreshed. `None` if the
+    /// refused token was itself granted only a moment ago
+    /// ([`RefreshPolicy::rejection_cooldown`]): another would be refused as well.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; its kind tells what to do.
+    ///
+    /// # Cancel safety
+    ///
+    /// As with [`token`](Self::token).
+    pub async fn replace_rejected(
+        &self,
+        rejected: Generation,
+    ) -> Result<Option<BearerToken>, Error> {
+        self.replace(rejected).await
+    }
+
+    /// Takes new tokens into use, after a sign-in for example, and saves them. They replace
+    /// whatever there was, and lift the refusal of an earlier refresh token.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::SaveFailed`] if they could not be saved. They are in use all the same, and are
+    /// saved before the next refresh.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: the installation runs in a task of its own.
+    pub async fn install(&self, tokens: impl Into<TokenSet>) -> Result<(), Error> {
+        let account = Arc::clone(&self.0);
+        self.run(account.install(tokens.into())).await
+    }
+
+    /// Forgets the account's tokens, here and in the store, once a refresh under way has ended.
+    ///
+    /// Dropbox Sign documents no way to revoke a token: the grant itself lives on until the user
+    /// removes the app.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::StoreUnavailable`] or [`ErrorKind::LeaseTimeout`] if the record could not be removed; the
+    /// account then stays signed in.
+    ///
+    /// # Cancel safety
+    ///
+    /// The removal runs in a task of its own, and ends whoever stops waiting.
+    pub async fn sign_out(&self) -> Result<(), Error> {
+        let account = Arc::clone(&self.0);
+        self.run(account.sign_out()).await
+    }
+
+    /// The token in use and how fresh it is, without fetching anything.
+    pub fn current(&self) -> Option<(BearerToken, Freshness)> {
+        let token = self.0.single_flight.token()?;
+        let freshness = token.freshness(self.0.clocks().now());
+        Some((token.bearer.clone(), freshness))
+    }
+
+    /// The token, if it is fresh: without an await, an allocation or a contended cache line.
+    pub(crate) fn fresh(&self) -> Option<BearerToken> {
+        let account = &*self.0;
+        let generation = account.single_flight.published();
+        thread_cache::find(account.key, generation, |deadlines| {
+            deadlines.freshness(account.clocks().now()) == Freshness::Fresh
+        })
+    }
+
+    /// A token for this need.
+    ///
+    /// Boxed, since it is seldom called: inline, it would make the future of every request larger.
+    pub(crate) fn acquire(&self, need: Need) -> Boxed<'_, BearerToken> {
+        Box::pin(async move {
+            let decision = self.0.single_flight.enter(need, self.0.clocks().now());
+            let token = self.follow(decision).await?;
+            self.still_valid(token, need).await
+        })
+    }
+
+    /// Boxed for the same reason.
+    fn replace(&self, rejected: Generation) -> Boxed<'_, Option<BearerToken>> {
+        Box::pin(async move {
+            let now = self.0.clocks().now();
+            let Some(decision) = self.0.single_flight.replace(rejected, now) else {
+                return Ok(None);
+            };
+            let token = self.follow(decision).await?;
+            let token = self.still_valid(token, Need::Usable).await?;
+            Ok(Some(token).filter(|token| token.generation() > rejected))
+        })
+    }
+
+    /// Starts what was decided to be started, and waits for what was decided to be waited for.
+    async fn follow(&self, decision: Decision<Waiter, Flight>) -> Result<Arc<LiveToken>, Error> {
+        let mut waiter = match decision {
+            Decision::Serve(token, flight) => {
+                self.start(flight)?;
+                return Ok(token);
+            }
+            Decision::Wait(waiter, flight) => {
+                self.start(flight)?;
+                waiter
+            }
+            Decision::Fail(error) => return Err(error),
+        };
+        let patience = self.0.policy().patience;
+        let result = timeout(patience, waiter.result(&self.0.id)).await;
+        match (result, waiter.into_fallback()) {
+            (Ok(result), _) => result,
+            (Err(_), Some(token)) => Ok(token),
+            (Err(_), None) => Err(self
+                .0
+                .error(ErrorKind::Timeout)
+                .with_detail(format!("waited {patience:?}; the refresh goes on"))),
+        }
+    }
+
+    /// The token, or another one if it expired while it was waited for, on a machine that slept.
+    async fn still_valid(&self, token: Arc<LiveToken>, need: Need) -> Result<BearerToken, Error> {
+        let now = self.0.clocks().now();
+        let token = match token.freshness(now) {
+            Freshness::Expired => {
+                let decision = self.0.single_flight.enter(need, now);
+                self.follow(decision).await?
+            }
+            Freshness::Fresh | Freshness::Stale => token,
+        };
+        Ok(self.copy(&token))
+    }
+
+    /// Starts a refresh that no caller waits for, because the API rejected this token. Says whether
+    /// a newer token is under way, or there already.
+    pub(crate) fn refresh_in_background(&self, rejected: Generation) -> bool {
+        let now = self.0.clocks().now();
+        match self.0.single_flight.replace(rejected, now) {
+            Some(Decision::Serve(_, flight) | Decision::Wait(_, flight)) => {
+                self.start(flight).is_ok()
+            }
+            Some(Decision::Fail(_)) | None => false,
+        }
+    }
+
+    /// Tells the event sink of a rejected token.
+    pub(crate) fn report_rejection(&self, generation: Generation, refreshes: bool) {
+        self.0.emit(EventKind::Rejected {
+            generation,
+            refreshes,
+        });
+    }
+
+    /// Starts no refresh from now on.
+    pub(crate) fn close(&self) {
+        let error = self.0.error(ErrorKind::ShutDown);
+        self.0.single_flight.update(|state| state.close(error));
+    }
+
+    /// Saves what could not be saved so far.
+    pub(crate) async fn save_leftovers(&self) -> Result<(), Error> {
+        self.0.save_leftovers().await
+    }
+
+    /// The thread's own copy, made only where there is none: waiters come in crowds.
+    fn copy(&self, token: &LiveToken) -> BearerToken {
+        let key = self.0.key;
+        let is_same = |deadlines: &Deadlines| *deadlines == token.deadlines;
+        thread_cache::find(key, token.generation(), is_same).unwrap_or_else(|| {
+            thread_cache::keep(key, token);
+            token.bearer.clone()
+        })
+    }
+
+    fn start(&self, flight: Option<Flight>) -> Result<(), Error> {
+        if let Some(flight) = flight {
+            let account = Arc::clone(&self.0);
+            self.spawn(account.run_flight(flight))?;
+        }
+        Ok(())
+    }
+
+    /// Runs `task` to its end, whether or not the caller goes on waiting.
+    async fn run<F>(&self, task: F) -> Result<(), Error>
+    where
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let aborted = |_| Err(self.0.error(ErrorKind::Aborted));
+        self.spawn(task)?.await.unwrap_or_else(aborted)
+    }
+
+    fn spawn<F>(&self, task: F) -> Result<JoinHandle<F::Output>, Error>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let manager = &self.0.manager;
+        let current = || Handle::try_current().ok();
+        let runtime = manager.runtime.clone().or_else(current).ok_or_else(|| {
+            self.0
+                .error(ErrorKind::Aborted)
+                .with_detail("there is no Tokio runtime to refresh on")
+        })?;
+        Ok(manager.tasks.spawn_on(task, &runtime))
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("id", &self.0.id)
+            .field("token", &self.0.single_flight.token())
+            .finish_non_exhaustive()
+    }
+}

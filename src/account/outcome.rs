@@ -1,0 +1,68 @@
+//! What an error means for the callers that wait, and for how long nothing is tried again.
+
+use std::time::Duration;
+
+use super::{context::AccountContext, state::Outcome};
+use crate::{
+    endpoint::EndpointError,
+    error::{Error, ErrorKind},
+    store::{StoreError, StoreErrorKind},
+};
+
+/// After a refusal for good: how long until the store is asked whether it holds another refresh
+/// token by now.
+const STORE_RECHECK: Duration = Duration::from_secs(5);
+
+impl AccountContext {
+    pub(super) fn failed_with_backoff(
+        &self,
+        error: Error,
+        retry_after: Option<Duration>,
+    ) -> Outcome {
+        let failures = self.single_flight.update(|state| state.failures()) + 1;
+        let backoff = &self.policy().backoff;
+        failed(error, backoff.delay(failures, retry_after, fastrand::f64()))
+    }
+
+    pub(super) fn store_failed(&self, error: StoreError) -> Outcome {
+        self.failed_with_backoff(self.store_error(error), None)
+    }
+
+    /// Our error for the store's, where nothing was spent.
+    pub(super) fn store_error(&self, error: StoreError) -> Error {
+        let kind = match error.kind() {
+            StoreErrorKind::Unavailable => ErrorKind::StoreUnavailable,
+            StoreErrorKind::LeaseTimeout => ErrorKind::LeaseTimeout,
+            StoreErrorKind::LeaseLost => ErrorKind::LeaseLost,
+            _ => ErrorKind::StoreDefective,
+        };
+        self.of_store(kind, error)
+    }
+
+    /// Our error for the store's, where tokens were granted or installed.
+    pub(super) fn save_failed(&self, error: StoreError) -> Error {
+        self.of_store(ErrorKind::SaveFailed, error)
+    }
+
+    fn of_store(&self, kind: ErrorKind, error: StoreError) -> Error {
+        self.error(kind)
+            .with_detail(error.without_account())
+            .with_source(error)
+    }
+
+    /// Our error for the token endpoint's.
+    pub(super) fn endpoint_error(&self, kind: ErrorKind, error: EndpointError) -> Error {
+        self.error(kind)
+            .with_detail(error.to_string())
+            .with_source(error)
+    }
+}
+
+pub(super) fn failed(error: Error, wait: Duration) -> Outcome {
+    Outcome::Failed { error, wait }
+}
+
+/// Only another refresh token helps. The store is asked for one now and then.
+pub(super) fn failed_for_good(error: Error) -> Outcome {
+    failed(error, STORE_RECHECK)
+}

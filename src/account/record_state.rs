@@ -1,0 +1,279 @@
+//! What this process knows of an account's record: the newest tokens, whether the store has them,
+//! the intents that this process wrote, and the refresh token that must not be presented again.
+//!
+//! Only the holder of the account's lease changes the record state, except that tokens may be
+//! installed while the store is out of order.
+
+use std::time::SystemTime;
+
+use crate::{
+    error::Error,
+    secret::RefreshToken,
+    store::{Record, Version},
+};
+
+#[derive(Debug, Default)]
+pub(super) struct RecordState {
+    known: Option<Known>,
+    refused: Option<(RefreshToken, Error)>,
+    /// The last intent of this process. This process knows what became of it.
+    own_intent: Option<Version>,
+    /// An intent of this process that came to nothing, and may be the stored record.
+    left_intent: Option<Record>,
+}
+
+/// The newest record that this process knows.
+#[derive(Debug)]
+struct Known {
+    record: Record,
+    save: SaveState,
+}
+
+/// Whether the store has a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SaveState {
+    /// The record is the stored one.
+    Saved,
+    /// The record is to replace the stored one of this version, or the lack of one. Any other
+    /// stored record is newer.
+    Pending { replaces: Option<Version> },
+    /// The record is to replace any stored one: somebody has signed in.
+    PendingInstall,
+}
+
+/// How the stored record compares with the one that this process knows.
+#[derive(Debug)]
+pub(super) enum Reconciled {
+    /// They are the same.
+    Unchanged(Record),
+    /// The store still lacks a record of ours, and holds this version.
+    Unsaved {
+        record: Record,
+        replaces: Option<Version>,
+    },
+    /// Another process saved this record. `conflict` if one of ours gave way to it.
+    Newer { record: Record, conflict: bool },
+    /// There is no record. `conflict` if one of ours gave way to its removal.
+    Missing { conflict: bool },
+}
+
+impl Reconciled {
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(
+            self,
+            Self::Newer { conflict: true, .. } | Self::Missing { conflict: true }
+        )
+    }
+}
+
+impl RecordState {
+    pub(super) fn is_unsaved(&self) -> bool {
+        matches!(&self.known, Some(known) if known.save != SaveState::Saved)
+    }
+
+    /// A granted record that the store lacks, and the version that it is to replace.
+    pub(super) fn pending(&self) -> Option<(Record, Option<Version>)> {
+        match self.known.as_ref()? {
+            Known {
+                record,
+                save: SaveState::Pending { replaces },
+            } => Some((record.clone(), *replaces)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn set(&mut self, record: Record, save: SaveState) {
+        self.known = Some(Known { record, save });
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Compares the stored record with the known one, and follows the store unless the known one
+    /// is ahead.
+    pub(super) fn reconcile(&mut self, stored: Option<Record>) -> Reconciled {
+        let stored_version = stored.as_ref().map(|record| record.version);
+        if let Some(known) = &mut self.known {
+            // A save that failed may have taken effect all the same.
+            if Some(known.record.version) == stored_version {
+                known.save = SaveState::Saved;
+                return Reconciled::Unchanged(known.record.clone());
+            }
+            let replaces = match known.save {
+                SaveState::Pending { replaces } => Some(replaces),
+                SaveState::PendingInstall => Some(stored_version),
+                SaveState::Saved => None,
+            };
+            if replaces == Some(stored_version) {
+                return Reconciled::Unsaved {
+                    record: known.record.clone(),
+                    replaces: stored_version,
+                };
+            }
+        }
+        let conflict = self.is_unsaved();
+        self.known = stored.clone().map(|record| Known {
+            record,
+            save: SaveState::Saved,
+        });
+        match stored {
+            Some(record) => Reconciled::Newer { record, conflict },
+            None => Reconciled::Missing { conflict },
+        }
+    }
+
+    /// Takes note of an intent that is about to be saved.
+    pub(super) fn write_intent(&mut self, version: Version) {
+        self.own_intent = Some(version);
+    }
+
+    /// Takes note of an intent that is yet to be withdrawn.
+    pub(super) fn leave_intent(&mut self, intent: Record) {
+        self.left_intent = Some(intent);
+    }
+
+    pub(super) fn take_left_intent(&mut self) -> Option<Record> {
+        self.left_intent.take()
+    }
+
+    /// When another process was about to present the record's refresh token, with no outcome known.
+    pub(super) fn foreign_intent(&self, record: &Record) -> Option<SystemTime> {
+        record
+            .presented_at
+            .filter(|_| self.own_intent != Some(record.version))
+    }
+
+    /// From now on this refresh token gets this error instead of being presented.
+    pub(super) fn refuse(&mut self, token: RefreshToken, error: Error) {
+        self.refused = Some((token, error));
+    }
+
+    /// Why this refresh token must not be presented, if it must not.
+    pub(super) fn refusal(&self, token: &RefreshToken) -> Option<Error> {
+        match &self.refused {
+            Some((refused, error)) if refused == token => Some(error.clone()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{account_id::AccountId, error::ErrorKind, token::TokenSet};
+
+    fn record(name: &str) -> Record {
+        let lifetime = Duration::from_secs(1);
+        Record::new(TokenSet::new(name, SystemTime::UNIX_EPOCH, lifetime))
+    }
+
+    #[test]
+    fn an_unsaved_record_stands_while_the_store_holds_what_it_replaces() {
+        let (old, new) = (record("old"), record("new"));
+        let mut state = RecordState::default();
+        let replaces = Some(old.version);
+        state.set(new.clone(), SaveState::Pending { replaces });
+        match state.reconcile(Some(old)) {
+            Reconciled::Unsaved {
+                record,
+                replaces: r,
+            } => assert_eq!((record, r), (new, replaces)),
+            other => panic!("{other:?}"),
+        }
+        assert!(state.is_unsaved());
+    }
+
+    #[test]
+    fn an_unsaved_record_gives_way_to_a_newer_one_and_to_a_removal() {
+        for stored in [Some(record("winner")), None] {
+            let mut state = RecordState::default();
+            let replaces = Some(Version::unique());
+            state.set(record("new"), SaveState::Pending { replaces });
+            match state.reconcile(stored.clone()) {
+                Reconciled::Newer { record, conflict } => {
+                    assert!(conflict);
+                    assert_eq!(Some(record), stored);
+                }
+                Reconciled::Missing { conflict } => assert!(conflict && stored.is_none()),
+                other => panic!("{other:?}"),
+            }
+            assert!(!state.is_unsaved());
+        }
+    }
+
+    #[test]
+    fn an_installed_record_gives_way_to_nothing() {
+        for stored in [Some(record("stored")), None] {
+            let mut state = RecordState::default();
+            state.set(record("installed"), SaveState::PendingInstall);
+            let version = stored.as_ref().map(|record| record.version);
+            assert!(matches!(
+                state.reconcile(stored),
+                Reconciled::Unsaved { replaces, .. } if replaces == version
+            ));
+            assert!(state.is_unsaved());
+        }
+    }
+
+    #[test]
+    fn a_save_that_erred_and_took_effect_is_recognised() {
+        for saved in [
+            SaveState::Pending { replaces: None },
+            SaveState::PendingInstall,
+            SaveState::Saved,
+        ] {
+            let mut state = RecordState::default();
+            state.set(record("new"), saved);
+            let stored = state.known.as_ref().map(|known| known.record.clone());
+            assert!(matches!(state.reconcile(stored), Reconciled::Unchanged(_)));
+            assert!(!state.is_unsaved());
+        }
+    }
+
+    #[test]
+    fn the_same_record_brings_nothing_new() {
+        let stored = record("a");
+        let mut state = RecordState::default();
+        assert!(matches!(
+            state.reconcile(Some(stored.clone())),
+            Reconciled::Newer {
+                conflict: false,
+                ..
+            }
+        ));
+        assert!(matches!(
+            state.reconcile(Some(stored)),
+            Reconciled::Unchanged(_)
+        ));
+    }
+
+    #[test]
+    fn only_an_intent_of_another_process_is_foreign() {
+        let intent = record("a").to_intent(SystemTime::UNIX_EPOCH);
+        let mut state = RecordState::default();
+        assert!(state.foreign_intent(&intent).is_some());
+        state.write_intent(intent.version);
+        assert!(state.foreign_intent(&intent).is_none());
+        assert!(state.foreign_intent(&record("b")).is_none());
+    }
+
+    #[test]
+    fn a_refusal_holds_for_its_token_until_the_state_is_cleared() {
+        let refused = RefreshToken::new("refused");
+        let error = Error::new(ErrorKind::GrantRefused, &AccountId::default());
+        let mut state = RecordState::default();
+        state.refuse(refused.clone(), error);
+        // Whatever the store brings meanwhile.
+        state.reconcile(Some(record("other")));
+        state.set(record("installed"), SaveState::PendingInstall);
+        let refusal = state.refusal(&refused).map(|error| error.kind());
+        assert_eq!(refusal, Some(ErrorKind::GrantRefused));
+        assert!(state.refusal(&RefreshToken::new("new")).is_none());
+        state.clear();
+        assert!(state.refusal(&refused).is_none());
+        assert!(state.known.is_none() && !state.is_unsaved());
+    }
+}

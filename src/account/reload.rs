@@ -1,0 +1,86 @@
+//! Reloading the record from the store, and what there is to do about it.
+
+use std::sync::Arc;
+
+use super::{
+    context::AccountContext, live_token::LiveToken, outcome::failed_for_good,
+    record_state::Reconciled, state::Outcome,
+};
+use crate::{
+    error::ErrorKind,
+    event::{EventKind, RefreshReason},
+    secret::RefreshToken,
+    store::{Record, Version},
+    token::{Freshness, TokenSet},
+};
+
+/// What there is to do after the record was reloaded.
+pub(super) enum Reloaded {
+    /// The record holds a token to use. No request is called for.
+    Found(Arc<LiveToken>),
+    /// The refresh token is to be presented.
+    Refresh(Refreshable),
+    /// A record of ours has to be saved first, over the stored one of this version.
+    Save(Record, Option<Version>),
+}
+
+/// A stored record whose refresh token may be presented.
+pub(super) struct Refreshable {
+    pub(super) record: Record,
+    pub(super) refresh_token: RefreshToken,
+}
+
+impl AccountContext {
+    /// Asks the store whether it holds a token to use by now, and says what to do otherwise.
+    pub(super) async fn reload(&self, reason: RefreshReason) -> Result<Reloaded, Outcome> {
+        let stored = self.load().await.map_err(|e| self.store_failed(e))?;
+        let reconciled = self.record_state().reconcile(stored);
+        if reconciled.is_conflict() {
+            self.emit(EventKind::SaveConflict);
+        }
+        match reconciled {
+            Reconciled::Unchanged(record) | Reconciled::Newer { record, .. } => {
+                self.judge(record, reason)
+            }
+            Reconciled::Unsaved { record, replaces } => Ok(Reloaded::Save(record, replaces)),
+            Reconciled::Missing { .. } => {
+                Err(Outcome::SignedOut(self.error(ErrorKind::NotAuthorized)))
+            }
+        }
+    }
+
+    /// Whether the record's token can be used, or its refresh token has to be presented.
+    fn judge(&self, record: Record, reason: RefreshReason) -> Result<Reloaded, Outcome> {
+        if let Some(token) = self.adoptable(&record.tokens, reason) {
+            self.emit(EventKind::Adopted {
+                generation: token.generation(),
+            });
+            return Ok(Reloaded::Found(token));
+        }
+        let Some(refresh_token) = record.tokens.refresh_token().cloned() else {
+            let error = self
+                .error(ErrorKind::NotAuthorized)
+                .with_detail("the access token came without a refresh token");
+            return Err(failed_for_good(error));
+        };
+        match self.record_state().refusal(&refresh_token) {
+            Some(error) => Err(failed_for_good(error)),
+            None => Ok(Reloaded::Refresh(Refreshable {
+                record,
+                refresh_token,
+            })),
+        }
+    }
+
+    /// The token of a record, if it differs from the token in use and serves the purpose.
+    fn adoptable(&self, tokens: &TokenSet, reason: RefreshReason) -> Option<Arc<LiveToken>> {
+        let token = self.found_token(tokens)?;
+        let in_use = self.single_flight.token();
+        let is_new = in_use.is_none_or(|old| old.bearer.header() != token.bearer.header());
+        let enough = match reason {
+            RefreshReason::Stale => Freshness::Fresh,
+            RefreshReason::Expired | RefreshReason::Rejected => Freshness::Stale,
+        };
+        (is_new && token.freshness(self.clocks().now()) <= enough).then_some(token)
+    }
+}

@@ -1,0 +1,209 @@
+//! Getting granted tokens into the store.
+//!
+//! A save that fails after a refresh token was spent is the worst moment of all: the store holds a
+//! refresh token that is worth nothing. So saving goes on, under the lease, while the new tokens are
+//! used (or withheld, as the policy says). Until a save succeeds the tokens stay in memory, and the
+//! next refresh saves them before it spends anything.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    context::AccountContext,
+    live_token::LiveToken,
+    record_state::{Reconciled, SaveState},
+    reload::Reloaded,
+    retry_pauses::RetryPauses,
+    state::Outcome,
+};
+use crate::{
+    error::{Error, ErrorKind},
+    event::{EventKind, RefreshReason},
+    policy::Unsaved,
+    store::{Record, StoreError, Swap, Version},
+};
+
+/// Which series of attempts to save it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Series {
+    /// The one right after the grant.
+    First,
+    /// One after a series that failed; no other follows until the next refresh.
+    Last,
+}
+
+/// How a series of attempts to save ended.
+enum Attempts {
+    Saved,
+    Conflict,
+    Failed(StoreError),
+}
+
+impl AccountContext {
+    /// Saves what was granted, over the record of version `replaces`, within the policy's budget.
+    ///
+    /// `None` if the grant may be used: it is saved, or the policy lets it be used unsaved. `Some`
+    /// is the token of a record that won against ours.
+    pub(super) async fn save_granted(
+        &self,
+        granted: &Record,
+        replaces: Version,
+    ) -> Result<Option<Arc<LiveToken>>, Outcome> {
+        let replaces = Some(replaces);
+        // From here on this process knows the record, even if no save succeeds.
+        self.record_state()
+            .set(granted.clone(), SaveState::Pending { replaces });
+        let policy = self.policy();
+        let attempts = self.try_saving(granted, replaces, policy.save_budget, Series::First);
+        match attempts.await {
+            Attempts::Saved => Ok(None),
+            Attempts::Conflict => self.follow_winner().await.map(Some),
+            Attempts::Failed(_) if policy.unsaved == Unsaved::Publish => Ok(None),
+            Attempts::Failed(error) => Err(self.failed_with_backoff(self.save_failed(error), None)),
+        }
+    }
+
+    /// Saves what an earlier flight could not. Until that is done, nothing may be spent.
+    pub(super) async fn save_before_spending(
+        &self,
+        record: &Record,
+        replaces: Option<Version>,
+    ) -> Result<(), Outcome> {
+        let attempts = self.try_saving(record, replaces, Duration::ZERO, Series::Last);
+        match attempts.await {
+            // After a conflict, the next reload follows the winner.
+            Attempts::Saved | Attempts::Conflict => Ok(()),
+            Attempts::Failed(error) => Err(self.failed_with_backoff(self.save_failed(error), None)),
+        }
+    }
+
+    /// Goes on saving what the flight could not, until the policy gives up.
+    pub(super) async fn keep_saving(&self) {
+        let Some((record, replaces)) = self.record_state().pending() else {
+            return;
+        };
+        let give_up = self.policy().save_give_up;
+        let attempts = self.try_saving(&record, replaces, give_up, Series::Last);
+        match attempts.await {
+            Attempts::Saved => {
+                // Tokens that were withheld may be used now.
+                if let Some(token) = self.found_token(&record.tokens) {
+                    self.publish_if_withheld(token);
+                }
+            }
+            Attempts::Conflict => {
+                if let Ok(token) = self.follow_winner().await {
+                    self.single_flight.update(|state| state.publish(token));
+                }
+            }
+            Attempts::Failed(_) => {}
+        }
+    }
+
+    /// The last chance before the process ends.
+    pub(super) async fn save_leftovers(self: &Arc<Self>) -> Result<(), Error> {
+        if !self.record_state().is_unsaved() {
+            return Ok(());
+        }
+        let saved = match self.acquire_lease().await {
+            Ok(lease) => lease.hold(self.save_what_is_left()).await,
+            Err(error) => Err(error),
+        };
+        saved.map_err(|error| self.save_failed(error))
+    }
+
+    async fn save_what_is_left(&self) -> Result<(), StoreError> {
+        let stored = self.load().await?;
+        let reconciled = self.record_state().reconcile(stored);
+        let Reconciled::Unsaved { record, replaces } = reconciled else {
+            return Ok(());
+        };
+        let budget = self.policy().save_budget;
+        let attempts = self.try_saving(&record, replaces, budget, Series::Last);
+        match attempts.await {
+            Attempts::Saved | Attempts::Conflict => Ok(()),
+            Attempts::Failed(error) => Err(error),
+        }
+    }
+
+    /// Tries to save until that succeeds, meets a newer record, or `budget` is spent; at least once.
+    async fn try_saving(
+        &self,
+        record: &Record,
+        replaces: Option<Version>,
+        budget: Duration,
+        series: Series,
+    ) -> Attempts {
+        let begun = Instant::now();
+        let mut pauses = RetryPauses::new();
+        let mut attempt = 1;
+        loop {
+            let error = match self.swap_or_recognise(replaces, record).await {
+                Ok(Swap::Saved) => {
+                    self.record_state().set(record.clone(), SaveState::Saved);
+                    if attempt > 1 || series == Series::Last {
+                        self.emit(EventKind::SaveRecovered);
+                    }
+                    return Attempts::Saved;
+                }
+                Ok(Swap::Conflict) => return Attempts::Conflict,
+                Err(error) => error,
+            };
+            let pause = pauses.longer();
+            let is_over = begun.elapsed() + pause > budget;
+            self.emit(EventKind::SaveFailed {
+                error: error.clone(),
+                attempt,
+                gave_up: is_over && series == Series::Last,
+            });
+            if is_over {
+                return Attempts::Failed(error);
+            }
+            sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    /// Saves. A conflict with an earlier attempt of the same save, whose response was lost, is a
+    /// success.
+    async fn swap_or_recognise(
+        &self,
+        replaces: Option<Version>,
+        record: &Record,
+    ) -> Result<Swap, StoreError> {
+        match self.swap(replaces, record).await? {
+            Swap::Conflict => {
+                let stored = self.load().await?.map(|stored| stored.version);
+                Ok(match stored == Some(record.version) {
+                    true => Swap::Saved,
+                    false => Swap::Conflict,
+                })
+            }
+            Swap::Saved => Ok(Swap::Saved),
+        }
+    }
+
+    /// Our save was refused: what the store holds now counts.
+    async fn follow_winner(&self) -> Result<Arc<LiveToken>, Outcome> {
+        // `reload` reports the conflict and judges the record that won.
+        match self.reload(RefreshReason::Expired).await? {
+            Reloaded::Found(token) => Ok(token),
+            _ => {
+                let error = self
+                    .error(ErrorKind::Unavailable)
+                    .with_detail("another process replaced the tokens with expired ones");
+                Err(self.failed_with_backoff(error, None))
+            }
+        }
+    }
+
+    fn publish_if_withheld(&self, token: Arc<LiveToken>) {
+        self.single_flight.update(|state| {
+            let in_use = state.token().map(|token| token.bearer.header().clone());
+            if in_use.as_ref() != Some(token.bearer.header()) {
+                state.publish(token);
+            }
+        });
+    }
+}

@@ -1,0 +1,115 @@
+use std::time::SystemTime;
+
+use futures_util::FutureExt;
+
+use super::*;
+use crate::{clock::Moment, policy::RefreshPolicy, token::TokenSet};
+
+const LIFETIME: Duration = Duration::from_secs(3_600);
+
+fn at(seconds: u64) -> Now {
+    Now {
+        monotonic: Duration::from_secs(seconds),
+        wall: None,
+    }
+}
+
+/// Granted at the start of the monotonic clock.
+fn token(single_flight: &SingleFlight) -> Arc<LiveToken> {
+    let generation = single_flight.update(|state| state.next_generation());
+    let sent = Moment {
+        monotonic: Duration::ZERO,
+        wall: Duration::ZERO,
+    };
+    let tokens = TokenSet::new("token", SystemTime::UNIX_EPOCH, LIFETIME);
+    let context = (&AccountId::default(), &RefreshPolicy::default());
+    let access = tokens.access().expect("an access token");
+    LiveToken::granted(access, generation, sent, context)
+        .map(Arc::new)
+        .expect("a valid header")
+}
+
+fn wait(single_flight: &Arc<SingleFlight>, need: Need, now: Now) -> (Waiter, Option<Flight>) {
+    match single_flight.enter(need, now) {
+        Decision::Wait(waiter, flight) => (waiter, flight),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn result(waiter: &mut Waiter) -> Option<FlightResult> {
+    waiter.result(&AccountId::default()).now_or_never()
+}
+
+#[test]
+fn those_who_wait_share_the_token_that_the_flight_brings() {
+    let single_flight = SingleFlight::new();
+    let (mut first, flight) = wait(&single_flight, Need::Usable, at(0));
+    let (mut second, none) = wait(&single_flight, Need::Usable, at(0));
+    assert!(none.is_none(), "one flight at a time");
+    assert!(result(&mut first).is_none(), "not finished yet");
+
+    let token = token(&single_flight);
+    flight
+        .expect("the first starts it")
+        .finish(Outcome::Token(Arc::clone(&token)), Duration::ZERO);
+    for waiter in [&mut first, &mut second] {
+        let received = result(waiter).expect("finished").expect("a token");
+        assert!(Arc::ptr_eq(&received, &token));
+    }
+    assert_eq!(single_flight.published(), token.generation());
+    assert!(
+        single_flight
+            .token()
+            .is_some_and(|in_use| Arc::ptr_eq(&in_use, &token))
+    );
+    assert!(matches!(
+        single_flight.enter(Need::Usable, at(0)),
+        Decision::Serve(_, None)
+    ));
+}
+
+#[test]
+fn a_failure_comes_with_the_wait_that_it_costs() {
+    let single_flight = SingleFlight::new();
+    let (mut waiter, flight) = wait(&single_flight, Need::Usable, at(0));
+    let wait = Duration::from_secs(7);
+    let error = Error::new(ErrorKind::Unavailable, &AccountId::default());
+    flight
+        .expect("starts it")
+        .finish(Outcome::Failed { error, wait }, Duration::ZERO);
+    let error = result(&mut waiter)
+        .expect("finished")
+        .expect_err("no token");
+    assert_eq!(error.retry_after(), Some(wait));
+    assert_eq!(single_flight.published(), Generation(0));
+}
+
+#[test]
+fn a_flight_that_is_dropped_aborts_its_waiters_and_makes_way() {
+    let single_flight = SingleFlight::new();
+    let (mut waiter, flight) = wait(&single_flight, Need::Usable, at(0));
+    drop(flight);
+    let error = result(&mut waiter).expect("woken").expect_err("no token");
+    assert_eq!(error.kind(), ErrorKind::Aborted);
+    assert!(wait(&single_flight, Need::Usable, at(0)).1.is_some());
+}
+
+#[test]
+fn who_has_something_to_fall_back_on_does() {
+    let single_flight = SingleFlight::new();
+    let old = token(&single_flight);
+    single_flight.update(|state| state.publish(Arc::clone(&old)));
+    let stale = at(LIFETIME.as_secs() - 60);
+    let (mut waiter, flight) = wait(&single_flight, Need::Fresh, stale);
+    drop(flight);
+    let received = result(&mut waiter)
+        .expect("woken")
+        .expect("the stale token");
+    assert!(Arc::ptr_eq(&received, &old));
+    // The same for one whose patience ends first.
+    assert!(
+        waiter
+            .into_fallback()
+            .is_some_and(|token| Arc::ptr_eq(&token, &old))
+    );
+}

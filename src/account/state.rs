@@ -1,0 +1,236 @@
+//! Which callers may use which token, who refreshes, and who has to wait: the decisions for one
+//! account.
+//!
+//! Pure: no I/O, no async, no clock of its own. Each method is one step, taken under the lock of
+//! [`SingleFlight`](super::single_flight::SingleFlight).
+//!
+//! ```text
+//!            enter: nothing usable, or stale
+//!   idle ───────────────────────────────────▶ in flight
+//!    ▲ ▲                                        │    │
+//!    │ └───── finish: a token, or no sign-in ───┘    │ finish: failed
+//!    │                                               ▼
+//!    └───────── time is up, or installed ───────── held
+//! ```
+
+use std::{sync::Arc, time::Duration};
+
+use super::live_token::LiveToken;
+use crate::{
+    clock::Now,
+    error::Error,
+    event::RefreshReason,
+    token::{Freshness, Generation},
+};
+
+/// What is known of one account's token in this process.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    token: Option<Arc<LiveToken>>,
+    flight: Option<FlightId>,
+    hold: Option<Hold>,
+    failures: u32,
+    last_flight: u64,
+    last_generation: Generation,
+    /// Tokens of earlier generations are not put into use any more.
+    floor: Generation,
+    closed: Option<Error>,
+}
+
+/// Tells a flight from those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FlightId(u64);
+
+/// After a failure: nothing is tried before `until`, on the monotonic clock.
+#[derive(Debug)]
+struct Hold {
+    until: Duration,
+    error: Error,
+}
+
+/// What a caller needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Any token that is valid now.
+    Usable,
+    /// A token with time to spare if there is one to be had: the request cannot be replayed.
+    Fresh,
+}
+
+/// What a caller is to do: `W` says how to wait, `S` what to start.
+#[derive(Debug)]
+pub(crate) enum Decision<W, S> {
+    /// Use this token. What is started runs in the background.
+    Serve(Arc<LiveToken>, Option<S>),
+    /// Wait for the flight that is started, or for the one that is under way.
+    Wait(W, Option<S>),
+    /// There is no token.
+    Fail(Error),
+}
+
+/// What the state decides: a caller that waits may have a token to fall back on.
+pub(crate) type Verdict = Decision<Option<Arc<LiveToken>>, Job>;
+
+/// What a flight is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Job {
+    pub(crate) id: FlightId,
+    pub(crate) reason: RefreshReason,
+}
+
+/// How a flight ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// With a token.
+    Token(Arc<LiveToken>),
+    /// With the certainty that there is none. The next caller looks again.
+    SignedOut(Error),
+    /// With an error. Nothing is tried for a while.
+    Failed {
+        error: Error,
+        /// Given the number of failures in a row.
+        wait: Duration,
+    },
+    /// Without a result.
+    Aborted,
+}
+
+impl State {
+    /// Decides what a caller is to do, and takes note of the flight that the caller starts.
+    pub(crate) fn enter(&mut self, need: Need, now: Now) -> Verdict {
+        let Some(token) = self.token.clone() else {
+            return self.refresh(RefreshReason::Expired, None, now);
+        };
+        match (token.freshness(now), need) {
+            (Freshness::Fresh, _) => Decision::Serve(token, None),
+            (Freshness::Stale, Need::Fresh) => self.refresh(RefreshReason::Stale, Some(token), now),
+            (Freshness::Stale, Need::Usable) => {
+                let starts = self.flight.is_none() && self.may_start(now).is_ok();
+                let job = starts.then(|| self.start(RefreshReason::Stale));
+                Decision::Serve(token, job)
+            }
+            (Freshness::Expired, _) => self.refresh(RefreshReason::Expired, None, now),
+        }
+    }
+
+    /// The same for a caller whose token the API rejected. `None`: that token was itself granted a
+    /// moment ago, so that another would be rejected as well.
+    pub(crate) fn replace(&mut self, rejected: Generation, now: Now) -> Option<Verdict> {
+        match &self.token {
+            Some(token) if token.generation() > rejected => Some(self.enter(Need::Usable, now)),
+            Some(token) if self.flight.is_none() && token.is_newly_granted(now) => None,
+            _ => Some(self.refresh(RefreshReason::Rejected, None, now)),
+        }
+    }
+
+    /// Joins the flight, starts one, or makes do with the fallback.
+    fn refresh(
+        &mut self,
+        reason: RefreshReason,
+        fallback: Option<Arc<LiveToken>>,
+        now: Now,
+    ) -> Verdict {
+        if self.flight.is_some() {
+            return Decision::Wait(fallback, None);
+        }
+        match (self.may_start(now), fallback) {
+            (Ok(()), fallback) => Decision::Wait(fallback, Some(self.start(reason))),
+            (Err(_), Some(token)) => Decision::Serve(token, None),
+            (Err(error), None) => Decision::Fail(error),
+        }
+    }
+
+    fn may_start(&self, now: Now) -> Result<(), Error> {
+        if let Some(error) = &self.closed {
+            return Err(error.clone());
+        }
+        match &self.hold {
+            Some(hold) if now.monotonic < hold.until => Err(hold
+                .error
+                .clone()
+                .with_retry_after(hold.until - now.monotonic)),
+            _ => Ok(()),
+        }
+    }
+
+    fn start(&mut self, reason: RefreshReason) -> Job {
+        self.last_flight += 1;
+        let id = FlightId(self.last_flight);
+        self.flight = Some(id);
+        Job { id, reason }
+    }
+
+    /// Ends the flight. The first end counts: a flight has no result to give afterwards.
+    pub(crate) fn finish(&mut self, flight: FlightId, outcome: Outcome, now: Duration) {
+        if self.flight != Some(flight) {
+            return;
+        }
+        self.flight = None;
+        match outcome {
+            Outcome::Token(token) => self.publish(token),
+            Outcome::SignedOut(_) => self.forget(),
+            Outcome::Failed { error, wait } => {
+                self.failures += 1;
+                self.hold = Some(Hold {
+                    until: now.saturating_add(wait),
+                    error,
+                });
+            }
+            Outcome::Aborted => {}
+        }
+    }
+
+    /// Puts a token into use, unless a later one is, or the account was signed out since.
+    pub(crate) fn publish(&mut self, token: Arc<LiveToken>) {
+        if token.generation() < self.floor {
+            return;
+        }
+        self.floor = token.generation();
+        self.token = Some(token);
+        self.hold = None;
+        self.failures = 0;
+    }
+
+    /// Drops the token: the account is signed out.
+    pub(crate) fn forget(&mut self) {
+        self.floor = self.next_generation();
+        self.token = None;
+        self.hold = None;
+        self.failures = 0;
+    }
+
+    /// Starts no flight from now on; valid tokens are still served.
+    pub(crate) fn close(&mut self, error: Error) {
+        self.closed = Some(error);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// A number for the next token.
+    pub(crate) fn next_generation(&mut self) -> Generation {
+        self.last_generation.0 += 1;
+        self.last_generation
+    }
+
+    /// The token in use.
+    pub(crate) fn token(&self) -> Option<&Arc<LiveToken>> {
+        self.token.as_ref()
+    }
+
+    /// The generation of the token in use; zero where there is none.
+    pub(crate) fn generation(&self) -> Generation {
+        self.token
+            .as_ref()
+            .map_or(Generation::default(), |token| token.generation())
+    }
+
+    /// How many flights have failed in a row.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
+    }
+}
+
+#[cfg(test)]
+mod model;

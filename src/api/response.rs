@@ -1,0 +1,311 @@
+//! What a response of the token endpoint means: a pure function of what was received.
+//!
+//! A response is taken apart field by field. An odd value in a field that is only decoration, of the
+//! wrong type or out of range, never costs a token that was granted.
+
+use std::{collections::HashMap, time::SystemTime};
+
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::{
+    codes::{by_status, lookup},
+    models::OAuthTokenResponse,
+    rate_limit::{rate_limits, retry_after},
+};
+use crate::{
+    endpoint::{EndpointError, EndpointErrorKind, ExpiresIn},
+    secret::{AccessToken, RefreshToken, scrub},
+};
+
+/// A response as it was received.
+#[derive(Clone, Copy)]
+pub(super) struct RawResponse<'a> {
+    pub(super) status: StatusCode,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: &'a [u8],
+    /// By the wall clock, as is `sent_at`.
+    pub(super) received_at: SystemTime,
+}
+
+/// What has to be known of the request to understand its response.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// The refresh token that was presented, if it was one.
+    pub(super) presented: Option<&'a RefreshToken>,
+    /// What must not show in an error.
+    pub(super) secrets: &'a [&'a str],
+    pub(super) sent_at: SystemTime,
+}
+
+/// Tokens if the service granted them, else an error whose kind says what became of the token.
+///
+/// - An `error` counts in a response of any status, 200 included, and goes by the
+///   [table](super::codes::CODES); an unknown code is transient.
+/// - Without one, a failing status goes by the table's fallback.
+/// - A successful response is a grant if it holds an access token that can be sent.
+pub(super) fn classify(
+    response: RawResponse<'_>,
+    asked: Asked<'_>,
+) -> Result<OAuthTokenResponse, EndpointError> {
+    let text = text_of(response.body);
+    let fields = Fields::parse(&text);
+    let failure = Failure {
+        response,
+        secrets: asked
+            .secrets
+            .iter()
+            .copied()
+            .chain(fields.secrets())
+            .collect(),
+    };
+    if response.status.is_redirection() {
+        return Err(failure.by_status());
+    }
+    if let Some(problem) = fields.problem() {
+        return Err(failure.by_problem(&problem));
+    }
+    if !response.status.is_success() {
+        return Err(failure.by_status());
+    }
+    grant(&fields, &failure, asked)
+}
+
+/// The error of a response whose body was given up on because of its size.
+pub(super) fn oversized(response: RawResponse<'_>, limit: usize) -> EndpointError {
+    let failure = Failure {
+        response,
+        secrets: Vec::new(),
+    };
+    let (kind, help) = if response.status.is_success() {
+        // It may have held tokens, in exchange for the one that was presented.
+        let help = "check base_url or max_response_size";
+        (EndpointErrorKind::Ambiguous, help)
+    } else {
+        by_status(response.status.as_u16())
+    };
+    let message = format!("the response is larger than {limit} bytes; {help}");
+    failure.error(kind, message, false)
+}
+
+fn grant(
+    fields: &Fields<'_>,
+    failure: &Failure<'_>,
+    asked: Asked<'_>,
+) -> Result<OAuthTokenResponse, EndpointError> {
+    let refresh_token = fields
+        .text("refresh_token")
+        .filter(|token| !token.trim().is_empty())
+        .map(|token| RefreshToken::new(token.as_str()));
+    // A refresh token that was not known before replaces one that may be spent by now. To throw it
+    // away would end the sign-in.
+    let issues = refresh_token
+        .as_ref()
+        .is_some_and(|issued| Some(issued) != asked.presented);
+
+    let access_token = match (fields.access_token(), refresh_token.clone()) {
+        (Ok(token), _) => token,
+        (Err(flaw), Some(issued)) if issues => {
+            return Err(failure.unusable(flaw).with_refresh_token(issued));
+        }
+        (Err(flaw), _) => return Err(failure.unusable(flaw)),
+    };
+    let token_type = fields
+        .text("token_type")
+        .map(|text| text.as_str().to_owned());
+    if let Some(other) = token_type.as_deref() {
+        // "The client MUST NOT use an access token if it does not understand the token type"
+        // (RFC 6749, section 7.1). Where that would lose a refresh token, the API is the judge.
+        if !other.trim().eq_ignore_ascii_case("bearer") && !other.trim().is_empty() && !issues {
+            let flaw = format!("a token of type `{}`, not `Bearer`", failure.clean(other));
+            return Err(failure.unusable(&flaw));
+        }
+    }
+    Ok(OAuthTokenResponse {
+        access_token,
+        token_type,
+        refresh_token,
+        expires_in: fields.expires_in(),
+        state: fields.text("state").map(|text| text.as_str().to_owned()),
+        sent_at: asked.sent_at,
+        rate_limits: rate_limits(failure.response.headers),
+    })
+}
+
+/// Makes errors of a response: with its status and the wait that it asks for, and without its secrets.
+struct Failure<'a> {
+    response: RawResponse<'a>,
+    secrets: Vec<&'a str>,
+}
+
+impl Failure<'_> {
+    fn by_problem(&self, problem: &Problem) -> EndpointError {
+        let said = match problem.description.as_deref().map(|text| self.clean(text)) {
+            Some(text) if !text.is_empty() => format!("the token endpoint answered \"{text}\""),
+            _ => "the token endpoint answered with an error".to_owned(),
+        };
+        let Some(name) = problem.code.as_deref() else {
+            let (kind, help) = by_status(self.response.status.as_u16());
+            return self.error(kind, format!("{said}; {help}"), false);
+        };
+        // A code of the table is a public word, whatever the request's secrets look like.
+        let (kind, help, shown) = match lookup(name) {
+            Some(code) => (code.kind, code.help, code.name.to_owned()),
+            None => (EndpointErrorKind::Transient, "try again", self.clean(name)),
+        };
+        self.error(kind, format!("{said}; {help}"), name == "exceeded_rate")
+            .with_code(shown)
+    }
+
+    fn by_status(&self) -> EndpointError {
+        let (kind, help) = by_status(self.response.status.as_u16());
+        let message = format!("the token endpoint answered with {}; {help}", self.body());
+        self.error(kind, message, false)
+    }
+
+    /// A success that is of no use.
+    fn unusable(&self, flaw: &str) -> EndpointError {
+        let message = format!(
+            "the token endpoint granted nothing usable: {flaw} in {}",
+            self.body()
+        );
+        self.error(EndpointErrorKind::Transient, message, false)
+    }
+
+    fn error(&self, kind: EndpointErrorKind, message: String, about_rate: bool) -> EndpointError {
+        let status = self.response.status.as_u16();
+        let about_rate = about_rate || matches!(status, 429 | 503);
+        let error = EndpointError::new(kind, message).with_status(status);
+        match retry_after(self.response.headers, about_rate, self.response.received_at) {
+            Some(wait) => error.with_retry_after(wait),
+            None => error,
+        }
+    }
+
+    /// The body by its type and size. Its content stays out: what is in it is not known.
+    fn body(&self) -> String {
+        let length = self.response.body.len();
+        if length == 0 {
+            return "an empty body".to_owned();
+        }
+        let content_type = self.response.headers.get(CONTENT_TYPE);
+        let content_type = content_type
+            .and_then(|value| value.to_str().ok())
+            .map_or_else(|| "unstated type".to_owned(), |value| self.clean(value));
+        format!("a body of {length} bytes ({content_type})")
+    }
+
+    fn clean(&self, text: &str) -> String {
+        scrub(text, &self.secrets)
+    }
+}
+
+/// What a service says went wrong.
+struct Problem {
+    code: Option<String>,
+    description: Option<String>,
+}
+
+/// The fields of the response's object, each read by itself when it is asked for. Of a field that
+/// comes twice, the last counts. Anything but an object has no fields.
+#[derive(Default)]
+struct Fields<'a> {
+    fields: HashMap<String, &'a RawValue>,
+    /// The tokens in the response, whatever else it says.
+    tokens: Vec<Zeroizing<String>>,
+}
+
+impl<'a> Fields<'a> {
+    fn parse(text: &'a str) -> Self {
+        let mut this = Self {
+            // Why it is no object stays unsaid: serde's errors quote from their input.
+            fields: serde_json::from_str(text).unwrap_or_default(),
+            tokens: Vec::new(),
+        };
+        this.tokens = ["access_token", "refresh_token"]
+            .into_iter()
+            .filter_map(|name| this.text(name))
+            .collect();
+        this
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.tokens.iter().map(|token| token.as_str())
+    }
+
+    fn raw(&self, name: &str) -> Option<&'a str> {
+        self.fields.get(name).map(|value| value.get())
+    }
+
+    fn text(&self, name: &str) -> Option<Zeroizing<String>> {
+        serde_json::from_str(self.raw(name)?)
+            .ok()
+            .map(Zeroizing::new)
+    }
+
+    /// The access token, or what stands in its place.
+    fn access_token(&self) -> Result<AccessToken, &'static str> {
+        match self.text("access_token") {
+            Some(token) if token.trim().is_empty() => Err("an empty access_token"),
+            Some(token) => Some(AccessToken::new(token.as_str()))
+                .filter(AccessToken::is_sendable)
+                .ok_or("an access_token with a character that no bearer token has"),
+            None if self.raw("access_token").is_some() => Err("an access_token that is no text"),
+            None => Err("no access_token"),
+        }
+    }
+
+    /// A number, or a text that holds one. Parts of seconds are dropped.
+    fn expires_in(&self) -> ExpiresIn {
+        let text = self.text("expires_in");
+        let number = text
+            .as_deref()
+            .map(String::as_str)
+            .or(self.raw("expires_in"));
+        let number = number.unwrap_or_default().trim();
+        let seconds = number.parse::<u64>().ok().or_else(|| {
+            let seconds = number.parse::<f64>().ok()?;
+            // Beyond this a float does not count single seconds, and no clock gets there.
+            (0.0..2_f64.powi(53))
+                .contains(&seconds)
+                .then_some(seconds as u64)
+        });
+        seconds.map_or(ExpiresIn::Unstated, ExpiresIn::from_seconds)
+    }
+
+    /// Either envelope: RFC 6749's `{"error", "error_description"}`, or the API's
+    /// `{"error": {"error_name", "error_msg"}}`.
+    fn problem(&self) -> Option<Problem> {
+        let envelope = self.raw("error")?;
+        let (code, description) = match self.text("error") {
+            Some(code) => (Some(code), self.text("error_description")),
+            None => {
+                let inner = Fields {
+                    fields: serde_json::from_str(envelope).ok()?,
+                    tokens: Vec::new(),
+                };
+                (inner.text("error_name"), inner.text("error_msg"))
+            }
+        };
+        let code = code.map(|code| code.trim().to_owned());
+        let problem = Problem {
+            code: code.filter(|code| !code.is_empty()),
+            description: description.map(|text| text.as_str().to_owned()),
+        };
+        let says_something = problem.code.is_some() || problem.description.is_some();
+        says_something.then_some(problem)
+    }
+}
+
+/// The body as text. Bytes that are no UTF-8 are replaced, so that they spoil their own field only.
+fn text_of(body: &[u8]) -> Zeroizing<String> {
+    let text = String::from_utf8_lossy(body);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    Zeroizing::new(text.to_owned())
+}
+
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
+pub(super) mod property;
+#[cfg(test)]
+mod tests;

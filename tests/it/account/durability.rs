@@ -1,0 +1,112 @@
+//! A refresh token that was issued is not lost, and one that was spent is not presented again.
+
+use dropbox_sign_oauth::{EndpointError, EndpointErrorKind, ErrorKind, ExpiresIn, TokenGrant};
+use futures_util::poll;
+
+use crate::support::{Fate, HOUR, Kind, TestAccount};
+
+fn pair(access_token: &str, refresh_token: &str) -> (String, String) {
+    (access_token.to_owned(), refresh_token.to_owned())
+}
+
+#[tokio::test]
+async fn s19_a_dropped_caller_loses_nothing() {
+    for kind in Kind::all() {
+        let account = TestAccount::gated(kind).await;
+        let mut dropped = Box::pin(account.handle.token());
+        account.until_posted(&mut dropped).await;
+        drop(dropped);
+        let other = account.token();
+        account.endpoint.release();
+        assert_eq!(other.await.expect("a token"), "access-1");
+        assert_eq!(account.saved().await, pair("access-1", "refresh-1"));
+        assert_eq!(account.endpoint.posts(), 1);
+    }
+}
+
+#[tokio::test]
+async fn s20_a_shutdown_waits_for_the_refresh_to_be_saved() {
+    for kind in Kind::all() {
+        let account = TestAccount::gated(kind).await;
+        let mut dropped = Box::pin(account.handle.token());
+        account.until_posted(&mut dropped).await;
+        drop(dropped);
+        let mut shutdown = Box::pin(account.manager.shutdown());
+        assert!(poll!(&mut shutdown).is_pending());
+        account.endpoint.release();
+        shutdown.await.expect("saved");
+        assert_eq!(account.saved().await, pair("access-1", "refresh-1"));
+        assert_eq!(account.endpoint.posts(), 1);
+    }
+}
+
+#[tokio::test]
+async fn s24_a_store_that_cannot_be_written_to_costs_no_post() {
+    for kind in Kind::all() {
+        let account = TestAccount::expired(kind).await;
+        let before = account.record().await;
+        account.store.every_save(Fate::Fail);
+        let error = account.token().await.expect_err("unwritable");
+        assert_eq!(error.kind(), ErrorKind::StoreUnavailable);
+        assert!(error.to_string().contains("scripted store"), "{error}");
+        assert_eq!(account.endpoint.posts(), 0);
+        assert_eq!(account.record().await, before);
+
+        account.store.every_save(Fate::Work);
+        account.clock.advance(HOUR);
+        assert_eq!(account.token().await.expect("a token"), "access-1");
+    }
+}
+
+#[tokio::test]
+async fn s25_without_a_new_refresh_token_the_old_one_stays() {
+    for kind in Kind::all() {
+        let account = TestAccount::expired(kind).await;
+        account.endpoint.response_with(Ok(
+            TokenGrant::new("access-1").with_expires_in(ExpiresIn::After(HOUR))
+        ));
+        account.token().await.expect("a token");
+        assert_eq!(account.saved().await, pair("access-1", "refresh-0"));
+
+        account.clock.advance(HOUR);
+        account.token().await.expect("a token");
+        assert_eq!(account.presented(), ["refresh-0", "refresh-0"]);
+        assert_eq!(account.saved().await, pair("access-2", "refresh-2"));
+    }
+}
+
+#[tokio::test]
+async fn s26_what_fails_after_the_reply_finds_the_pair_saved() {
+    for kind in Kind::all() {
+        let account = TestAccount::expired(kind).await;
+        // Granted, but of no use: no header can carry it.
+        account
+            .endpoint
+            .response_with(Ok(TokenGrant::new("access\n1")
+                .with_refresh_token("refresh-1")
+                .with_expires_in(ExpiresIn::After(HOUR))));
+        let error = account.token().await.expect_err("no header can carry it");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(account.saved().await.1, "refresh-1");
+
+        account.clock.advance(HOUR);
+        assert_eq!(account.token().await.expect("a token"), "access-2");
+        assert_eq!(account.presented(), ["refresh-0", "refresh-1"]);
+    }
+}
+
+#[tokio::test]
+async fn s26_a_refresh_token_beside_an_unusable_access_token_is_saved() {
+    for kind in Kind::all() {
+        let account = TestAccount::expired(kind).await;
+        let error = EndpointError::new(EndpointErrorKind::Transient, "no access token")
+            .with_refresh_token("refresh-1");
+        account.endpoint.response_with(Err(error));
+        account.token().await.expect_err("no access token");
+        assert_eq!(account.saved().await, pair("access-0", "refresh-1"));
+
+        account.clock.advance(HOUR);
+        assert_eq!(account.token().await.expect("a token"), "access-2");
+        assert_eq!(account.presented(), ["refresh-0", "refresh-1"]);
+    }
+}

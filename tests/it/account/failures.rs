@@ -1,0 +1,242 @@
+//! What a failed token request means.
+
+use std::time::Duration;
+
+use dropbox_sign_oauth::{
+    Clock, EndpointError, EndpointErrorKind, ErrorKind, LostResponse, RefreshPolicy, TokenSet,
+    store::Record,
+};
+
+use crate::support::{HOUR, Kind, MINUTE, SECOND, TestAccount};
+
+#[tokio::test(start_paused = true)]
+async fn s28_what_was_not_sent_is_sent_again_within_the_budget() {
+    let account = TestAccount::expired(Kind::Memory).await;
+    account.endpoint.fail_with([EndpointErrorKind::NotSent; 2]);
+    assert_eq!(account.token().await.expect("a token"), "access-3");
+    assert_eq!(account.presented(), ["refresh-0"; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s28_the_budget_for_what_was_not_sent_is_kept() {
+    let account = TestAccount::expired(Kind::Memory).await;
+    account
+        .endpoint
+        .fail_with([EndpointErrorKind::NotSent; 1_000]);
+    let begun = tokio::time::Instant::now();
+    let error = account.token().await.expect_err("unreachable");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(begun.elapsed() <= RefreshPolicy::default().unsent_budget);
+    let posts = account.endpoint.posts();
+    assert!((3..40).contains(&posts), "{posts} POSTs");
+    // Now the backoff holds.
+    account.token().await.expect_err("unreachable");
+    assert_eq!(account.endpoint.posts(), posts);
+    assert_eq!(account.saved().await.1, "refresh-0");
+}
+
+#[tokio::test]
+async fn s29_a_lost_reply_is_replayed_once() {
+    let account = TestAccount::expired(Kind::Memory).await;
+    account.endpoint.fail_with([EndpointErrorKind::Ambiguous]);
+    assert_eq!(account.token().await.expect("a token"), "access-2");
+    assert_eq!(account.presented(), ["refresh-0"; 2]);
+}
+
+#[tokio::test]
+async fn s29_the_verdict_on_the_replay_counts() {
+    let account = TestAccount::expired(Kind::Memory).await;
+    account.endpoint.fail_with([
+        EndpointErrorKind::Ambiguous,
+        EndpointErrorKind::GrantRefused,
+    ]);
+    let error = account.token().await.expect_err("spent");
+    assert_eq!(error.kind(), ErrorKind::GrantRefused);
+    assert_eq!(account.presented(), ["refresh-0"; 2]);
+
+    let account = TestAccount::expired(Kind::Memory).await;
+    account
+        .endpoint
+        .fail_with([EndpointErrorKind::Ambiguous; 2]);
+    let error = account.token().await.expect_err("lost twice");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(account.presented(), ["refresh-0"; 2]);
+}
+
+#[tokio::test]
+async fn s29_without_replay_a_lost_reply_ends_the_sign_in() {
+    for kind in Kind::all() {
+        let policy = RefreshPolicy {
+            lost_response: LostResponse::NeverReplay,
+            ..RefreshPolicy::default()
+        };
+        let account = TestAccount::with_policy(kind, policy).await;
+        account.install_expired().await;
+        account.endpoint.fail_with([EndpointErrorKind::Ambiguous]);
+        for _ in 0..100 {
+            let error = account.token().await.expect_err("ambiguous");
+            assert_eq!(error.kind(), ErrorKind::Ambiguous);
+            assert!(error.is_reauthorization_required());
+            account.clock.advance(MINUTE);
+        }
+        assert_eq!(account.endpoint.posts(), 1);
+        account.install().await;
+        assert_eq!(account.token().await.expect("a token"), "access-0");
+    }
+}
+
+#[tokio::test]
+async fn s30_a_refused_grant_gives_way_to_a_newer_record() {
+    for kind in Kind::all() {
+        let account = TestAccount::gated(kind).await;
+        account
+            .endpoint
+            .fail_with([EndpointErrorKind::GrantRefused]);
+        let mut token = Box::pin(account.token());
+        account.until_posted(&mut token).await;
+        // Meanwhile a process without our lease has used the refresh token.
+        let tokens = TokenSet::new("access-of-the-winner", account.clock.wall(), HOUR)
+            .with_refresh_token("refresh-of-the-winner");
+        let winner = Record::new(tokens);
+        account.save_elsewhere(&winner).await;
+        account.endpoint.release();
+        assert_eq!(token.await.expect("a token"), "access-of-the-winner");
+        assert_eq!(account.endpoint.posts(), 1);
+        assert_eq!(account.record().await, Some(winner));
+    }
+}
+
+#[tokio::test]
+async fn s31_a_refused_grant_is_not_presented_again_until_new_tokens_come() {
+    for kind in Kind::all() {
+        let account = TestAccount::expired(kind).await;
+        account
+            .endpoint
+            .fail_with([EndpointErrorKind::GrantRefused]);
+        for _ in 0..1_000 {
+            let error = account.token().await.expect_err("refused");
+            assert_eq!(error.kind(), ErrorKind::GrantRefused);
+            assert!(error.is_reauthorization_required());
+            account.clock.advance(SECOND);
+        }
+        assert_eq!(account.endpoint.posts(), 1);
+        assert_eq!(account.saved().await.1, "refresh-0", "nothing is deleted");
+        account.install().await;
+        assert_eq!(account.token().await.expect("a token"), "access-0");
+        // Even where it is the same again.
+        account.clock.advance(HOUR);
+        assert_eq!(account.token().await.expect("a token"), "access-2");
+    }
+}
+
+#[tokio::test]
+async fn s31_a_refused_grant_gives_way_to_tokens_that_appear_in_the_store() {
+    for kind in Kind::all() {
+        let account = TestAccount::expired(kind).await;
+        account
+            .endpoint
+            .fail_with([EndpointErrorKind::GrantRefused]);
+        account.token().await.expect_err("refused");
+        let tokens = account.tokens(HOUR).with_refresh_token("refresh-of-today");
+        account.save_elsewhere(&Record::new(tokens)).await;
+        account.clock.advance(HOUR);
+        assert_eq!(account.token().await.expect("a token"), "access-2");
+        assert_eq!(account.presented(), ["refresh-0", "refresh-of-today"]);
+    }
+}
+
+#[tokio::test]
+async fn s32_nothing_is_sent_before_the_service_said() {
+    let minutes_15 = 15 * MINUTE;
+    for (asked, capped) in [
+        (90 * SECOND, 90 * SECOND),
+        (10 * HOUR, minutes_15),
+        (Duration::MAX, minutes_15),
+    ] {
+        let account = TestAccount::expired(Kind::Memory).await;
+        account.endpoint.response_with(Err(busy(asked)));
+        let error = account.token().await.expect_err("busy");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        account.clock.advance(capped - SECOND);
+        let error = account.token().await.expect_err("still busy");
+        assert_eq!(error.retry_after(), Some(SECOND));
+        assert_eq!(account.endpoint.posts(), 1);
+        account.clock.advance(SECOND);
+        assert_eq!(account.token().await.expect("a token"), "access-2");
+    }
+}
+
+#[tokio::test]
+async fn s32_a_valid_token_is_served_meanwhile() {
+    let account = TestAccount::new(Kind::Memory).await;
+    account.install().await;
+    account.clock.advance(HOUR - MINUTE);
+    account.endpoint.response_with(Err(busy(10 * MINUTE)));
+    for _ in 0..49 {
+        assert_eq!(account.token().await.expect("a token"), "access-0");
+        // Lets the background refresh fail.
+        tokio::task::yield_now().await;
+        account.clock.advance(SECOND);
+    }
+    assert_eq!(account.endpoint.posts(), 1);
+    account.clock.advance(MINUTE);
+    let error = account.token().await.expect_err("expired");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(account.endpoint.posts(), 1);
+}
+
+#[tokio::test]
+async fn s33_a_transient_failure_keeps_the_refresh_token() {
+    for kind in Kind::all() {
+        let account = TestAccount::expired(kind).await;
+        account.endpoint.fail_with([EndpointErrorKind::Transient]);
+        let error = account.token().await.expect_err("unavailable");
+        assert!(error.is_retryable());
+        assert_eq!(account.saved().await.1, "refresh-0");
+        account.clock.advance(MINUTE);
+        assert_eq!(account.token().await.expect("a token"), "access-2");
+        assert_eq!(account.presented(), ["refresh-0"; 2]);
+    }
+}
+
+#[tokio::test]
+async fn s34_a_refused_client_is_no_verdict_on_the_account() {
+    let account = TestAccount::expired(Kind::Memory).await;
+    account
+        .endpoint
+        .fail_with([EndpointErrorKind::Configuration]);
+    let error = account.token().await.expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.is_configuration());
+    assert!(!error.is_reauthorization_required());
+    assert_eq!(account.saved().await.1, "refresh-0");
+    // The configuration is corrected at the service: no new sign-in is needed.
+    account.clock.advance(MINUTE);
+    assert_eq!(account.token().await.expect("a token"), "access-2");
+}
+
+#[tokio::test]
+async fn s35_every_kind_of_failure_has_one_meaning() {
+    let table = [
+        (EndpointErrorKind::Transient, ErrorKind::Unavailable),
+        (EndpointErrorKind::GrantRefused, ErrorKind::GrantRefused),
+        (EndpointErrorKind::Configuration, ErrorKind::Configuration),
+        (
+            EndpointErrorKind::AccountRestricted,
+            ErrorKind::AccountRestricted,
+        ),
+    ];
+    for (endpoint, expected) in table {
+        let account = TestAccount::expired(Kind::Memory).await;
+        account.endpoint.fail_with([endpoint]);
+        let error = account.token().await.expect_err("fails");
+        assert_eq!(error.kind(), expected);
+        assert_eq!(account.endpoint.posts(), 1);
+    }
+}
+
+fn busy(retry_after: Duration) -> EndpointError {
+    EndpointError::new(EndpointErrorKind::Transient, "busy")
+        .with_status(429)
+        .with_retry_after(retry_after)
+}

@@ -1,0 +1,141 @@
+//! No lease, no request.
+
+use dropbox_sign_oauth::{
+    AccountId, ErrorKind, EventKind, ExpiresIn, RefreshPolicy, TokenGrant,
+    store::{Lease, StoreErrorKind, TokenStore},
+};
+
+use crate::support::{AT_ONCE, HOUR, Kind, MINUTE, PATIENT, SECOND, ScriptedStore, TestAccount};
+
+fn impatient() -> RefreshPolicy {
+    RefreshPolicy {
+        // In real time, which is the servers' and the operating system's.
+        lease_wait: SECOND / 10,
+        ..RefreshPolicy::default()
+    }
+}
+
+/// Somebody else gets the account's lease.
+async fn hold(store: &ScriptedStore) -> Box<dyn Lease> {
+    let lease = store.lease(&AccountId::default(), PATIENT).await;
+    lease.expect("a lease")
+}
+
+fn lease_is_lost(event: &EventKind) -> bool {
+    matches!(event, EventKind::LeaseLost { error, .. } if error.kind() == StoreErrorKind::LeaseLost)
+}
+
+#[tokio::test]
+async fn s14_a_holder_that_lost_its_lease_gives_way_to_whoever_saved_first() {
+    for kind in Kind::all_with_expiring_leases() {
+        let paused = TestAccount::gated(kind).await;
+        let mut late = Box::pin(paused.token());
+        paused.until_posted(&mut late).await;
+        paused.store.end_lease(&AccountId::default());
+        paused.until(lease_is_lost).await;
+
+        let winner = paused.in_another_process();
+        winner
+            .endpoint
+            .response_with(Ok(TokenGrant::new("access-of-the-winner")
+                .with_refresh_token("refresh-of-the-winner")
+                .with_expires_in(ExpiresIn::After(HOUR))));
+        let token = winner.token().await.expect("a token");
+        assert_eq!(token, "access-of-the-winner");
+        let won = winner.record().await;
+
+        // The late one is granted tokens too, and has to drop them.
+        paused.endpoint.release();
+        assert_eq!(late.await.expect("a token"), "access-of-the-winner");
+        for account in [&paused, &winner] {
+            assert_eq!(account.record().await, won);
+            assert_eq!(account.token().await.expect("a token"), token);
+            assert_eq!(account.presented(), ["refresh-0"]);
+        }
+        let conflicts = paused.events().await;
+        let conflicts = conflicts
+            .iter()
+            .filter(|event| matches!(event, EventKind::SaveConflict));
+        assert_eq!(conflicts.count(), 1);
+        let events = winner.events().await;
+        let in_doubt = |event: &EventKind| matches!(event, EventKind::IntentFound { .. });
+        assert!(events.iter().any(in_doubt), "somebody's was out already");
+    }
+}
+
+#[tokio::test]
+async fn s15_a_holder_that_lost_its_lease_does_not_end_the_next_ones() {
+    for kind in Kind::all_with_expiring_leases() {
+        let paused = TestAccount::gated(kind).await;
+        let mut late = Box::pin(paused.token());
+        paused.until_posted(&mut late).await;
+        paused.store.end_lease(&AccountId::default());
+        let next = hold(&paused.store.of_another_process()).await;
+
+        // Nobody has saved meanwhile: what it was granted is not lost.
+        paused.endpoint.release();
+        assert_eq!(late.await.expect("a token"), "access-1");
+        assert_eq!(paused.saved().await.1, "refresh-1");
+        // Its lease has been given back by then.
+        paused.manager.shutdown().await.expect("nothing to save");
+
+        let lease = paused.store.lease(&AccountId::default(), AT_ONCE).await;
+        let error = lease.expect_err("held by the next one");
+        assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
+        next.renew().await.expect("the next one's");
+        next.release().await.expect("released");
+    }
+}
+
+#[tokio::test]
+async fn s16_without_the_lease_a_valid_token_is_served_and_nothing_sent() {
+    for kind in Kind::all() {
+        let account = TestAccount::with_policy(kind, impatient()).await;
+        account.install().await;
+        let lease = hold(&account.store).await;
+        account.clock.advance(HOUR - MINUTE);
+        assert_eq!(account.token().await.expect("a token"), "access-0");
+        account.manager.shutdown().await.expect("nothing to save");
+        assert_eq!(account.token().await.expect("a token"), "access-0");
+        assert_eq!(account.endpoint.posts(), 0);
+        lease.release().await.expect("released");
+    }
+}
+
+#[tokio::test]
+async fn s16_without_the_lease_an_expired_token_is_an_error_of_its_own() {
+    for kind in Kind::all() {
+        let account = TestAccount::with_policy(kind, impatient()).await;
+        account.install_expired().await;
+        let lease = hold(&account.store).await;
+        let error = account.token().await.expect_err("leased");
+        assert_eq!(error.kind(), ErrorKind::LeaseTimeout);
+        assert!(error.is_retryable());
+        assert_eq!(account.endpoint.posts(), 0);
+
+        lease.release().await.expect("released");
+        account.clock.advance(MINUTE);
+        assert_eq!(account.token().await.expect("a token"), "access-1");
+    }
+}
+
+#[tokio::test]
+async fn s17_a_store_that_is_down_is_named_and_nothing_is_sent() {
+    for kind in Kind::all() {
+        let account = TestAccount::new(kind).await;
+        account.install().await;
+        account.store.set_down(true);
+        account.clock.advance(HOUR - MINUTE);
+        assert_eq!(account.token().await.expect("a token"), "access-0");
+        account.clock.advance(MINUTE);
+        let error = account.token().await.expect_err("down");
+        assert_eq!(error.kind(), ErrorKind::StoreUnavailable);
+        assert!(error.is_retryable());
+        assert!(error.to_string().contains("scripted store"), "{error}");
+        assert_eq!(account.endpoint.posts(), 0);
+
+        account.store.set_down(false);
+        account.clock.advance(MINUTE);
+        assert_eq!(account.token().await.expect("a token"), "access-1");
+    }
+}
