@@ -4,10 +4,10 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 
 /// Names one Dropbox Sign account within a [`TokenManager`](crate::TokenManager) and its store.
 ///
-/// The name is yours to choose (a user id of your program, say); Dropbox Sign never sees it. It
-/// appears in errors, events and the names of stored records, so it should not be a secret.
+/// The name is yours to choose (a user id of your program, for example); Dropbox Sign never sees
+/// the name. Errors, events and the names of stored records show it, so it must not be a secret.
 ///
-/// Cloning is cheap. As a request extension it chooses the account of that request:
+/// Cloning is cheap. As a request extension, an `AccountId` chooses the account of that request:
 ///
 /// ```no_run
 /// # async fn f(client: reqwest_middleware::ClientWithMiddleware) -> reqwest_middleware::Result<()> {
@@ -25,7 +25,7 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 pub struct AccountId(Arc<str>);
 
 impl AccountId {
-    /// The name of the account that is used where none is chosen.
+    /// The name of the account of requests that choose no account.
     pub const DEFAULT: &'static str = "default";
 
     /// Makes an id from any non-secret name.
@@ -54,6 +54,12 @@ impl From<&str> for AccountId {
 impl From<String> for AccountId {
     fn from(name: String) -> Self {
         Self::new(name)
+    }
+}
+
+impl AsRef<str> for AccountId {
+    fn as_ref(&self) -> &str {
+        &self.0
     }
 }
 

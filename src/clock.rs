@@ -1,9 +1,9 @@
 //! Time as token deadlines need it: a monotonic clock, and the wall clock beside it.
 //!
-//! A deadline that is known only to the monotonic clock is missed by a laptop that sleeps, where
-//! that clock stands still; one that is known only to the wall clock moves when somebody sets the
-//! clock. Deadlines are therefore kept on both, and whichever says "expired" first wins. Where the
-//! monotonic clock counts sleep (Linux and Android have one), it alone is asked.
+//! A monotonic clock that stands still while a laptop sleeps misses deadlines, and a wall clock moves
+//! when somebody sets it. Deadlines are therefore kept on both clocks, and the first clock that says
+//! "expired" wins. Where the monotonic clock counts sleep (on Linux and Android), deadlines are
+//! judged by the monotonic clock alone.
 
 use std::{
     fmt,
@@ -14,9 +14,30 @@ use std::{
 /// A source of time.
 ///
 /// [`SystemClock`] is the default. Tests use
-/// [`testing::FakeClock`](crate::testing::FakeClock) (feature `test-util`).
+/// [`testing::FakeClock`](crate::testing::FakeClock) (feature `test-util`). A clock of your own
+/// implements the two readings:
+///
+/// ```
+/// use std::time::{Duration, Instant, SystemTime};
+/// use dropbox_sign_oauth::Clock;
+///
+/// #[derive(Debug)]
+/// struct SinceStart(Instant);
+///
+/// impl Clock for SinceStart {
+///     fn monotonic(&self) -> Duration {
+///         self.0.elapsed()
+///     }
+///
+///     fn wall(&self) -> SystemTime {
+///         SystemTime::now()
+///     }
+/// }
+/// # let clock = SinceStart(Instant::now());
+/// # assert!(clock.monotonic() <= clock.monotonic() && !clock.counts_sleep());
+/// ```
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The time since some fixed point in the past. Never steps back.
+    /// The time since some fixed point in the past. It never steps back.
     fn monotonic(&self) -> Duration;
 
     /// The time of day, which may be wrong and may step either way.
@@ -24,14 +45,14 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// Whether [`monotonic`](Self::monotonic) goes on counting while the machine sleeps.
     ///
-    /// If so, deadlines are judged by the monotonic clock alone. Asked once, when a manager is
-    /// built.
+    /// If so, deadlines are judged by the monotonic clock alone. A manager asks once, when it is
+    /// built. Default: `false`.
     fn counts_sleep(&self) -> bool {
         false
     }
 }
 
-/// A manager's clock, which is asked once whether it counts sleep.
+/// The clock of a manager, and whether the monotonic clock counts sleep.
 #[derive(Clone, Debug)]
 pub(crate) struct Clocks {
     clock: Arc<dyn Clock>,
@@ -81,7 +102,7 @@ pub(crate) struct Now {
 }
 
 impl Now {
-    /// How long it is until `later`, by the clock that says the most.
+    /// The time until `later`, by the clock that shows more of it.
     pub(crate) fn until(self, later: Self) -> Duration {
         let by_wall = later.wall.zip(self.wall);
         let by_wall = by_wall.map(|(later, earlier)| later.saturating_sub(earlier));
@@ -112,8 +133,8 @@ pub(crate) fn since_epoch(time: SystemTime) -> Duration {
 
 /// The machine's own clocks.
 ///
-/// On Linux and Android the monotonic clock is `CLOCK_BOOTTIME`, which counts sleep. Elsewhere it
-/// is [`std::time::Instant`], and the wall clock is asked too.
+/// On Linux and Android the monotonic clock is `CLOCK_BOOTTIME`, which counts sleep. Elsewhere the
+/// monotonic clock is [`std::time::Instant`], and the wall clock is read as well.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

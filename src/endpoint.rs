@@ -1,4 +1,4 @@
-//! What a refresher needs of a provider: one call that turns a refresh token into a new token.
+//! What an account needs of a provider: one call that turns a refresh token into a new token.
 //!
 //! [`OAuthApi`](crate::OAuthApi) is the implementation for Dropbox Sign. Implement
 //! [`TokenEndpoint`] to plug in another provider, or a proxy of your own.
@@ -19,12 +19,59 @@ use crate::{
 };
 
 /// Exchanges refresh tokens for new tokens (RFC 6749, section 6).
+///
+/// ```
+/// use std::time::Duration;
+/// use async_trait::async_trait;
+/// use dropbox_sign_oauth::{
+///     EndpointError, EndpointErrorKind, ExpiresIn, RefreshToken, TokenEndpoint, TokenGrant,
+/// };
+///
+/// /// A service of yours that keeps the client secret and refreshes on behalf of programs.
+/// #[derive(Debug)]
+/// struct Broker;
+///
+/// #[async_trait]
+/// impl TokenEndpoint for Broker {
+///     async fn refresh(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError> {
+///         match call(refresh_token.expose_secret()).await {
+///             Ok((access_token, seconds)) => Ok(TokenGrant::new(access_token)
+///                 .with_expires_in(ExpiresIn::from_seconds(seconds))),
+///             // The kind says what is known of the refresh token afterwards.
+///             Err(CallError::Refused) => Err(EndpointError::new(
+///                 EndpointErrorKind::GrantRefused,
+///                 "the broker says that the user has to sign in again",
+///             )),
+///             Err(CallError::Connect) => Err(EndpointError::new(
+///                 EndpointErrorKind::NotSent,
+///                 "the broker cannot be reached",
+///             )),
+///         }
+///     }
+///
+///     fn timeout(&self) -> Duration {
+///         Duration::from_secs(10)
+///     }
+/// }
+/// # enum CallError { Refused, Connect }
+/// # async fn call(token: &str) -> Result<(String, u64), CallError> {
+/// #     match token { "good" => Ok(("access".into(), 60)), "bad" => Err(CallError::Refused), _ => Err(CallError::Connect) }
+/// # }
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # let grant = runtime.block_on(Broker.refresh(&"good".into())).unwrap();
+/// # assert_eq!(grant.expires_in, ExpiresIn::After(Duration::from_secs(60)));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a token endpoint",
+    label = "not a `TokenEndpoint`",
+    note = "if this is a `Result`, a `?` is missing after `build()`"
+)]
 #[async_trait]
 pub trait TokenEndpoint: fmt::Debug + Send + Sync + 'static {
     /// Presents `refresh_token` once.
     ///
-    /// An implementation does not retry: whether the same token may be presented again is the
-    /// caller's to decide, by the [kind](EndpointErrorKind) of the error.
+    /// An implementation does not retry. The caller decides by the [kind](EndpointErrorKind) of the
+    /// error whether the same token may be presented again.
     ///
     /// # Errors
     ///
@@ -32,13 +79,13 @@ pub trait TokenEndpoint: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Cancel safety
     ///
-    /// None is asked for. The refresher runs this in a task of its own and drops it only when
-    /// [`timeout`](Self::timeout) has passed; it then takes the outcome as
+    /// The method need not be cancel safe. It runs in a task of its own, which drops the future only
+    /// after [`timeout`](Self::timeout) and then counts the outcome as
     /// [`Ambiguous`](EndpointErrorKind::Ambiguous).
     async fn refresh(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError>;
 
-    /// The longest time that one [`refresh`](Self::refresh) may take. A store's lease must live
-    /// longer than this.
+    /// The longest time that one [`refresh`](Self::refresh) may take.
+    /// [`RefreshPolicy::lease_time_to_live`](crate::RefreshPolicy::lease_time_to_live) must be longer.
     fn timeout(&self) -> Duration;
 }
 
@@ -48,9 +95,9 @@ pub trait TokenEndpoint: fmt::Debug + Send + Sync + 'static {
 pub struct TokenGrant {
     /// The new access token.
     pub access_token: AccessToken,
-    /// The refresh token from now on; `None` where the one that was presented stays valid.
+    /// The new refresh token; `None` if the refresh token that was presented stays valid.
     pub refresh_token: Option<RefreshToken>,
-    /// What the response said of the access token's lifetime.
+    /// The lifetime of the access token, as the response stated it.
     pub expires_in: ExpiresIn,
 }
 
@@ -78,8 +125,8 @@ impl TokenGrant {
         self
     }
 
-    /// The tokens, given the wall-clock time at which they were asked for and the lifetime to
-    /// assume where the response states none.
+    /// The tokens, given the wall-clock time of the request and the lifetime to assume if the
+    /// response states no lifetime.
     pub fn into_tokens(self, sent_at: SystemTime, default_lifetime: Duration) -> TokenSet {
         let lifetime = self.expires_in.lifetime(sent_at, default_lifetime);
         let tokens = TokenSet::new(self.access_token, sent_at, lifetime);
@@ -92,16 +139,16 @@ impl TokenGrant {
 
 /// The `expires_in` of a token response.
 ///
-/// Dropbox Sign's documentation calls it both "seconds until expiry" and "epoch time"
-/// (`OAuthTokenResponse` in hellosign-openapi). It is a duration in every example; a value of more
-/// than ten years is taken for an epoch second.
+/// Dropbox Sign's documentation calls the value both "seconds until expiry" and "epoch time"
+/// (`OAuthTokenResponse` in hellosign-openapi). Every example shows a duration. A value of more than
+/// ten years counts as an epoch second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExpiresIn {
     /// The token lives this long, counted from the request.
     After(Duration),
     /// The token lives until this time since the Unix epoch.
     At(Duration),
-    /// The response did not say, or said nothing usable: absent, zero, negative, not a number.
+    /// The response states no usable lifetime: absent, zero, negative, not a number.
     #[default]
     Unstated,
 }
@@ -121,7 +168,7 @@ impl ExpiresIn {
     pub(crate) fn lifetime(self, sent_at: SystemTime, default: Duration) -> Duration {
         let stated = match self {
             Self::After(lifetime) => lifetime,
-            // Further off than any lifetime, it was no epoch second either.
+            // A time further off than any lifetime is no epoch second either.
             Self::At(expiry) => match expiry.saturating_sub(since_epoch(sent_at)) {
                 left if left > LONGEST_LIFETIME => Duration::ZERO,
                 left => left,
@@ -139,25 +186,25 @@ impl ExpiresIn {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndpointErrorKind {
-    /// The request never left: connection refused, no such host. The token is unspent; retried at
+    /// The request was not sent: connection refused, no such host. The token is unspent. Retried at
     /// once, within the refresh's time budget.
     NotSent,
-    /// The request left and no whole response came back: the token may be spent.
+    /// The request was sent and no whole response arrived: the token may be spent.
     Ambiguous,
-    /// The service answered that it cannot answer now. The token is kept; retried with backoff.
+    /// The service cannot grant a token now. The token is kept. Retried with backoff.
     Transient,
-    /// The grant is refused for good (`invalid_grant`): only a new sign-in helps.
+    /// The service refused the grant for good (`invalid_grant`). The user has to sign in again.
     GrantRefused,
-    /// The client, not the account, is refused (`invalid_client`, …): its configuration is wrong.
+    /// The service refused the client (`invalid_client`, …). The client's configuration is wrong.
     Configuration,
-    /// The account's plan does not allow it (`payment_required`, …): its owner has to act.
+    /// The account's plan does not include the API (`payment_required`, …). Its owner has to act.
     AccountRestricted,
 }
 
 /// A failed token request.
 ///
-/// It never shows a secret: what the service said is bounded in length, and rid of the secrets of
-/// the request.
+/// The error shows no secret: the service's words are bounded in length, and the secrets of the
+/// request are removed from them.
 #[derive(Clone)]
 pub struct EndpointError(Arc<Inner>);
 
@@ -173,7 +220,7 @@ struct Inner {
 }
 
 impl EndpointError {
-    /// An error of this kind. `message` must hold no secret; lower case, without a full stop.
+    /// An error of this kind. `message` is in lower case, without a full stop, and holds no secret.
     pub fn new(kind: EndpointErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
             kind,
@@ -203,26 +250,26 @@ impl EndpointError {
         self.edit(|inner| inner.code = Some(code.into()))
     }
 
-    /// Adds the time for which the service asked to be left alone.
+    /// Adds the time for which the service asks for no further request.
     #[must_use]
     pub fn with_retry_after(self, delay: Duration) -> Self {
         self.edit(|inner| inner.retry_after = Some(delay))
     }
 
-    /// Adds the refresh token that came, though no access token did that could be used. It replaces
-    /// the one that was presented.
+    /// Adds a new refresh token that arrived without a usable access token. The new token replaces
+    /// the refresh token that was presented.
     #[must_use]
     pub fn with_refresh_token(self, token: impl Into<RefreshToken>) -> Self {
         self.edit(|inner| inner.refresh_token = Some(token.into()))
     }
 
-    /// Adds the cause. It must hold no secret.
+    /// Adds the cause, which must hold no secret.
     #[must_use]
     pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.edit(|inner| inner.source = Some(Arc::from(source.into())))
     }
 
-    /// What it means for the token.
+    /// What the failure means for the token that was presented.
     pub fn kind(&self) -> EndpointErrorKind {
         self.0.kind
     }
@@ -232,17 +279,17 @@ impl EndpointError {
         self.0.status
     }
 
-    /// The error code that the service gave, if it gave one.
+    /// The error code of the response, if there was one.
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// The refresh token that came with the failure, and replaces the one that was presented.
+    /// The new refresh token that arrived with the failure. It replaces the token that was presented.
     pub fn refresh_token(&self) -> Option<&RefreshToken> {
         self.0.refresh_token.as_ref()
     }
 
-    /// How long the service asked to be left alone, counted from the response; not yet capped.
+    /// For how long the service asks for no further request, counted from the response; not capped.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

@@ -1,7 +1,7 @@
 //! Errors: why a request has no token, and what to do about it.
 //!
-//! An [`Error`] is cheap to clone, since one failed refresh is everybody's result. Three questions
-//! sort them: [`is_retryable`](Error::is_retryable) (try later),
+//! An [`Error`] is cheap to clone, since all callers that wait share the result of one refresh. Three
+//! questions sort the errors: [`is_retryable`](Error::is_retryable) (retry later),
 //! [`is_reauthorization_required`](Error::is_reauthorization_required) (the user has to sign in)
 //! and [`is_configuration`](Error::is_configuration) (the program or its deployment is wrong).
 
@@ -20,37 +20,39 @@ pub enum ErrorKind {
     NotAuthorized,
     /// The service refused the refresh token for good. Not retried: sign in again.
     GrantRefused,
-    /// The response to a refresh was lost, and the policy forbids to present the token again. Not
+    /// The response to a refresh was lost, and the policy forbids presenting the token again. Not
     /// retried: sign in again.
     Ambiguous,
-    /// The token service refused the client's credentials or its request. Tried again with
-    /// backoff: correct the configuration.
+    /// The token service refused the client's credentials or its request. Retried with backoff:
+    /// correct the configuration.
     Configuration,
-    /// The account's plan does not allow it. Tried again with backoff: its owner has to act.
+    /// The account's plan does not include the API. Retried with backoff: its owner has to act.
     AccountRestricted,
-    /// The token service cannot be reached or cannot answer now. Retried with backoff.
+    /// The token service is unreachable or cannot grant a token now. Retried with backoff.
     Unavailable,
     /// The caller's patience ended before the refresh did. The refresh goes on: try again.
     Timeout,
-    /// The token store could not be reached, before anything was spent. Retried with backoff.
+    /// The token store was unreachable, before anything was spent. Retried with backoff.
     StoreUnavailable,
-    /// The token store's record cannot be read or cannot be written, before anything was spent.
-    /// Tried again with backoff: mend the store.
+    /// The token store cannot read or write the record, before anything was spent. Retried with
+    /// backoff: repair the store, as the error says.
     StoreDefective,
     /// Another process held the account's lease for too long. Retried with backoff.
     LeaseTimeout,
-    /// Another process took the account's lease over while this one was held up, before anything
-    /// was spent. Retried with backoff.
+    /// Another process took over the account's lease while this process was held up, before
+    /// anything was spent. Retried with backoff.
     LeaseLost,
-    /// New tokens were granted but could not be saved. They are kept in memory, and the saving is
-    /// tried again.
+    /// New tokens could not be saved. They stay in memory, and saving is retried.
     SaveFailed,
-    /// Tokens that were to be installed cannot be used. Not retried, and nothing was saved: pass
-    /// the token as the service issued it.
+    /// The tokens to install cannot be used, and nothing was saved. Not retried: pass the token
+    /// exactly as the service issued it.
     InvalidToken,
+    /// The request names its account in a way that is not understood, and was not sent. Not
+    /// retried: pass an [`AccountId`].
+    AccountNotChosen,
     /// The manager has been shut down.
     ShutDown,
-    /// A refresh ended without a result: its runtime was shut down, or it panicked. Try again.
+    /// A refresh ended without a result: its runtime was shut down, or its task panicked. Try again.
     Aborted,
 }
 
@@ -61,15 +63,16 @@ impl fmt::Display for ErrorKind {
             Self::GrantRefused => "the sign-in is no longer valid",
             Self::Ambiguous => "the refresh token may be spent",
             Self::Configuration => "the token service refused the client",
-            Self::AccountRestricted => "the account's plan does not allow it",
+            Self::AccountRestricted => "the account's plan does not include the API",
             Self::Unavailable => "the token service is unavailable",
             Self::Timeout => "the refresh takes longer than the caller's patience",
             Self::StoreUnavailable => "the token store is unavailable",
-            Self::StoreDefective => "the token store is out of order",
+            Self::StoreDefective => "the token store cannot be used",
             Self::LeaseTimeout => "another process is refreshing for too long",
-            Self::LeaseLost => "another process took the refresh over",
+            Self::LeaseLost => "another process took over the refresh",
             Self::SaveFailed => "the new tokens could not be saved",
             Self::InvalidToken => "the tokens cannot be used",
+            Self::AccountNotChosen => "the request does not name its account",
             Self::ShutDown => "the token manager is shut down",
             Self::Aborted => "the refresh ended without a result",
         })
@@ -85,11 +88,10 @@ impl ErrorKind {
             }
             Self::Configuration => "check the client id, the secret and the API app's settings",
             Self::AccountRestricted => "the account's owner has to change its plan or add-ons",
-            Self::StoreDefective => "mend the store",
-            Self::SaveFailed => {
-                "mend the store; the tokens are kept in memory until they are saved"
-            }
+            Self::StoreDefective => "repair the store",
+            Self::SaveFailed => "repair the store; the tokens stay in memory until they are saved",
             Self::InvalidToken => "pass the token exactly as the service issued it",
+            Self::AccountNotChosen => "use `.with_extension(AccountId::new(…))`",
             Self::ShutDown => "build a new manager",
             Self::Unavailable
             | Self::Timeout
@@ -101,9 +103,9 @@ impl ErrorKind {
     }
 }
 
-/// Why an account has no token that could be sent.
+/// Why an account has no token that can be sent.
 ///
-/// Through `reqwest-middleware` it arrives wrapped; [`Error::from_middleware`] gets it back out.
+/// A `reqwest-middleware` client returns the error wrapped; [`Error::from_middleware`] unwraps it.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -149,18 +151,18 @@ impl Error {
         self.0.kind
     }
 
-    /// The account that it is about.
+    /// The account.
     pub fn account(&self) -> &AccountId {
         &self.0.account
     }
 
-    /// How long nothing will be tried again, counted from when the error was returned. Requests
-    /// before then fail with this error, without asking the service.
+    /// For how long no refresh will start, counted from when the error was returned. Requests before
+    /// then fail with this error, and nothing is sent to the service.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// Whether the same request may succeed later, with nobody doing anything.
+    /// Whether retrying later may succeed without intervention.
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.0.kind,
@@ -190,6 +192,7 @@ impl Error {
                 | ErrorKind::AccountRestricted
                 | ErrorKind::StoreDefective
                 | ErrorKind::InvalidToken
+                | ErrorKind::AccountNotChosen
                 | ErrorKind::ShutDown
         )
     }
@@ -207,7 +210,7 @@ impl fmt::Display for Error {
             Some(delay) => {
                 let again = match self.0.kind.help() {
                     TRY_AGAIN => "",
-                    _ => ", it is tried again",
+                    _ => "; retried",
                 };
                 write!(f, "{again} in {:.1} s", delay.as_secs_f64())
             }

@@ -26,7 +26,7 @@ pub enum EventKind {
     /// A token request is about to be sent.
     #[non_exhaustive]
     RefreshStarted {
-        /// What called for it.
+        /// Why.
         reason: RefreshReason,
     },
     /// The service granted a new token, and it is in use.
@@ -34,35 +34,35 @@ pub enum EventKind {
     Refreshed {
         /// The new token's generation.
         generation: Generation,
-        /// How long it lives.
+        /// The lifetime of the new token.
         lifetime: Duration,
         /// Whether the service replaced the refresh token too.
         rotated: bool,
     },
-    /// A newer token was found in the store and is in use; no request was sent.
+    /// The store holds a newer token, which is now in use. No request was sent.
     #[non_exhaustive]
     Adopted {
         /// The token's generation.
         generation: Generation,
     },
-    /// The refresh failed; the error's kind tells whether it is tried again.
+    /// A refresh failed. The kind of the error says whether the refresh is retried.
     #[non_exhaustive]
     RefreshFailed {
-        /// The result that everybody who waited was given.
+        /// The error that all waiting callers got.
         error: Error,
     },
-    /// The last refresh has left no outcome in the store: whoever presented the refresh token was
-    /// killed, or lost the store. The token may be spent;
+    /// The stored record holds an intent of another process without an outcome: that process was
+    /// killed, or lost the store. The refresh token may be spent;
     /// [`LostResponse`](crate::LostResponse) says whether it is presented again.
     #[non_exhaustive]
     IntentFound {
-        /// When it was about to be presented.
+        /// When the refresh token was about to be presented.
         presented_at: SystemTime,
     },
-    /// A token request could not be sent or its response was lost, and it is sent again at once.
+    /// A token request could not be sent or its response was lost, and the request is sent again.
     #[non_exhaustive]
     RequestRepeated {
-        /// Whether the refresh token may have been spent by the first attempt.
+        /// Whether the first request may have spent the refresh token.
         ambiguous: bool,
     },
     /// Granted tokens could not be saved.
@@ -72,26 +72,26 @@ pub enum EventKind {
         error: StoreError,
         /// Counts from 1.
         attempt: u32,
-        /// Whether it was the last try before the next refresh. The tokens stay in memory.
+        /// Whether this was the last attempt before the next refresh. The tokens stay in memory.
         gave_up: bool,
     },
-    /// Tokens that could not be saved at first are saved now.
+    /// Tokens that an earlier attempt could not save are saved.
     SaveRecovered,
-    /// A save was refused because the store holds a newer record, which now counts.
+    /// The store refused a save because it holds a newer record, which now counts.
     SaveConflict,
-    /// The lease could not be renewed while a refresh was running. The save is fenced, so nothing
-    /// is overwritten.
+    /// The lease could not be renewed or released. Saves are fenced by their version, so nothing is
+    /// overwritten.
     #[non_exhaustive]
     LeaseLost {
         /// Why.
         error: StoreError,
     },
-    /// The API refused a token with a 401.
+    /// The API rejected a token with a 401.
     #[non_exhaustive]
     Rejected {
         /// The token's generation.
         generation: Generation,
-        /// Whether a newer token is there or is asked for. It is not where the refused one was
+        /// Whether a newer token exists or is being fetched. `false` if the rejected token was
         /// itself granted only a moment ago.
         refreshes: bool,
     },
@@ -105,7 +105,7 @@ pub enum EventKind {
     SignedOut,
 }
 
-/// What called for a refresh.
+/// Why a refresh started.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefreshReason {
@@ -113,17 +113,33 @@ pub enum RefreshReason {
     Stale,
     /// The token has expired, or there was none yet.
     Expired,
-    /// The API refused the token.
+    /// The API rejected the token.
     Rejected,
 }
 
-/// Is told of every [`Event`].
+/// Receives every [`Event`] of a manager. Closures are sinks.
 ///
-/// It runs on a thread of its own, in the order of the events: it may block, use the client or
-/// panic without holding up a refresh. When it falls 1,024 events behind, further events are
-/// dropped until it catches up. Closures are sinks.
+/// Each sink runs on a thread of its own and receives the events in their order. A sink may block,
+/// use the client or panic without holding up a refresh. When a sink falls 1,024 events behind,
+/// further events are dropped until it catches up.
+///
+/// ```
+/// use dropbox_sign_oauth::{Event, EventKind, EventSink};
+///
+/// /// Counts failed refreshes.
+/// #[derive(Default)]
+/// struct Failures(u64);
+///
+/// impl EventSink for Failures {
+///     fn on_event(&mut self, event: &Event) {
+///         if let EventKind::RefreshFailed { .. } = event.kind {
+///             self.0 += 1;
+///         }
+///     }
+/// }
+/// ```
 pub trait EventSink: Send + 'static {
-    /// Takes note of one event.
+    /// Handles one event.
     fn on_event(&mut self, event: &Event);
 }
 
@@ -155,7 +171,7 @@ impl Events {
             .name("dropbox-sign-oauth-events".to_owned())
             .spawn(move || {
                 for event in receiver {
-                    // A sink that panics has missed one event; the rest still reach it.
+                    // A sink that panics misses this event and still gets the next ones.
                     let _ = catch_unwind(AssertUnwindSafe(|| sink.on_event(&event)));
                 }
             })?;

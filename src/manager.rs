@@ -1,4 +1,4 @@
-//! Many accounts, one manager: each has its own [`Account`], made on first use.
+//! Many accounts and what they share: the token endpoint, the store, the clock, the policy.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -52,7 +52,7 @@ struct Accounts {
 }
 
 impl TokenManager {
-    /// A manager that refreshes at `endpoint` and keeps tokens in `store`.
+    /// Sets up a manager that refreshes at `endpoint` and keeps tokens in `store`.
     pub fn builder(endpoint: impl TokenEndpoint, store: impl TokenStore) -> TokenManagerBuilder {
         TokenManagerBuilder {
             endpoint: Arc::new(endpoint),
@@ -63,7 +63,7 @@ impl TokenManager {
         }
     }
 
-    /// The account of this name. Makes it on first use; nothing is loaded or sent yet.
+    /// The account of this name, made on first use. Nothing is loaded or sent yet.
     pub fn account(&self, id: impl Into<AccountId>) -> Account {
         let id = id.into();
         if let Some(account) = self.0.accounts.read().by_id.get(&id) {
@@ -84,19 +84,19 @@ impl TokenManager {
             .clone()
     }
 
-    /// Ends in good order: starts no refresh from now on, waits for those under way to save what
-    /// they were granted, and saves what could not be saved before. Valid tokens are still served
-    /// afterwards.
+    /// Shuts down gracefully: starts no refresh from now on, waits until refreshes under way have
+    /// saved what they were granted, and saves tokens that could not be saved before. Valid tokens
+    /// are still served afterwards.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::SaveFailed`](crate::ErrorKind::SaveFailed) for an account whose tokens could
-    /// not be saved: they are lost when the process ends. All accounts are tried; the first error
-    /// is returned.
+    /// not be saved; the tokens are lost when the process ends. All accounts are tried, and the
+    /// first error is returned.
     ///
     /// # Cancel safety
     ///
-    /// May be called again.
+    /// Nothing is lost: call `shutdown` again.
     pub async fn shutdown(&self) -> Result<(), Error> {
         let accounts: Vec<Account> = {
             let mut accounts = self.0.accounts.write();
@@ -144,7 +144,7 @@ impl TokenManagerBuilder {
         self
     }
 
-    /// Adds a sink that is told of every event. `build` starts a thread for each sink.
+    /// Adds a sink, which receives every event. `build` starts a thread for each sink.
     #[must_use]
     pub fn event_sink(mut self, sink: impl EventSink) -> Self {
         self.sinks.push(Box::new(sink));
@@ -158,8 +158,10 @@ impl TokenManagerBuilder {
         self
     }
 
-    /// Checks the settings. Built on a Tokio runtime, the manager runs its refreshes there;
-    /// otherwise each runs on the runtime of the request that calls for it.
+    /// Checks the settings and builds the manager.
+    ///
+    /// A manager that is built on a Tokio runtime runs its refreshes there. Otherwise a refresh runs
+    /// on the runtime of the request that starts the refresh.
     ///
     /// # Errors
     ///

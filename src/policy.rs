@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 
-/// The times and choices of a refresher. [`RefreshPolicy::default`] is right for most programs.
+/// When an account refreshes, how long callers wait, and what happens on failure.
 ///
-/// All of it is checked when the manager is built; see [`ConfigError`].
+/// [`RefreshPolicy::default`] is right for most programs. Building the manager checks the policy and
+/// returns a [`ConfigError`] for values that contradict each other.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,17 +25,15 @@ pub struct RefreshPolicy {
     pub refresh_window: Duration,
     /// The largest part of a lifetime that the refresh window may take. Default: 0.5.
     pub refresh_fraction: f64,
-    /// The largest part of the refresh window by which an account's refresh is put off, so that
-    /// tokens granted together are not refreshed together. One token's delay never changes.
-    /// Default: 0.1.
+    /// The largest part of the refresh window by which a refresh is delayed, so that tokens granted
+    /// together are not refreshed together. The delay of a token never changes. Default: 0.1.
     pub jitter: f64,
-    /// How long before its end a token is no longer sent: the time that a request may need to
-    /// arrive. At most [`expiry_fraction`](Self::expiry_fraction) of its lifetime.
-    /// Default: 10 seconds.
+    /// How long before its end a token is no longer sent, since a request takes time to arrive.
+    /// At most [`expiry_fraction`](Self::expiry_fraction) of its lifetime. Default: 10 seconds.
     pub expiry_margin: Duration,
     /// The largest part of a lifetime that the expiry margin may take. Default: 0.1.
     pub expiry_fraction: f64,
-    /// The lifetime to assume where the service states none. Default: 1 hour, the vendor's
+    /// The lifetime to assume if the service states no lifetime. Default: 1 hour, the vendor's
     /// "typically" (`OAuthApi.md`, `oauth_token_refresh`).
     pub default_lifetime: Duration,
     /// How long a caller waits for a refresh before it gets
@@ -43,63 +42,64 @@ pub struct RefreshPolicy {
     /// How long one refresh may go on repeating a request that could not be sent.
     /// Default: 10 seconds.
     pub unsent_budget: Duration,
-    /// How long a token that was granted and then refused with a 401 is not refreshed again;
-    /// at most a tenth of its lifetime. Default: 1 minute.
+    /// How long a newly granted token is not replaced when the API rejects it with a 401; at most
+    /// a tenth of its lifetime. Default: 1 minute.
     pub rejection_cooldown: Duration,
-    /// What to do when a token request's response was lost.
+    /// What to do when the response to a token request is lost.
     pub lost_response: LostResponse,
-    /// The wait after failures.
+    /// The wait between failed refreshes.
     pub backoff: Backoff,
     /// What to do when granted tokens cannot be saved.
     pub unsaved: Unsaved,
-    /// How long the flight retries a save before [`unsaved`](Self::unsaved) applies.
-    /// Default: 2 seconds.
+    /// How long a save is retried before [`unsaved`](Self::unsaved) applies. Default: 2 seconds.
     pub save_budget: Duration,
-    /// How long the saving goes on after that, until the next refresh. Default: 1 minute.
+    /// How long saving goes on after `save_budget`. Later, the next refresh saves first.
+    /// Default: 1 minute.
     pub save_give_up: Duration,
-    /// How long a store's lease lives without renewal. Must be longer than the endpoint's
-    /// timeout. Default: 60 seconds.
+    /// How long a store's lease lives without renewal. Must be longer than
+    /// [`TokenEndpoint::timeout`](crate::TokenEndpoint::timeout). Default: 60 seconds.
     pub lease_time_to_live: Duration,
-    /// How long a refresh waits for another process's lease. Default: 20 seconds.
+    /// How long a refresh waits while another process holds the lease. Default: 20 seconds.
     pub lease_wait: Duration,
 }
 
 /// The wait between failed refreshes: exponential, with full jitter above a floor of a tenth.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backoff {
-    /// The longest wait after the first failure; it doubles with each further one.
+    /// The longest wait after the first failure. Each further failure doubles it.
     /// Default: 1 second.
     pub initial: Duration,
-    /// The longest wait of all, unless the service asks for more. Default: 1 minute.
+    /// The longest wait after any failure, unless the service asks for more. Default: 1 minute.
     pub max: Duration,
     /// The longest wait that the service may ask for. Default: 15 minutes.
     pub max_retry_after: Duration,
 }
 
-/// What to do when a token request was sent and its response was lost, so that the refresh token may
-/// be spent. The same goes for one that another process was about to present when it was killed:
-/// the record says so ([`EventKind::IntentFound`](crate::EventKind::IntentFound)).
+/// What to do when a token request was sent and its response was lost.
+///
+/// The refresh token may be spent then. The same applies to a refresh token that another process was
+/// about to present when it was killed ([`EventKind::IntentFound`](crate::EventKind::IntentFound)).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LostResponse {
-    /// Present it once more at once: services that rotate tokens allow that for a moment, since
-    /// responses do get lost. The second answer counts.
+    /// Presents the refresh token once more, at once. Services that rotate refresh tokens allow a
+    /// reuse for a moment, since responses do get lost. The second response counts.
     #[default]
     ReplayOnce,
-    /// Never present it again, for a service that answers reuse by revoking the whole grant. The
-    /// account fails with [`ErrorKind::Ambiguous`](crate::ErrorKind::Ambiguous) until new tokens
+    /// Never presents the refresh token again, for a service that revokes the whole grant on reuse.
+    /// The account fails with [`ErrorKind::Ambiguous`](crate::ErrorKind::Ambiguous) until new tokens
     /// are installed or appear in the store.
     NeverReplay,
 }
 
-/// What to do with granted tokens that cannot be saved.
+/// Whether granted tokens that cannot be saved are used.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Unsaved {
-    /// Use them, while the saving goes on: withholding them saves nothing.
+    /// Uses the tokens while saving goes on. The old refresh token is spent either way.
     #[default]
     Publish,
-    /// Fail with [`ErrorKind::SaveFailed`](crate::ErrorKind::SaveFailed) until they are saved.
+    /// Fails with [`ErrorKind::SaveFailed`](crate::ErrorKind::SaveFailed) until the tokens are saved.
     Withhold,
 }
 
@@ -139,8 +139,8 @@ impl Default for Backoff {
 impl Backoff {
     /// The wait after `failures` failures in a row. `random` is in `0.0..1.0`.
     ///
-    /// What the service asked for is a lower bound, up to its cap. Full jitter alone would now and
-    /// then try again at once; the floor keeps the number of requests in an outage bounded.
+    /// The wait that the service asked for is a lower bound, up to its cap. Full jitter alone would
+    /// sometimes retry at once; the floor bounds the number of requests in an outage.
     pub(crate) fn delay(
         &self,
         failures: u32,
@@ -156,8 +156,8 @@ impl Backoff {
 }
 
 impl RefreshPolicy {
-    /// Where the windows of a token with this lifetime begin, counted back from its end:
-    /// (refresh window less jitter, expiry margin). `jitter` is the token's own, in `0.0..1.0`.
+    /// The refresh window less jitter and the expiry margin of a token with this lifetime, counted
+    /// back from its end. `jitter` is the token's own, in `0.0..1.0`.
     pub(crate) fn windows(&self, lifetime: Duration, jitter: f64) -> (Duration, Duration) {
         let window = self
             .refresh_window
@@ -168,7 +168,7 @@ impl RefreshPolicy {
         (window.mul_f64(1.0 - self.jitter * jitter), margin)
     }
 
-    /// How long a token with this lifetime, refused right after it was granted, is left alone.
+    /// How long a token with this lifetime is not replaced if it is rejected right after the grant.
     pub(crate) fn cooldown(&self, lifetime: Duration) -> Duration {
         self.rejection_cooldown.min(lifetime / 10)
     }

@@ -1,4 +1,4 @@
-//! Secrets: never printed, wiped from memory when dropped, exposed by one verb that can be searched
+//! Secrets: never printed, wiped from memory when dropped, exposed by one verb that one can search
 //! for, [`expose_secret`](AccessToken::expose_secret).
 
 use std::fmt;
@@ -10,22 +10,22 @@ macro_rules! secret {
     ($(#[$docs:meta])* $name:ident) => {
         $(#[$docs])*
         ///
-        /// `Debug` prints no part of it, and its memory is zeroized when it is dropped.
+        /// `Debug` prints no part of the secret. Dropping the value zeroizes its memory.
         #[derive(Clone)]
         pub struct $name(SecretString);
 
         impl $name {
-            /// Takes the secret in.
+            /// Takes ownership of the secret.
             pub fn new(secret: impl Into<String>) -> Self {
                 Self(SecretString::from(secret.into()))
             }
 
-            /// The secret itself. Do not log it, and do not copy it further than you must.
+            /// The secret itself. Do not log it, and copy it no further than you must.
             pub fn expose_secret(&self) -> &str {
                 self.0.expose_secret()
             }
 
-            /// Whether there is nothing in it.
+            /// Whether the secret is the empty string.
             pub fn is_empty(&self) -> bool {
                 self.expose_secret().is_empty()
             }
@@ -65,7 +65,7 @@ secret! {
 }
 
 secret! {
-    /// The token that buys the next access token (RFC 6749, section 1.5).
+    /// The token that is exchanged for the next access token (RFC 6749, section 1.5).
     RefreshToken
 }
 
@@ -80,33 +80,34 @@ secret! {
 }
 
 impl AccessToken {
-    /// Whether the token can be sent: the one place that says which characters a token may have.
+    /// Whether the token can be sent. This is the one place that says which characters an access
+    /// token may have.
     ///
-    /// They are the visible characters of ASCII: RFC 6749's (appendix A.12) without the space, at
-    /// which a recipient would split the header. RFC 6750's `b64token` is among them, and so is
-    /// nothing that a header cannot carry.
+    /// The rule is the visible characters of ASCII: RFC 6749's (appendix A.12) without the space, at
+    /// which a recipient would split the header. RFC 6750's `b64token` fits the rule, and a header
+    /// can carry all that fits it.
     pub(crate) fn is_sendable(&self) -> bool {
         let token = self.expose_secret();
         !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
     }
 }
 
-/// Part of each secret in the fuzzers' seeds. No message has it from anywhere else.
+/// Part of each secret in the fuzzers' seeds, and of no message.
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) const MARK: &str = "cAnArY";
 
-/// The one place where text that came from outside meets secrets that must not leave: control
-/// characters are dropped, every occurrence of a secret is replaced, and the length is bounded.
+/// Text from outside without the secrets: drops control characters, replaces every occurrence of a
+/// secret, and bounds the length.
 ///
-/// Long runs of letters and digits are replaced by themselves too, since a secret's `+`, `/` and `=`
-/// come back in many encodings.
+/// Long runs of letters and digits within a secret are replaced as well, since a secret's `+`, `/`
+/// and `=` come back in many encodings.
 pub(crate) fn scrub(text: &str, secrets: &[&str]) -> String {
     const LONGEST: usize = 200;
     const TELLING: usize = 8;
 
-    // Control characters go first, or a secret with one in its middle would come together again.
+    // Before the search: without a control character in its middle, a secret would reappear.
     let printable = |text: &str| {
-        // Large enough at once: a buffer that grows would leave copies of secrets behind.
+        // Large enough from the start: a buffer that grows leaves copies of secrets behind.
         let mut kept = String::with_capacity(text.len());
         kept.extend(text.chars().filter(|c| !c.is_control()));
         kept
@@ -121,7 +122,7 @@ pub(crate) fn scrub(text: &str, secrets: &[&str]) -> String {
         .filter(|run| run.len() >= TELLING);
     let whole = secrets.iter().map(|secret| secret.as_str());
     let mut pieces: Vec<&str> = whole.chain(runs).collect();
-    // The longest first: what is left of one secret must not depend on another that begins it.
+    // The longest first: a short secret must not cut a longer one that contains it.
     pieces.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
 
     let mut clean = printable(text);

@@ -1,7 +1,7 @@
-//! What is known of one account's tokens, and how long they hold.
+//! The tokens of one account, and how long they are valid.
 //!
-//! [`TokenSet`] is what a sign-in or a refresh gives and what a store keeps. Its deadline counts
-//! from the moment at which the token request was *sent*: the service starts counting no earlier.
+//! A sign-in or a refresh yields a [`TokenSet`], and a store keeps it. Its deadline counts from the
+//! moment at which the token request was *sent*: the service starts counting no earlier.
 
 use std::{
     fmt,
@@ -13,17 +13,16 @@ use crate::{
     secret::{AccessToken, RefreshToken},
 };
 
-/// The longest lifetime that is believed. `expires_in` beyond it is no duration.
+/// The longest lifetime that is believed. A longer `expires_in` is no duration.
 pub(crate) const LONGEST_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// The end of the year 9999, since the Unix epoch: the latest time that is believed, and that
-/// every store can keep.
+/// The end of the year 9999, since the Unix epoch: the latest time that every store can keep.
 pub(crate) const LATEST: Duration = Duration::from_millis(253_402_300_799_999);
 
 /// An access token, its deadline, and the refresh token that replaces it.
 ///
-/// It comes out of an [`OAuthTokenResponse`](crate::api::OAuthTokenResponse) by `into()`, or is
-/// made by hand when the tokens come from elsewhere:
+/// An [`OAuthTokenResponse`](crate::api::OAuthTokenResponse) converts into a `TokenSet` by `into()`.
+/// Tokens from elsewhere are put together by hand:
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -80,8 +79,8 @@ impl TokenSet {
         }
     }
 
-    /// An access token of which only the end is known: for tokens that another program kept with
-    /// an `expires_at`. The token counts as issued now, by the system's clock.
+    /// An access token that another program kept with the time at which it expires. The token
+    /// counts as issued now, by the system's clock.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -97,7 +96,7 @@ impl TokenSet {
         Self::new(token, issued_at, lifetime)
     }
 
-    /// No access token yet: the first request refreshes.
+    /// A refresh token alone. The first request refreshes.
     pub fn from_refresh_token(token: impl Into<RefreshToken>) -> Self {
         Self {
             access: None,
@@ -106,19 +105,19 @@ impl TokenSet {
         .with_refresh_token(token)
     }
 
-    /// Adds the refresh token. An empty one is no refresh token.
+    /// Adds the refresh token. The empty string is no refresh token.
     #[must_use]
     pub fn with_refresh_token(mut self, token: impl Into<RefreshToken>) -> Self {
         self.refresh_token = Some(token.into()).filter(|token| !token.is_empty());
         self
     }
 
-    /// The access token, if there is one already.
+    /// The access token, if there is one.
     pub fn access_token(&self) -> Option<&AccessToken> {
         self.access.as_ref().map(|access| &access.token)
     }
 
-    /// The refresh token, if one was ever given.
+    /// The refresh token, if there is one.
     pub fn refresh_token(&self) -> Option<&RefreshToken> {
         self.refresh_token.as_ref()
     }
@@ -143,8 +142,8 @@ impl TokenSet {
         self.access.as_ref()
     }
 
-    /// The set that stands after a refresh was answered with `self`: where the response carried no
-    /// refresh token, the one that was used stays (RFC 6749, section 6).
+    /// The tokens after a refresh with `used`: a response without a refresh token keeps the one that
+    /// was presented (RFC 6749, section 6).
     pub(crate) fn or_refresh_token(mut self, used: &RefreshToken) -> Self {
         self.refresh_token.get_or_insert_with(|| used.clone());
         self
@@ -207,7 +206,7 @@ impl Deadlines {
         }
     }
 
-    /// The worse of what the two clocks say.
+    /// The less fresh of the two clocks' verdicts.
     pub(crate) fn freshness(&self, now: Now) -> Freshness {
         let monotonic = self.monotonic.freshness(now.monotonic);
         match now.wall {
@@ -229,8 +228,10 @@ impl Deadline {
     }
 }
 
-/// Counts the tokens that one process has had for one account. A newer token has a higher
-/// generation, whatever its expiry says, so that a late 401 cannot throw it away.
+/// The number of a token among the tokens that one process has had for one account.
+///
+/// A newer token has a higher generation, even if it expires earlier, so that a late 401 cannot throw
+/// a newer token away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub(crate) u64);
 

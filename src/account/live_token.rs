@@ -21,11 +21,11 @@ use crate::{
 
 const SCHEME: &str = "Bearer ";
 
-/// A token that may be sent, with all that deciding about it takes.
+/// A token that may be sent, with its deadlines.
 pub(crate) struct LiveToken {
     pub(crate) bearer: BearerToken,
     pub(crate) deadlines: Deadlines,
-    /// Set where this process was granted the token itself.
+    /// Set if the token was granted to this process.
     granted: Option<Granted>,
 }
 
@@ -51,9 +51,9 @@ impl LiveToken {
         Some(live)
     }
 
-    /// A token that came from elsewhere, and is first seen at `now`. Its age is known by the wall
-    /// clock alone; a clock that was set wrong can make the token younger than it is, but never let
-    /// it outlive its lifetime from now on.
+    /// A token that came from elsewhere and is first seen at `now`. Its age is known by the wall clock
+    /// alone. A clock that is set wrong can make the token look younger, but never let the token
+    /// outlive its lifetime from now on.
     pub(crate) fn found(
         access: &Access,
         generation: Generation,
@@ -103,7 +103,7 @@ impl LiveToken {
         self.deadlines.freshness(now)
     }
 
-    /// Whether it was granted only a moment ago, so that another would be refused just as well.
+    /// Whether the token was granted only a moment ago, so that another would be rejected as well.
     pub(crate) fn is_newly_granted(&self, now: Now) -> bool {
         self.granted
             .as_ref()
@@ -122,7 +122,7 @@ impl fmt::Debug for LiveToken {
 
 /// A valid access token, ready to be attached.
 ///
-/// Its header is marked sensitive, and its memory is zeroized with the last clone.
+/// The header is marked sensitive. Dropping the last clone zeroizes its memory.
 #[derive(Clone)]
 pub struct BearerToken {
     header: HeaderValue,
@@ -136,28 +136,29 @@ impl BearerToken {
         &self.header
     }
 
-    /// The same, taken out: for requests that this crate's middleware does not send.
+    /// Converts into the value of the `Authorization` header, for requests that this crate's
+    /// middleware does not send.
     pub fn into_header(self) -> HeaderValue {
         self.header
     }
 
-    /// Which of the account's tokens it is; for [`replace_rejected`](super::Account::replace_rejected).
+    /// The token's number, for [`Account::replace_rejected`](super::Account::replace_rejected).
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// When it expires, by the wall clock.
+    /// When the token expires, by the wall clock.
     pub fn expires_at(&self) -> SystemTime {
         self.expires_at
     }
 
-    /// The token itself, for a client that wants no header.
+    /// The token without the header, for clients that make the header themselves.
     pub fn access_token(&self) -> AccessToken {
         let header = self.header.to_str().unwrap_or_default();
         AccessToken::new(header.strip_prefix(SCHEME).unwrap_or_default())
     }
 
-    /// The same token in memory of its own, so that cores do not fight over its counter.
+    /// A copy in memory of its own, so that cores do not fight over its counter.
     pub(crate) fn unshared(&self) -> Self {
         Self {
             header: sensitive(Zeroizing::new(self.header.as_bytes().to_vec()))
@@ -183,7 +184,7 @@ fn bearer_header(token: &AccessToken) -> Option<HeaderValue> {
         return None;
     }
     let token = token.expose_secret();
-    // Sized beforehand: a buffer that grows leaves copies behind that nobody wipes.
+    // Large enough from the start: a buffer that grows leaves copies of the token behind.
     let mut value = Zeroizing::new(Vec::with_capacity(SCHEME.len() + token.len()));
     value.extend_from_slice(SCHEME.as_bytes());
     value.extend_from_slice(token.as_bytes());
@@ -196,7 +197,7 @@ fn sensitive(value: Zeroizing<Vec<u8>>) -> Result<HeaderValue, InvalidHeaderValu
     Ok(header)
 }
 
-/// `Zeroizing` is no `AsRef<[u8]>` for a vector of bytes.
+/// `Zeroizing<Vec<u8>>` does not implement `AsRef<[u8]>`.
 struct Wiped(Zeroizing<Vec<u8>>);
 
 impl AsRef<[u8]> for Wiped {

@@ -78,17 +78,35 @@ impl Account {
 
     /// A token that is valid now.
     ///
-    /// Returns at once while the token is valid, refreshing it in the background once it is stale.
-    /// Otherwise waits for one refresh, which all callers share, for as long as
-    /// [`RefreshPolicy::patience`] says.
+    /// Returns at once while the token is valid, and refreshes a stale token in the background.
+    /// Otherwise waits for one refresh, which all callers share, for up to
+    /// [`RefreshPolicy::patience`](crate::RefreshPolicy::patience).
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, testing::FakeDropboxSign, store::MemoryStore};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let fake = FakeDropboxSign::start().await;
+    /// # let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
+    /// #     .base_url(fake.url())
+    /// #     .build()?;
+    /// # let manager = TokenManager::builder(api, MemoryStore::new()).build()?;
+    /// let account = manager.account("acme");
+    /// # let tokens = fake.sign_in();
+    /// account.install(tokens).await?;
+    /// let token = account.token().await?;
+    /// assert!(token.header().is_sensitive());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`Error`]; its kind tells what to do.
+    /// [`Error`]; its [kind](Error::kind) says what to do.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: the refresh runs in a task of its own and ends whoever stops waiting.
+    /// Nothing is lost: the refresh runs to its end in a task of its own.
     pub async fn token(&self) -> Result<BearerToken, Error> {
         match self.fresh() {
             Some(token) => Ok(token),
@@ -96,19 +114,20 @@ impl Account {
         }
     }
 
-    /// A token newer than `rejected`, which the API refused with a 401.
+    /// A token newer than `rejected`, which the API rejected with a 401.
     ///
-    /// If one has arrived meanwhile, that is returned, and nothing is refreshed. `None` if the
-    /// refused token was itself granted only a moment ago
-    /// ([`RefreshPolicy::rejection_cooldown`]): another would be refused as well.
+    /// Refreshes only if no newer token has arrived meanwhile. `None` if the rejected token was
+    /// itself granted only a moment ago
+    /// ([`RefreshPolicy::rejection_cooldown`](crate::RefreshPolicy::rejection_cooldown)): another
+    /// token would be rejected as well.
     ///
     /// # Errors
     ///
-    /// [`Error`]; its kind tells what to do.
+    /// [`Error`]; its [kind](Error::kind) says what to do.
     ///
     /// # Cancel safety
     ///
-    /// As with [`token`](Self::token).
+    /// Nothing is lost, as with [`token`](Self::token).
     pub async fn replace_rejected(
         &self,
         rejected: Generation,
@@ -116,41 +135,43 @@ impl Account {
         self.replace(rejected).await
     }
 
-    /// Takes new tokens into use, after a sign-in for example, and saves them. They replace
-    /// whatever there was, and lift the refusal of an earlier refresh token.
+    /// Takes new tokens into use after a sign-in, and saves them. They replace all earlier tokens of
+    /// the account, and lift the refusal of an earlier refresh token.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::SaveFailed`] if they could not be saved. They are in use all the same, and are
-    /// saved before the next refresh.
+    /// - [`ErrorKind::InvalidToken`] if the access token cannot be sent. Nothing was saved, and the
+    ///   earlier tokens stay in use.
+    /// - [`ErrorKind::SaveFailed`] if the tokens could not be saved. They are in use all the same, and
+    ///   are saved before the next refresh.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: the installation runs in a task of its own.
+    /// Nothing is lost: the installation runs to its end in a task of its own.
     pub async fn install(&self, tokens: impl Into<TokenSet>) -> Result<(), Error> {
         let account = Arc::clone(&self.0);
         self.run(account.install(tokens.into())).await
     }
 
-    /// Forgets the account's tokens, here and in the store, once a refresh under way has ended.
+    /// Forgets the account's tokens, in memory and in the store, after a refresh in progress.
     ///
-    /// Dropbox Sign documents no way to revoke a token: the grant itself lives on until the user
-    /// removes the app.
+    /// Dropbox Sign documents no way to revoke a token: the grant lives on until the user removes
+    /// the app (`OAuthApi.md` lists no such operation).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::StoreUnavailable`] or [`ErrorKind::LeaseTimeout`] if the record could not be removed; the
-    /// account then stays signed in.
+    /// An error of the store, [`ErrorKind::StoreUnavailable`] or [`ErrorKind::LeaseTimeout`] for
+    /// example, if the record could not be removed. The account then stays signed in.
     ///
     /// # Cancel safety
     ///
-    /// The removal runs in a task of its own, and ends whoever stops waiting.
+    /// Nothing is lost: the removal runs to its end in a task of its own.
     pub async fn sign_out(&self) -> Result<(), Error> {
         let account = Arc::clone(&self.0);
         self.run(account.sign_out()).await
     }
 
-    /// The token in use and how fresh it is, without fetching anything.
+    /// The token in use and its freshness, without any I/O.
     pub fn current(&self) -> Option<(BearerToken, Freshness)> {
         let token = self.0.single_flight.token()?;
         let freshness = token.freshness(self.0.clocks().now());
@@ -190,7 +211,7 @@ impl Account {
         })
     }
 
-    /// Starts what was decided to be started, and waits for what was decided to be waited for.
+    /// Carries the decision out: starts the flight, if there is one to start, and waits if need be.
     async fn follow(&self, decision: Decision<Waiter, Flight>) -> Result<Arc<LiveToken>, Error> {
         let mut waiter = match decision {
             Decision::Serve(token, flight) => {

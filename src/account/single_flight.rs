@@ -120,8 +120,8 @@ impl SingleFlight {
         }
     }
 
-    /// Changes the state, and shows the result to the hot path in the same step: a request must
-    /// not find a token there that the state has already dropped.
+    /// Changes the state and publishes the generation in the same step: the hot path must not serve a
+    /// token that the state has dropped.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut shared = self.shared.lock();
         let result = change(&mut shared.state);

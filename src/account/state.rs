@@ -37,7 +37,7 @@ pub(crate) struct State {
     closed: Option<Error>,
 }
 
-/// Tells a flight from those before it.
+/// Identifies a flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FlightId(u64);
 
@@ -53,7 +53,7 @@ struct Hold {
 pub(crate) enum Need {
     /// Any token that is valid now.
     Usable,
-    /// A token with time to spare if there is one to be had: the request cannot be replayed.
+    /// A fresh token if possible: the request cannot be replayed.
     Fresh,
 }
 
@@ -71,7 +71,7 @@ pub(crate) enum Decision<W, S> {
 /// What the state decides: a caller that waits may have a token to fall back on.
 pub(crate) type Verdict = Decision<Option<Arc<LiveToken>>, Job>;
 
-/// What a flight is for.
+/// A flight to start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Job {
     pub(crate) id: FlightId,
@@ -83,14 +83,10 @@ pub(crate) struct Job {
 pub(crate) enum Outcome {
     /// With a token.
     Token(Arc<LiveToken>),
-    /// With the certainty that there is none. The next caller looks again.
+    /// With the certainty that nobody is signed in. The next caller starts a flight again.
     SignedOut(Error),
-    /// With an error. Nothing is tried for a while.
-    Failed {
-        error: Error,
-        /// Given the number of failures in a row.
-        wait: Duration,
-    },
+    /// With an error. No flight starts before the wait is over.
+    Failed { error: Error, wait: Duration },
     /// Without a result.
     Aborted,
 }
@@ -160,7 +156,7 @@ impl State {
         Job { id, reason }
     }
 
-    /// Ends the flight. The first end counts: a flight has no result to give afterwards.
+    /// Ends the flight. Only the first end of a flight counts.
     pub(crate) fn finish(&mut self, flight: FlightId, outcome: Outcome, now: Duration) {
         if self.flight != Some(flight) {
             return;
@@ -180,7 +176,7 @@ impl State {
         }
     }
 
-    /// Puts a token into use, unless a later one is, or the account was signed out since.
+    /// Puts a token into use, unless a later token is in use or the account was signed out since.
     pub(crate) fn publish(&mut self, token: Arc<LiveToken>) {
         if token.generation() < self.floor {
             return;

@@ -1,5 +1,5 @@
-//! The hand-over's lock and counter. In tests under `--cfg shuttle` they are Shuttle's, which
-//! decides at each of their operations which thread goes on.
+//! The lock and the counter of [`SingleFlight`](super::single_flight::SingleFlight). In tests under
+//! `--cfg shuttle` they are Shuttle's, which decides at each operation which thread goes on.
 
 #[cfg(not(all(test, shuttle)))]
 pub(super) use std::sync::atomic::AtomicU64;

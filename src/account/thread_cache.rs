@@ -1,17 +1,18 @@
 //! Each thread's own copies of the headers it attaches.
 //!
-//! Cloning a `HeaderValue` bumps a counter beside its bytes. With one header for all, the cores
-//! fight over that counter's cache line at every request; with a copy for each thread they never
-//! meet. A copy is used only while its generation is the one in use, which costs one read of a line
-//! that hardly ever changes. A replaced copy is wiped when the thread next attaches a token, or
-//! ends.
+//! Cloning a `HeaderValue` bumps a counter beside its bytes. With one header for all threads, the
+//! cores fight over that counter's cache line at every request; with a copy for each thread they do
+//! not. A copy is used only while its generation is in use, which costs one read of a cache line that
+//! hardly ever changes. A replaced copy is wiped when the thread next attaches a token in its slot,
+//! or ends.
 
 use std::cell::RefCell;
 
 use super::live_token::{BearerToken, LiveToken};
 use crate::token::{Deadlines, Generation};
 
-/// A thread that serves more accounts than this at a time copies anew now and then.
+/// A thread that serves more accounts than this copies headers anew, which costs an allocation and a
+/// contended counter.
 const SLOTS: usize = 16;
 
 thread_local! {
@@ -24,7 +25,8 @@ struct Copied {
     deadlines: Deadlines,
 }
 
-/// This thread's copy for the key, if it is of this generation and `accept`s its deadlines.
+/// This thread's copy for the account with this key, if the generation matches and `accept` accepts
+/// the deadlines.
 pub(super) fn find(
     key: u64,
     generation: Generation,
@@ -48,7 +50,7 @@ pub(super) fn keep(key: u64, token: &LiveToken) {
         bearer: token.bearer.unshared(),
         deadlines: token.deadlines,
     };
-    // On a thread that is ending there is nothing to keep it for.
+    // A thread that is ending keeps no copies.
     let _ = CACHE.try_with(|cache| {
         if let Ok(mut cache) = cache.try_borrow_mut() {
             cache[slot(key)] = Some(copied);
@@ -56,7 +58,7 @@ pub(super) fn keep(key: u64, token: &LiveToken) {
     });
 }
 
-/// Ids are handed out one after another, so that neighbours do not push each other out.
+/// Keys are handed out one after another, so that neighbours do not push each other out.
 fn slot(key: u64) -> usize {
     (key % SLOTS as u64) as usize
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{error::ConfigError, origin_rules::parse_base_url};
 
-/// Builds an [`OAuthApi`]. Made by [`OAuthApi::builder`].
+/// Sets up an [`OAuthApi`]. Comes from [`OAuthApi::builder`].
 #[must_use = "nothing is built before `build` is called"]
 pub struct OAuthApiBuilder {
     credentials: Option<Credentials>,
@@ -33,8 +33,8 @@ impl OAuthApiBuilder {
         }
     }
 
-    /// Where the token endpoint is, without its `/oauth/token`. For a proxy of your own or a test;
-    /// a path in it is kept. Must be https, or http to a loopback address.
+    /// The URL of the token endpoint without its `/oauth/token`, for a proxy of your own or a test.
+    /// A path in the URL is kept. The URL must be https, or http to a loopback address.
     /// Default: [`OAuthApi::BASE_URL`].
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
@@ -43,8 +43,8 @@ impl OAuthApiBuilder {
 
     /// The HTTP client to start from: for TLS, proxies, DNS and default headers.
     ///
-    /// Timeouts, redirects, retries, compression and pooling are set by this crate. Whatever
-    /// default headers and cookies it holds go to the token endpoint.
+    /// This crate sets timeouts, redirects, retries, compression and pooling. The client's default
+    /// headers and cookies go to the token endpoint.
     pub fn client_builder(mut self, client: ClientBuilder) -> Self {
         self.client = Some(client);
         self
@@ -59,8 +59,8 @@ impl OAuthApiBuilder {
 
     /// The longest time that connecting may take; must be shorter than [`timeout`](Self::timeout).
     ///
-    /// A request that ends here is known not to have been sent; one that ends at the whole timeout
-    /// may have been. Default: 5 seconds, or half of the timeout if that is less.
+    /// A request that fails by this timeout was certainly not sent. A request that fails by the whole
+    /// timeout may have been sent. Default: 5 seconds, or half of the timeout if that is less.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
@@ -76,9 +76,9 @@ impl OAuthApiBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`]: empty credentials, or ones with white space around them; a base URL that is
-    /// malformed, insecure, or holds more than a place; a time or a size that cannot work; an HTTP
-    /// client that cannot be built.
+    /// [`ConfigError`] for credentials that are empty or surrounded by white space; a base URL that
+    /// is malformed or insecure, or holds credentials, a query or a fragment; a time or a size that
+    /// cannot work; an HTTP client that cannot be built.
     pub fn build(self) -> Result<OAuthApi, ConfigError> {
         match self.credentials.as_ref().and_then(Credentials::flaw) {
             Some((name, Flaw::Empty)) => return Err(ConfigError::Empty(name)),
@@ -127,16 +127,16 @@ impl OAuthApiBuilder {
     }
 }
 
-/// What no setting may undo: a token request is sent once, to one place, and is not written to logs.
+/// The rules that no setting may undo: a token request is sent once, to one host, and not logged.
 fn guarded(client: ClientBuilder) -> ClientBuilder {
     client
         .redirect(redirect::Policy::none())
-        // Whether a token may be presented again is for the refresher to decide.
+        // The account decides whether a token may be presented again.
         .retry(retry::never())
-        // A kept connection that the service has just closed would leave it open whether the
-        // request arrived. Requests are rare enough for a connection each.
+        // On a kept connection that the service has just closed, it is uncertain whether a request
+        // arrived. Token requests are rare enough for a connection each.
         .pool_max_idle_per_host(0)
-        // It would log bodies.
+        // Verbose connections log bodies.
         .connection_verbose(false)
         // A small response may not unpack into a large one.
         .no_gzip()
@@ -155,7 +155,7 @@ fn token_url(base: &Url) -> Url {
 
 impl fmt::Debug for OAuthApiBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Neither the URL, which is not checked yet, nor the client's default headers.
+        // The URL is not checked yet, and the client's default headers may hold secrets.
         f.debug_struct("OAuthApiBuilder")
             .field("credentials", &self.credentials)
             .field("timeout", &self.timeout)

@@ -4,10 +4,10 @@ use crate::endpoint::EndpointErrorKind::{
     self, AccountRestricted, Configuration, GrantRefused, Transient,
 };
 
-/// Said with codes that another operation than the token endpoint's would answer with.
+/// The help for codes of other operations than the token endpoint's.
 const WRONG_PLACE: &str = "this is not how the token endpoint answers; check base_url (the API's own host is a wrong one)";
 
-/// What is known of one error code.
+/// One error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Code {
     pub(super) name: &'static str,
@@ -22,14 +22,14 @@ const fn code(name: &'static str, kind: EndpointErrorKind, help: &'static str) -
 
 /// Every code of the vendor's error catalog (`error-catalog.yaml` in hellosign-openapi).
 ///
-/// The token endpoint's own come first, by the catalog's causes and remedies. The others are the
-/// API's. Nobody knows that the token endpoint never uses them, so each is decided too:
+/// The token endpoint's own codes come first, by the catalog's causes and remedies. The other codes
+/// are the API's. The token endpoint may use them as well, so the table decides them too:
 ///
-/// - What passes by itself is transient (`conflict` and `unprocessable_entity` are "conditional"
-///   in the catalog).
-/// - A refusal of the request or its credentials is a matter of configuration. So is the answer of
-///   another operation, since something other than the token endpoint must have given it.
-/// - None of them ends a grant: `invalid_grant` alone does.
+/// - An error that passes by itself is transient (`conflict` and `unprocessable_entity` are
+///   "conditional" in the catalog).
+/// - A refusal of the request or its credentials is a matter of configuration. So is a code of
+///   another operation, which cannot come from the token endpoint.
+/// - Only `invalid_grant` ends a grant.
 pub(super) const CODES: &[Code] = &[
     code("invalid_grant", GrantRefused, "sign in again"),
     code(
@@ -72,7 +72,7 @@ pub(super) const CODES: &[Code] = &[
     code("temporary_unavailable", Transient, "try again"),
     // The standard's spelling (RFC 6749, section 4.1.2.1) of the vendor's code above.
     code("temporarily_unavailable", Transient, "try again"),
-    // The codes of the API's host.
+    // The codes of the API host.
     code("exceeded_rate", Transient, "try again more slowly"),
     code("maintenance", Transient, "try again"),
     code("unavailable", Transient, "try again"),
@@ -114,14 +114,14 @@ pub(super) const CODES: &[Code] = &[
     code("signature_request_expired", Configuration, WRONG_PLACE),
 ];
 
-/// What the table says of a code; `None` for one that it does not know, which is transient.
+/// The table's entry for a code; `None` for an unknown code, which is transient.
 pub(super) fn lookup(name: &str) -> Option<Code> {
     CODES.iter().find(|code| code.name == name).copied()
 }
 
-/// What a failing status means where the response carries no code, and what to do about it.
+/// The kind and the help for a failing response without a code.
 ///
-/// A status alone never ends a grant: proxies and firewalls answer with any of them.
+/// A status alone never ends a grant: proxies and firewalls respond with any status.
 pub(super) fn by_status(status: u16) -> (EndpointErrorKind, &'static str) {
     match status {
         300..=399 => (

@@ -1,25 +1,25 @@
 //! The vendor's OAuth API: its two operations, under the vendor's names.
 //!
-//! [`OAuthApi::oauth_token_generate`] turns the code of a sign-in into tokens, and
-//! [`OAuthApi::oauth_token_refresh`] turns a refresh token into new ones. The first is called once
-//! for each sign-in; the second is what the middleware calls by itself, through
-//! [`TokenEndpoint`].
+//! [`OAuthApi::oauth_token_generate`] exchanges the code of a sign-in for tokens. Call it once for
+//! each sign-in. [`OAuthApi::oauth_token_refresh`] exchanges a refresh token for new tokens; accounts
+//! refresh by themselves through the trait [`TokenEndpoint`].
 //!
 //! # Rules
 //!
-//! - Each call sends one request, over a plain [`reqwest::Client`] of its own. It passes through no
-//!   middleware, follows no redirect, and is not repeated.
-//! - Every failure is an [`EndpointError`], whose [kind](EndpointErrorKind) says what became of the
-//!   token or code that was presented.
-//! - A granted token is not lost to an odd value elsewhere in the response.
+//! - Each call sends one request, over a [`reqwest::Client`] of its own. The request passes through
+//!   no middleware, follows no redirect, and is not repeated.
+//! - Every failure is an [`EndpointError`], whose [kind](EndpointErrorKind) says whether the token or
+//!   code that was presented is still good.
+//! - An odd value elsewhere in the response does not cost a granted token.
 //!
 //! # Caveats
 //!
-//! - reqwest comes without TLS here. Enable one of its TLS features (`rustls`, `native-tls`) in
-//!   your own `Cargo.toml`, or every call fails with a [`Configuration`] error that says so.
-//! - Dropping a call after its request was sent loses the tokens in its response. The refresher guards
-//!   against that; whoever calls an operation directly runs it in a task of its own.
-//! - Buffers that this crate owns are wiped after use. Those of the HTTP and TLS libraries are not.
+//! - This crate enables no TLS in reqwest. Enable one of reqwest's TLS features (`rustls`,
+//!   `native-tls`) in your own `Cargo.toml`, or every call fails with a [`Configuration`] error that
+//!   says so.
+//! - Dropping a call after its request was sent loses the tokens in its response. Accounts guard
+//!   against that. A program that calls an operation directly runs the call in a task of its own.
+//! - Buffers that this crate owns are wiped after use. Buffers of the HTTP and TLS libraries are not.
 //!
 //! # Signing in
 //!
@@ -44,18 +44,18 @@
 //! # }
 //! ```
 //!
-//! # What it rests on
+//! # Sources
 //!
 //! - The operations, their fields, hosts and headers: the specification and its `OAuthApi.md`
-//!   ([hellosign-openapi]). The token endpoint is on `app.hellosign.com`, not on the API's host.
+//!   ([hellosign-openapi]). The token endpoint is on `app.hellosign.com`, not on the API host.
 //! - The request line (`?refresh`, without a value), the content type and the JSON fields: captured
-//!   from the official SDKs for Node and Python. Both leave out `client_id` and `client_secret`
-//!   when they have none.
-//! - Error codes: the specification's `error-catalog.yaml`. The envelope is RFC 6749's
-//!   (`{"error": "code", "error_description"}`) as the SDKs read it, though the specification
-//!   declares the API's own; both are read.
-//! - A response's fields: none is declared as required. `expires_in` is called both a duration and an
-//!   epoch time; see [`ExpiresIn`](crate::ExpiresIn).
+//!   from the official SDKs for Node and Python. Both SDKs leave out `client_id` and `client_secret`
+//!   if they are not set.
+//! - Error codes: the specification's `error-catalog.yaml`. The SDKs read RFC 6749's envelope
+//!   (`{"error": "code", "error_description"}`), though the specification declares the API's own.
+//!   This crate reads both.
+//! - The fields of a response: the specification requires no field. It calls `expires_in` both a
+//!   duration and an epoch time; see [`ExpiresIn`](crate::ExpiresIn).
 //!
 //! [`Configuration`]: EndpointErrorKind::Configuration
 //! [hellosign-openapi]: https://github.com/hellosign/hellosign-openapi
@@ -104,10 +104,10 @@ struct Inner {
 }
 
 impl OAuthApi {
-    /// Where the vendor's token endpoint is.
+    /// The host of the vendor's token endpoint.
     pub const BASE_URL: &'static str = "https://app.hellosign.com";
 
-    /// Starts building, with the credentials of the API app.
+    /// Sets up an API with the credentials of the API app.
     pub fn builder(
         client_id: impl Into<String>,
         client_secret: impl Into<ClientSecret>,
@@ -115,8 +115,8 @@ impl OAuthApi {
         OAuthApiBuilder::new(Some(Credentials::new(client_id, client_secret)))
     }
 
-    /// Starts building, for an old API app whose refreshes are not to carry credentials. New API
-    /// apps need them: use [`builder`](Self::builder).
+    /// Sets up an API for an old API app whose refreshes carry no credentials. New API apps need
+    /// credentials: use [`builder`](Self::builder).
     ///
     /// Generating still takes credentials, in the request:
     /// [`OAuthTokenGenerateRequest::with_credentials`].
@@ -133,7 +133,7 @@ impl OAuthApi {
     ///
     /// # Cancel safety
     ///
-    /// None: dropped after the request was sent, it may leave the code spent and the tokens lost.
+    /// Not cancel safe: dropping the future after the request was sent loses the granted tokens.
     pub async fn oauth_token_generate(
         &self,
         request: OAuthTokenGenerateRequest,
@@ -164,8 +164,7 @@ impl OAuthApi {
     ///
     /// # Cancel safety
     ///
-    /// None: dropped after the request was sent, it may leave the refresh token spent and its
-    /// successor lost.
+    /// Not cancel safe: dropping the future after the request was sent loses the granted tokens.
     pub async fn oauth_token_refresh(
         &self,
         request: OAuthTokenRefreshRequest,
@@ -189,7 +188,7 @@ impl OAuthApi {
             .await
     }
 
-    /// The request's own credentials if it has any, else the API's.
+    /// The credentials of the request, else those of the API.
     fn credentials<'a>(
         &'a self,
         own: Option<&'a Credentials>,

@@ -1,4 +1,4 @@
-//! What goes to the token endpoint and what comes back.
+//! The requests to the token endpoint and its response.
 
 use std::{
     fmt,
@@ -27,7 +27,7 @@ impl Credentials {
         }
     }
 
-    /// The first value that cannot be right, and why: empty, or copied with white space around it.
+    /// The first value that cannot be right, and why.
     pub(super) fn flaw(&self) -> Option<(&'static str, Flaw)> {
         let values = [
             ("client_id", self.client_id.as_str()),
@@ -44,7 +44,7 @@ impl Credentials {
     }
 }
 
-/// What can be wrong with a credential as it stands.
+/// Why a credential cannot be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
     Empty,
@@ -62,8 +62,8 @@ impl fmt::Display for Flaw {
 
 /// Exchanges the code of the authorization callback for tokens.
 ///
-/// The client's credentials are those of the [`OAuthApi`](super::OAuthApi), unless
-/// [`with_credentials`](Self::with_credentials) says otherwise.
+/// The request carries the client credentials of the [`OAuthApi`](super::OAuthApi), unless
+/// [`with_credentials`](Self::with_credentials) replaces them.
 #[derive(Clone)]
 pub struct OAuthTokenGenerateRequest {
     pub(super) code: AuthorizationCode,
@@ -72,8 +72,8 @@ pub struct OAuthTokenGenerateRequest {
 }
 
 impl OAuthTokenGenerateRequest {
-    /// The `code` and the `state` that the callback carried. Compare `state` with the one that the
-    /// sign-in was started with *before* this: a difference means a forged callback.
+    /// The `code` and the `state` of the callback. *Before* this, compare `state` with the state that
+    /// the sign-in was started with: if they differ, the callback is forged.
     pub fn new(code: impl Into<AuthorizationCode>, state: impl Into<String>) -> Self {
         Self {
             code: code.into(),
@@ -105,8 +105,8 @@ impl fmt::Debug for OAuthTokenGenerateRequest {
 
 /// Exchanges a refresh token for a new access token.
 ///
-/// The client's credentials are those of the [`OAuthApi`](super::OAuthApi), unless
-/// [`with_credentials`](Self::with_credentials) says otherwise.
+/// The request carries the client credentials of the [`OAuthApi`](super::OAuthApi), unless
+/// [`with_credentials`](Self::with_credentials) replaces them.
 #[derive(Clone, Debug)]
 pub struct OAuthTokenRefreshRequest {
     pub(super) refresh_token: RefreshToken,
@@ -114,7 +114,7 @@ pub struct OAuthTokenRefreshRequest {
 }
 
 impl OAuthTokenRefreshRequest {
-    /// The refresh token of the last response that held one.
+    /// The refresh token of the last response that contained a refresh token.
     pub fn new(refresh_token: impl Into<RefreshToken>) -> Self {
         Self {
             refresh_token: refresh_token.into(),
@@ -134,28 +134,28 @@ impl OAuthTokenRefreshRequest {
     }
 }
 
-/// The tokens that were granted, and what came with them.
+/// The granted tokens, and what else the response contained.
 ///
-/// `into()` makes a [`TokenSet`] of it, whose deadline counts from [`sent_at`](Self::sent_at).
-/// The service declares none of its fields as required: a response without a usable access token is an
-/// error, and everything else may be missing.
+/// `into()` makes a [`TokenSet`], whose deadline counts from [`sent_at`](Self::sent_at). The
+/// specification requires no field: a response without a usable access token is an error, and
+/// everything else may be missing.
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq)]
 pub struct OAuthTokenResponse {
     /// The new access token.
     pub access_token: AccessToken,
-    /// `Bearer`, as far as is known; compare it without case.
+    /// `Bearer`, as far as is known. Compare the type without case.
     pub token_type: Option<String>,
-    /// The refresh token from now on. After a refresh, `None` means that the one that was
-    /// presented stays valid; an empty one counts as none.
+    /// The new refresh token. After a refresh, `None` means that the refresh token that was presented
+    /// stays valid. An empty refresh token counts as `None`.
     pub refresh_token: Option<RefreshToken>,
-    /// What was said of the access token's lifetime.
+    /// The lifetime of the access token, as stated.
     pub expires_in: ExpiresIn,
-    /// The `state` of the request, if it was sent back.
+    /// The `state` of the request, if the response repeats it.
     pub state: Option<String>,
     /// When the request was sent, by this machine's wall clock.
     pub sent_at: SystemTime,
-    /// What the headers said of the token endpoint's rate limit.
+    /// The rate limit of the token endpoint, from the headers.
     pub rate_limits: RateLimits,
 }
 
@@ -168,7 +168,7 @@ impl OAuthTokenResponse {
         }
     }
 
-    /// The tokens, given the lifetime to assume where the response states none.
+    /// The tokens, given the lifetime to assume if the response states no lifetime.
     pub fn into_tokens(self, default_lifetime: Duration) -> TokenSet {
         let sent_at = self.sent_at;
         self.into_grant().into_tokens(sent_at, default_lifetime)
@@ -181,7 +181,7 @@ impl From<OAuthTokenResponse> for TokenGrant {
     }
 }
 
-/// Where the response states no lifetime, [`RefreshPolicy::default_lifetime`]'s default is assumed.
+/// If the response states no lifetime, the default of [`RefreshPolicy::default_lifetime`] is assumed.
 impl From<OAuthTokenResponse> for TokenSet {
     fn from(response: OAuthTokenResponse) -> Self {
         response.into_tokens(RefreshPolicy::default().default_lifetime)
@@ -200,15 +200,15 @@ impl fmt::Debug for OAuthTokenResponse {
     }
 }
 
-/// The rate limit of the token endpoint, as far as a response's headers tell. For information: the
-/// refresher honours it by [`EndpointError::retry_after`](crate::EndpointError::retry_after).
+/// The rate limit of the token endpoint, as far as a response's headers state it. For information:
+/// accounts honour the limit by [`EndpointError::retry_after`](crate::EndpointError::retry_after).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimits {
     /// Requests allowed in the current window (`X-RateLimit-Limit`).
     pub limit: Option<u64>,
-    /// Requests left of them (`X-RateLimit-Remaining`, or `X-RateLimit-Limit-Remaining`, which has
-    /// been seen instead).
+    /// Requests left in the current window (`X-RateLimit-Remaining`, or `X-RateLimit-Limit-Remaining`,
+    /// which has been seen instead).
     pub remaining: Option<u64>,
     /// When the next window begins, by the service's clock (`X-Ratelimit-Reset`).
     pub reset: Option<SystemTime>,

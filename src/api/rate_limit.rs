@@ -1,4 +1,4 @@
-//! What a response's headers say of the rate limit and of the wait that the service asks for.
+//! The rate limit and the requested wait, from the headers of a response.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,13 +22,13 @@ pub(super) fn rate_limits(headers: &HeaderMap) -> RateLimits {
     }
 }
 
-/// How long a failing response asks to be left alone. `None` where it does not ask, asks for a time
-/// that is over, or cannot be understood. Not capped: that is the policy's to do.
+/// For how long a failing response asks for no further request. `None` if the response does not ask,
+/// asks for a time that is over, or cannot be understood. The policy caps the wait, not this function.
 ///
-/// `Retry-After` is the plainer word and comes first. `X-Ratelimit-Reset` comes with every response,
-/// so that it says nothing of a failure that is not `about_rate` while requests remain.
+/// `Retry-After` is the plainer header and comes first. `X-Ratelimit-Reset` comes with every response.
+/// While requests remain, it says nothing about a failure that is not `about_rate`.
 ///
-/// Moments are compared with the response's own `Date`, so that a wrong clock here does no harm.
+/// Times are compared with the response's own `Date`, so that a wrong clock here does no harm.
 pub(super) fn retry_after(
     headers: &HeaderMap,
     about_rate: bool,
@@ -65,7 +65,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// A number too large to count is as large as can be counted.
+/// A number too large for `u64` counts as the largest `u64`.
 fn digits(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().unwrap_or(u64::MAX))

@@ -1,7 +1,7 @@
-//! What a response of the token endpoint means: a pure function of what was received.
+//! What a response of the token endpoint means: a pure function of its bytes.
 //!
-//! A response is taken apart field by field. An odd value in a field that is only decoration, of the
-//! wrong type or out of range, never costs a token that was granted.
+//! A response is parsed field by field. An odd value in a field that does not matter, of the wrong
+//! type or out of range, never costs a granted token.
 
 use std::{collections::HashMap, time::SystemTime};
 
@@ -19,32 +19,32 @@ use crate::{
     secret::{AccessToken, RefreshToken, scrub},
 };
 
-/// A response as it was received.
+/// A response as it arrived.
 #[derive(Clone, Copy)]
 pub(super) struct RawResponse<'a> {
     pub(super) status: StatusCode,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
-    /// By the wall clock, as is `sent_at`.
+    /// By the wall clock, like `sent_at`.
     pub(super) received_at: SystemTime,
 }
 
-/// What has to be known of the request to understand its response.
+/// What the response's meaning depends on in the request.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
-    /// The refresh token that was presented, if it was one.
+    /// The refresh token, if the request presented one.
     pub(super) presented: Option<&'a RefreshToken>,
-    /// What must not show in an error.
+    /// Must not show in an error.
     pub(super) secrets: &'a [&'a str],
     pub(super) sent_at: SystemTime,
 }
 
-/// Tokens if the service granted them, else an error whose kind says what became of the token.
+/// The granted tokens, or an error whose kind says whether the presented token is still good.
 ///
-/// - An `error` counts in a response of any status, 200 included, and goes by the
-///   [table](super::codes::CODES); an unknown code is transient.
-/// - Without one, a failing status goes by the table's fallback.
-/// - A successful response is a grant if it holds an access token that can be sent.
+/// - An `error` counts in a response of any status, 200 included. The
+///   [table](super::codes::CODES) says what its code means; an unknown code is transient.
+/// - Without an `error`, the table's fallback says what a failing status means.
+/// - A successful response is a grant if it contains an access token that can be sent.
 pub(super) fn classify(
     response: RawResponse<'_>,
     asked: Asked<'_>,
@@ -72,14 +72,14 @@ pub(super) fn classify(
     grant(&fields, &failure, asked)
 }
 
-/// The error of a response whose body was given up on because of its size.
+/// The error of a response whose body is too large to be read.
 pub(super) fn oversized(response: RawResponse<'_>, limit: usize) -> EndpointError {
     let failure = Failure {
         response,
         secrets: Vec::new(),
     };
     let (kind, help) = if response.status.is_success() {
-        // It may have held tokens, in exchange for the one that was presented.
+        // The body may contain tokens, in exchange for the one that was presented.
         let help = "check base_url or max_response_size";
         (EndpointErrorKind::Ambiguous, help)
     } else {
@@ -98,8 +98,8 @@ fn grant(
         .text("refresh_token")
         .filter(|token| !token.trim().is_empty())
         .map(|token| RefreshToken::new(token.as_str()));
-    // A refresh token that was not known before replaces one that may be spent by now. To throw it
-    // away would end the sign-in.
+    // A new refresh token replaces one that may be spent by now. Dropping the new one would end the
+    // sign-in.
     let issues = refresh_token
         .as_ref()
         .is_some_and(|issued| Some(issued) != asked.presented);
@@ -116,7 +116,7 @@ fn grant(
         .map(|text| text.as_str().to_owned());
     if let Some(other) = token_type.as_deref() {
         // "The client MUST NOT use an access token if it does not understand the token type"
-        // (RFC 6749, section 7.1). Where that would lose a refresh token, the API is the judge.
+        // (RFC 6749, section 7.1). If that would lose a refresh token, the API is the judge.
         if !other.trim().eq_ignore_ascii_case("bearer") && !other.trim().is_empty() && !issues {
             let flaw = format!("a token of type `{}`, not `Bearer`", failure.clean(other));
             return Err(failure.unusable(&flaw));
@@ -133,7 +133,7 @@ fn grant(
     })
 }
 
-/// Makes errors of a response: with its status and the wait that it asks for, and without its secrets.
+/// Makes the errors of a response: with its status and the requested wait, and without its secrets.
 struct Failure<'a> {
     response: RawResponse<'a>,
     secrets: Vec<&'a str>,
@@ -142,14 +142,14 @@ struct Failure<'a> {
 impl Failure<'_> {
     fn by_problem(&self, problem: &Problem) -> EndpointError {
         let said = match problem.description.as_deref().map(|text| self.clean(text)) {
-            Some(text) if !text.is_empty() => format!("the token endpoint answered \"{text}\""),
-            _ => "the token endpoint answered with an error".to_owned(),
+            Some(text) if !text.is_empty() => format!("the token endpoint responded \"{text}\""),
+            _ => "the token endpoint responded with an error".to_owned(),
         };
         let Some(name) = problem.code.as_deref() else {
             let (kind, help) = by_status(self.response.status.as_u16());
             return self.error(kind, format!("{said}; {help}"), false);
         };
-        // A code of the table is a public word, whatever the request's secrets look like.
+        // A code of the table is public, even if a secret of the request looks the same.
         let (kind, help, shown) = match lookup(name) {
             Some(code) => (code.kind, code.help, code.name.to_owned()),
             None => (EndpointErrorKind::Transient, "try again", self.clean(name)),
@@ -160,11 +160,11 @@ impl Failure<'_> {
 
     fn by_status(&self) -> EndpointError {
         let (kind, help) = by_status(self.response.status.as_u16());
-        let message = format!("the token endpoint answered with {}; {help}", self.body());
+        let message = format!("the token endpoint responded with {}; {help}", self.body());
         self.error(kind, message, false)
     }
 
-    /// A success that is of no use.
+    /// A success without usable tokens.
     fn unusable(&self, flaw: &str) -> EndpointError {
         let message = format!(
             "the token endpoint granted nothing usable: {flaw} in {}",
@@ -183,7 +183,7 @@ impl Failure<'_> {
         }
     }
 
-    /// The body by its type and size. Its content stays out: what is in it is not known.
+    /// The type and the size of the body. Its content may hold anything and stays out of errors.
     fn body(&self) -> String {
         let length = self.response.body.len();
         if length == 0 {
@@ -201,25 +201,25 @@ impl Failure<'_> {
     }
 }
 
-/// What a service says went wrong.
+/// The error that the body states.
 struct Problem {
     code: Option<String>,
     description: Option<String>,
 }
 
-/// The fields of the response's object, each read by itself when it is asked for. Of a field that
-/// comes twice, the last counts. Anything but an object has no fields.
+/// The fields of the response's JSON object, each parsed by itself when it is asked for. Of a
+/// repeated field, the last counts. Anything but an object has no fields.
 #[derive(Default)]
 struct Fields<'a> {
     fields: HashMap<String, &'a RawValue>,
-    /// The tokens in the response, whatever else it says.
+    /// The tokens in the response, even in one that states an error.
     tokens: Vec<Zeroizing<String>>,
 }
 
 impl<'a> Fields<'a> {
     fn parse(text: &'a str) -> Self {
         let mut this = Self {
-            // Why it is no object stays unsaid: serde's errors quote from their input.
+            // The parser's error is dropped: it quotes the text.
             fields: serde_json::from_str(text).unwrap_or_default(),
             tokens: Vec::new(),
         };
@@ -244,7 +244,7 @@ impl<'a> Fields<'a> {
             .map(Zeroizing::new)
     }
 
-    /// The access token, or what stands in its place.
+    /// The access token, or why there is no usable one.
     fn access_token(&self) -> Result<AccessToken, &'static str> {
         match self.text("access_token") {
             Some(token) if token.trim().is_empty() => Err("an empty access_token"),
@@ -256,7 +256,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A number, or a text that holds one. Parts of seconds are dropped.
+    /// A number, or a string that holds a number. Fractions of seconds are dropped.
     fn expires_in(&self) -> ExpiresIn {
         let text = self.text("expires_in");
         let number = text
@@ -266,7 +266,7 @@ impl<'a> Fields<'a> {
         let number = number.unwrap_or_default().trim();
         let seconds = number.parse::<u64>().ok().or_else(|| {
             let seconds = number.parse::<f64>().ok()?;
-            // Beyond this a float does not count single seconds, and no clock gets there.
+            // Beyond this a float does not count single seconds.
             (0.0..2_f64.powi(53))
                 .contains(&seconds)
                 .then_some(seconds as u64)
@@ -298,7 +298,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The body as text. Bytes that are no UTF-8 are replaced, so that they spoil their own field only.
+/// The body as text. Bytes that are not UTF-8 are replaced, so that they spoil their own field only.
 fn text_of(body: &[u8]) -> Zeroizing<String> {
     let text = String::from_utf8_lossy(body);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

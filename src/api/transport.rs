@@ -20,7 +20,7 @@ use crate::{
     secret::RefreshToken,
 };
 
-/// The JSON body. Its fields, and no others, are what the official SDKs send.
+/// The JSON body, with exactly the fields that the official SDKs send.
 #[derive(Serialize)]
 pub(super) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// What must not come back in an error. The state is good for one sign-in, but good for it.
+    /// Must not show in an error. The state is a secret too: it is good for one sign-in.
     fn secrets(&self) -> Vec<&'a str> {
         let mut secrets: Vec<&str> = self.client_secret.into_iter().collect();
         match self.grant {
@@ -57,7 +57,7 @@ impl<'a> Body<'a> {
         secrets
     }
 
-    /// In a buffer that is wiped, and large enough from the start: growing would leave copies.
+    /// In a buffer that is wiped, and large enough from the start: a buffer that grows leaves copies.
     fn to_json(&self) -> Result<Zeroizing<Vec<u8>>, EndpointError> {
         const NAMES: usize = 256;
         const LONGEST_ESCAPE: usize = 6;
@@ -75,7 +75,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Sends `body` once and reads at most `limit` bytes of what comes back.
+/// Sends `body` once and reads at most `limit` bytes of the response.
 pub(super) async fn post(
     http: &Client,
     url: &Url,
@@ -92,7 +92,7 @@ pub(super) async fn post(
         .body(json)
         .send()
         .await
-        .map_err(unanswered)?;
+        .map_err(without_response)?;
     let received_at = SystemTime::now();
 
     let read = read(&mut response, limit).await?;
@@ -120,9 +120,9 @@ async fn read(
 ) -> Result<Option<Zeroizing<Vec<u8>>>, EndpointError> {
     const ALLOCATED: usize = 64 * 1024;
 
-    // Up to this size, it is never moved, which would leave copies.
+    // Up to this size the buffer is never moved, which would leave copies.
     let mut body = Zeroizing::new(Vec::with_capacity(limit.min(ALLOCATED)));
-    while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
+    while let Some(chunk) = response.chunk().await.map_err(without_response)? {
         if chunk.len() > limit - body.len() {
             return Ok(None);
         }
@@ -131,9 +131,9 @@ async fn read(
     Ok(Some(body))
 }
 
-/// The error of a request to which no whole response came.
-fn unanswered(error: reqwest::Error) -> EndpointError {
-    // The URL is the caller's, and so is what it may hold.
+/// The error of a request without a whole response.
+fn without_response(error: reqwest::Error) -> EndpointError {
+    // The caller's URL may hold secrets.
     let error = error.without_url();
     let (kind, message) = if lacks_tls(&error) {
         (
@@ -153,7 +153,7 @@ fn unanswered(error: reqwest::Error) -> EndpointError {
     } else if error.is_timeout() {
         (
             EndpointErrorKind::Ambiguous,
-            "the token endpoint did not answer in time",
+            "the token endpoint did not respond in time",
         )
     } else {
         (
@@ -164,8 +164,8 @@ fn unanswered(error: reqwest::Error) -> EndpointError {
     EndpointError::new(kind, message).with_source(error)
 }
 
-/// Without TLS, the connector takes an https URL for a mistake in the URL. Its error has no kind,
-/// so its text has to do; a test holds it.
+/// Without TLS, the connector reports an https URL as an invalid URL. Its error has no kind, so its
+/// text has to do; a test holds the text.
 fn lacks_tls(error: &reqwest::Error) -> bool {
     let mut next = error.source();
     while let Some(cause) = next {

@@ -1,26 +1,26 @@
-//! What has to hold for any input whatsoever, for fuzzers to break.
+//! The fuzzers' entry points. Compiled for tests and under `--cfg dropbox_sign_oauth_fuzzing` only.
 //!
-//! Each function takes bytes as a fuzzer makes them, and panics where something does not hold. What
-//! that is stands beside the code in question, in a `property.rs`. libFuzzer runs the functions from
-//! `fuzz/`; `cargo test` runs them on the seeds, on mutations of these and on noise.
-//! The seeds are not in `fuzz/`, because the published crate, tests included, goes without that.
+//! Each function takes the bytes that a fuzzer makes up, and panics if a property does not hold. The
+//! properties stand beside the code that they are about, in `property.rs` files. libFuzzer runs the
+//! functions from `fuzz/`; `cargo test` runs them on the seeds, on mutations of the seeds and on
+//! noise. The seeds are not in `fuzz/`, since the published crate, tests included, lacks that folder.
 
 #[cfg(test)]
 mod short_run;
 
 use crate::{api::check_response, middleware::check_origins, store::check_file};
 
-/// A response of the token endpoint is read rightly: a status, header lines, an empty line, the body.
+/// Reads a response of the token endpoint: a status, header lines, an empty line, the body.
 pub fn token_response(data: &[u8]) {
     check_response(data);
 }
 
-/// A token file is read whole or refused.
+/// Reads a token file.
 pub fn file_format(data: &[u8]) {
     check_file(data);
 }
 
-/// A token goes to allowed origins only: the URL of a request, then the origins, a line each.
+/// Matches the URL of a request with origins, a line each.
 pub fn origin(data: &[u8]) {
     check_origins(data);
 }

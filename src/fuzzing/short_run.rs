@@ -14,7 +14,7 @@ use super::{file_format, origin, token_response};
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 8_000,
-        // What breaks a property becomes a seed.
+        // An input that breaks a property becomes a seed instead.
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -49,7 +49,7 @@ fn check_seeds(target: &str, check: fn(&[u8])) {
     }
 }
 
-/// What a fuzzer makes up. Printed so that it can be read.
+/// The bytes that a fuzzer makes up, printed readably.
 struct Data(Vec<u8>);
 
 impl fmt::Debug for Data {
@@ -100,7 +100,7 @@ enum Edit {
 
 fn edit() -> impl Strategy<Value = Edit> {
     let place = any::<Index>;
-    // What the formats are written with, more often than chance has it.
+    // The formats' own characters, more often than by chance.
     let byte = || {
         prop_oneof![
             any::<u8>(),

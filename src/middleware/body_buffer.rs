@@ -1,4 +1,4 @@
-//! Makes uploads fit for middlewares that need to clone a request.
+//! Buffering of uploads, for middlewares that need to clone a request.
 
 use async_trait::async_trait;
 use http::Extensions;
@@ -9,15 +9,15 @@ use super::{DEFAULT_BUFFER, replay};
 
 /// Reads streams of known size into memory, so that the middlewares inside can clone the request.
 ///
-/// Every multipart form is a stream to reqwest, even where all its parts are in memory, and
-/// `reqwest-retry` fails a request with a stream before it sends anything. Added before the
-/// retries, this middleware hands them a body in memory instead; see the
-/// [module](super#beside-reqwest-retry) for the whole stack. Without such a middleware there is no
-/// need for this one: [`TokenRefreshMiddleware`](super::TokenRefreshMiddleware) buffers by itself.
+/// reqwest treats every multipart form as a stream, even if all parts are in memory, and
+/// `reqwest-retry` fails a request with a stream before sending it. This middleware goes before the
+/// retries and gives them a body in memory; see the [module](super#with-reqwest-retry) for the whole
+/// stack. Stacks without retries do not need this middleware:
+/// [`TokenRefreshMiddleware`](super::TokenRefreshMiddleware) buffers by itself.
 ///
-/// A stream goes on as it came if it is larger than the limit, or if neither it nor a
-/// `Content-Length` header states its size: a form with a part made by `Part::stream`, for one
-/// (`Part::stream_with_length` states it). The stream is read before the request is sent, so
+/// A stream passes unread if it is larger than the limit, or if neither the stream nor a
+/// `Content-Length` header states its size. A form with a part made by `Part::stream` states no
+/// size (`Part::stream_with_length` does). The stream is read before the request is sent, so
 /// reqwest's timeouts do not cover the reading.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyBufferMiddleware {
@@ -25,7 +25,7 @@ pub struct BodyBufferMiddleware {
 }
 
 impl BodyBufferMiddleware {
-    /// Buffers bodies of up to `limit` bytes. Each request under way may take that much memory.
+    /// Buffers bodies of up to `limit` bytes. Each request in progress may take that much memory.
     pub fn new(limit: usize) -> Self {
         Self { limit }
     }

@@ -5,8 +5,8 @@ use std::{error::Error as StdError, fmt};
 use crate::error::Error;
 
 impl Error {
-    /// Gets the error back out of what a `reqwest_middleware` client returned, whatever wrapped it
-    /// on the way (`reqwest-retry`, for one). `None` if the error is not ours.
+    /// Finds this crate's error in an error of a `reqwest_middleware` client, below the wrappers of
+    /// other middlewares (`reqwest-retry`, for example). `None` if the error is not ours.
     ///
     /// ```no_run
     /// # async fn f(client: reqwest_middleware::ClientWithMiddleware) {
@@ -42,8 +42,8 @@ impl From<Error> for reqwest_middleware::Error {
 
 /// Carries an [`Error`] through `reqwest_middleware`.
 ///
-/// That crate's errors, and reqwest-retry's, are transparent: they pass on the *source* of what
-/// they wrap and hide the wrapped error itself. As a source, ours stays within reach.
+/// The errors of that crate and of reqwest-retry are transparent: they show the *source* of the error
+/// that they wrap, and hide the wrapped error itself. As a source, our error can be found.
 #[derive(Debug)]
 struct Unauthorized(Error);
 
@@ -65,7 +65,7 @@ mod tests {
     use crate::{account_id::AccountId, error::ErrorKind};
 
     #[test]
-    fn it_comes_back_out_of_the_middleware_error() {
+    fn from_middleware_finds_our_error() {
         let error = Error::new(ErrorKind::NotAuthorized, &AccountId::default());
         let wrapped = reqwest_middleware::Error::from(error);
         let found = Error::from_middleware(&wrapped).map(Error::kind);
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn another_middlewares_error_is_not_ours() {
+    fn from_middleware_finds_nothing_in_the_error_of_another_middleware() {
         let foreign = reqwest_middleware::Error::middleware(std::io::Error::other("x"));
         assert!(Error::from_middleware(&foreign).is_none());
     }

@@ -1,36 +1,48 @@
-//! The middleware: every request that may carry the token carries a valid one.
+//! The middleware: each request to the API leaves with a valid bearer token.
+//!
+//! ```
+//! # fn f(manager: dropbox_sign_oauth::TokenManager) {
+//! use dropbox_sign_oauth::TokenRefreshMiddleware;
+//! use reqwest_middleware::ClientBuilder;
+//!
+//! let client = ClientBuilder::new(reqwest::Client::new())
+//!     .with(TokenRefreshMiddleware::new(&manager))
+//!     .build();
+//! # }
+//! ```
 //!
 //! # Rules
 //!
-//! - A request goes on untouched if it has an `Authorization` header of its own, or if its origin
-//!   (scheme, host and port) is not on the allow-list.
-//! - All others are given the account's token. The account is the request's
-//!   [`AccountId`] extension if it has one, else the one that the middleware is bound to.
-//! - If the API answers 401, the request is sent once more with a newer token, if its body can be
-//!   had twice. Whatever comes then is the answer. If there is no newer token to be had because the
-//!   refresh fails, the answer is our [`Error`](crate::Error), not the 401.
-//! - Nothing else is ever sent again: not after a 403, a 5xx, a timeout or a lost connection. The
-//!   errors of what is inside arrive untouched.
+//! - A request with an `Authorization` header of its own, or to an origin (scheme, host and port)
+//!   that is not on the allow-list, passes untouched.
+//! - All other requests get the account's token. The request's [`AccountId`] extension names the
+//!   account. A request without the extension uses the account that the middleware is bound to. A
+//!   `&str` or a `String` as extension is refused, since it would be ignored otherwise.
+//! - If the API responds with 401, the request is sent once more with a newer token, provided that
+//!   its body can be sent twice. The second response is final. If no newer token can be had because
+//!   the refresh fails, the result is our [`Error`](crate::Error) instead of the 401.
+//! - Nothing else is sent again: not after a 403, a 5xx, a timeout or a lost connection. The errors
+//!   of the inner middlewares and of reqwest arrive untouched.
 //!
 //! # Caveats
 //!
-//! - A user name in a URL counts as a header of the request's own where reqwest makes one of it,
-//!   which is in every `client.get(…)`, but not in `Request::new`.
-//! - An `Authorization` among the *client's* default headers is added by reqwest after all
-//!   middlewares, to requests that have none. So it does not count as the request's own: on the
-//!   allow-list the token goes out instead of it; elsewhere, it goes out as always.
-//! - Redirects are followed by the reqwest client, inside. It drops the token when host, port or
-//!   scheme change.
+//! - A user name in a URL counts as an `Authorization` header of the request's own where reqwest
+//!   makes a header of it: in every `client.get(…)`, but not in `Request::new`.
+//! - reqwest adds the *client's* default headers after all middlewares, to requests that lack them.
+//!   A default `Authorization` header hence does not count as the request's own: to an allowed origin
+//!   our token is sent instead, to other origins the default header is sent.
+//! - The reqwest client follows redirects, inside the middleware. reqwest drops the token when host,
+//!   port or scheme change.
 //! - `api.hellosign.com.`, with a dot at the end, is another host than `api.hellosign.com`.
 //!
-//! # Beside `reqwest-retry`
+//! # With `reqwest-retry`
 //!
-//! Add this middleware *after* the retries, that is, inside them. Then each try takes the token that
-//! is valid at that moment, and an error of ours ends the retries. Outside, it works too, but all
-//! tries send the token that was valid before the first, and after a 401 the retries begin anew.
+//! Add this middleware *after* the retries, that is, inside them. Then each attempt takes the token
+//! that is valid at that moment, and an error of ours ends the retries. Outside the retries, all
+//! attempts send the token that was valid before the first, and after a 401 the retries begin anew.
 //!
-//! `reqwest-retry` fails every request whose body is a stream, multipart forms among them. A
-//! [`BodyBufferMiddleware`] before it mends that:
+//! `reqwest-retry` fails every request whose body is a stream, multipart forms included. A
+//! [`BodyBufferMiddleware`] before the retries makes such requests retryable:
 //!
 //! ```
 //! # fn f(manager: dropbox_sign_oauth::TokenManager, http: reqwest::Client) {
@@ -47,9 +59,9 @@
 //! # }
 //! ```
 //!
-//! Take care: `reqwest-retry` sends a POST again too, after a timeout for example, and Dropbox Sign
-//! has no idempotency keys: a signature request may go out twice. A second client without the
-//! retries, for requests that must not, can share the manager and the connections.
+//! `reqwest-retry` repeats a POST too, after a timeout for example, and Dropbox Sign has no
+//! idempotency keys: a signature request may be sent twice. Use a second client without retries for
+//! requests that must not be repeated. Both clients can share the manager and the connections.
 
 mod body_buffer;
 mod error;
@@ -74,14 +86,14 @@ use self::origin::{AllowList, same_origin};
 use crate::{
     account::{Account, BearerToken, Need},
     account_id::AccountId,
-    error::ConfigError,
+    error::{ConfigError, Error, ErrorKind},
     manager::TokenManager,
 };
 
-/// Where Dropbox Sign's API is, and the only place that is sent tokens by default.
+/// The origin of Dropbox Sign's API, and by default the only origin that receives tokens.
 pub const API_ORIGIN: &str = "https://api.hellosign.com";
 
-/// In bytes. The API's JSON and small documents fit.
+/// In bytes: room for the API's JSON and small documents.
 const DEFAULT_BUFFER: usize = 1024 * 1024;
 
 /// Attaches a valid bearer token to each request, and replays a request once after a 401.
@@ -94,8 +106,8 @@ const DEFAULT_BUFFER: usize = 1024 * 1024;
 /// use reqwest_middleware::ClientBuilder;
 ///
 /// let default_account = TokenRefreshMiddleware::new(&manager);
-/// // For clients that call `build()` and `execute()`, and so lose extensions: one client for each
-/// // account. They share the manager, the connections and the settings.
+/// // Generated clients call `build()` and `execute()`, which lose extensions: use a client for each
+/// // account. The clients share the manager, the connections and the settings.
 /// let acme = ClientBuilder::new(http.clone())
 ///     .with(default_account.for_account("acme"))
 ///     .build();
@@ -115,14 +127,14 @@ struct Settings {
 }
 
 impl TokenRefreshMiddleware {
-    /// With the default settings, bound to the default account.
+    /// A middleware with the default settings, bound to the default account.
     pub fn new(manager: &TokenManager) -> Self {
         Self::builder(manager)
             .build()
             .expect("the default settings are valid")
     }
 
-    /// With settings of your own.
+    /// Sets up a middleware with other settings.
     pub fn builder(manager: &TokenManager) -> TokenRefreshMiddlewareBuilder {
         TokenRefreshMiddlewareBuilder {
             manager: manager.clone(),
@@ -132,7 +144,7 @@ impl TokenRefreshMiddleware {
         }
     }
 
-    /// The same, bound to another account. Cheap.
+    /// The same middleware, bound to another account. Cheap.
     #[must_use]
     pub fn for_account(&self, account: impl Into<AccountId>) -> Self {
         Self {
@@ -141,7 +153,22 @@ impl TokenRefreshMiddleware {
         }
     }
 
-    /// Attaches the token. Also gives the request as it can be sent again, if it can.
+    /// The account that the request's extension names, if there is an extension.
+    fn named(&self, extensions: &Extensions) -> Result<Option<Account>> {
+        if let Some(id) = extensions.get::<AccountId>() {
+            return Ok(Some(self.manager.account(id.clone())));
+        }
+        let is_text =
+            extensions.get::<&'static str>().is_some() || extensions.get::<String>().is_some();
+        match is_text {
+            true => Err(Error::new(ErrorKind::AccountNotChosen, self.bound.id())
+                .with_detail("its extension is a string, not an `AccountId`")
+                .into()),
+            false => Ok(None),
+        }
+    }
+
+    /// Attaches the token. Also returns a copy of the request, unless its body can be sent only once.
     async fn attach(
         account: &Account,
         request: &mut Request,
@@ -150,7 +177,7 @@ impl TokenRefreshMiddleware {
         let token = match (account.fresh(), &replay) {
             (Some(token), _) => token,
             (None, Some(_)) => account.acquire(Need::Usable).await?,
-            // A request that cannot be replayed must not meet its token's end on the way.
+            // The token of a request that cannot be replayed must not expire on the way.
             (None, None) => account.acquire(Need::Fresh).await?,
         };
         set(request, token.clone());
@@ -171,14 +198,12 @@ impl Middleware for TokenRefreshMiddleware {
         {
             return next.run(request, extensions).await;
         }
-        let chosen = extensions
-            .get::<AccountId>()
-            .map(|id| self.manager.account(id.clone()));
-        let account = chosen.as_ref().unwrap_or(&self.bound);
+        let named = self.named(extensions)?;
+        let account = named.as_ref().unwrap_or(&self.bound);
 
         replay::buffer(&mut request, self.settings.replay_buffer).await?;
         let (token, replay) = Self::attach(account, &mut request).await?;
-        // The replay knows it too, so that only a request without one pays for a copy.
+        // The replay has the URL too, so that only a request without a replay pays for a copy.
         let sent_to = replay.is_none().then(|| request.url().clone());
         let response = next.clone().run(request, extensions).await?;
 
@@ -205,15 +230,15 @@ impl Middleware for TokenRefreshMiddleware {
     }
 }
 
-/// Replaces the header: two of them would go out otherwise.
+/// Replaces the header, since a second `Authorization` header would be sent otherwise.
 fn set(request: &mut Request, token: BearerToken) {
     request
         .headers_mut()
         .insert(AUTHORIZATION, token.into_header());
 }
 
-/// Dropbox Sign sends no `WWW-Authenticate`, so the status counts; but where one comes that asks
-/// for more scope (RFC 6750, section 3.1), a newer token would have no more of it.
+/// Dropbox Sign sends no `WWW-Authenticate`, so the status counts. If a response asks for more scope
+/// (RFC 6750, section 3.1), a newer token would not help.
 fn calls_for_refresh(response: &Response) -> bool {
     response.status() == StatusCode::UNAUTHORIZED
         && !response
@@ -234,7 +259,7 @@ pub struct TokenRefreshMiddlewareBuilder {
 }
 
 impl TokenRefreshMiddlewareBuilder {
-    /// The account of requests that choose none. Default: [`AccountId::DEFAULT`].
+    /// The account of requests without an [`AccountId`] extension. Default: [`AccountId::DEFAULT`].
     #[must_use]
     pub fn account(mut self, account: impl Into<AccountId>) -> Self {
         self.account = account.into();
@@ -249,8 +274,8 @@ impl TokenRefreshMiddlewareBuilder {
         self
     }
 
-    /// How many bytes of a stream are read into memory, so that it can be replayed; 0 reads none.
-    /// Default: 1 MiB.
+    /// The largest stream, in bytes, that is read into memory so that the request can be replayed; 0
+    /// buffers no stream. Default: 1 MiB.
     #[must_use]
     pub fn replay_buffer(mut self, bytes: usize) -> Self {
         self.replay_buffer = bytes;
@@ -261,9 +286,13 @@ impl TokenRefreshMiddlewareBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for an origin that is no URL, holds credentials or a query, or is plain http to
-    /// a host that is not loopback.
+    /// [`ConfigError`] for an empty list of origins, and for an origin that is no URL, holds
+    /// credentials or a query, or is plain http to a host that is not loopback.
     pub fn build(self) -> std::result::Result<TokenRefreshMiddleware, ConfigError> {
+        if self.origins.is_empty() {
+            let reason = "names no origin, so that no request would get a token";
+            return Err(ConfigError::invalid("origins", reason));
+        }
         Ok(TokenRefreshMiddleware {
             bound: self.manager.account(self.account),
             manager: self.manager,

@@ -1,10 +1,10 @@
-//! Where a token may go.
+//! The origins that may receive a token.
 
 use reqwest::Url;
 
 use crate::{error::ConfigError, origin_rules::parse_base_url};
 
-/// The origins that are sent the token: scheme, host and port, all of them equal.
+/// The allowed origins. A URL matches an origin with the same scheme, host and port.
 #[derive(Clone, Debug)]
 pub(super) struct AllowList(Vec<Url>);
 
@@ -22,7 +22,7 @@ impl AllowList {
     }
 }
 
-/// Like `Url::origin() ==`, without its allocations.
+/// As comparing `Url::origin()`, without allocations.
 pub(super) fn same_origin(a: &Url, b: &Url) -> bool {
     a.scheme() == b.scheme()
         && a.host_str() == b.host_str()

@@ -1,7 +1,7 @@
-//! May this 401 be replayed? Only a body that can be had twice lets a request be sent twice.
+//! Bodies that can be sent twice, so that a request can be replayed.
 //!
-//! A stream of known size up to the buffer's limit, which every multipart form of in-memory parts
-//! is, is read into memory before it is sent. Larger and unknown ones go out as they are.
+//! A stream of known size up to the buffer's limit is read into memory before the request is sent.
+//! Multipart forms of in-memory parts are such streams. Other streams are sent as they are.
 
 use std::{
     future::poll_fn,
@@ -14,12 +14,11 @@ use http::header::CONTENT_LENGTH;
 use http_body::{Body as HttpBody, Frame};
 use reqwest::{Body, Request};
 
-/// Makes the request's body one that can be cloned, if it is a stream that fits into `limit`
-/// bytes.
+/// Reads the request's body into memory, if the body is a stream that fits into `limit` bytes.
 ///
 /// # Errors
 ///
-/// What reading the stream fails with, just as sending it would.
+/// The errors of the stream, which sending it would return too.
 pub(super) async fn buffer(request: &mut Request, limit: usize) -> Result<(), reqwest::Error> {
     let Some(size) = stream_size(request).filter(|size| *size <= limit) else {
         return Ok(());
@@ -42,8 +41,8 @@ pub(super) async fn buffer(request: &mut Request, limit: usize) -> Result<(), re
             None => break,
         }
     }
-    // The announced size was wrong. That is for the server and the caller to settle, as it would
-    // be without us: the body goes out as it came.
+    // The announced size was wrong. The server has to refuse that, not this middleware: the body is
+    // sent as it is.
     *request.body_mut() = Some(Body::wrap(Rejoined {
         head: Some(buffer.freeze()),
         tail: body,
@@ -65,7 +64,7 @@ fn stream_size(request: &Request) -> Option<usize> {
     usize::try_from(size).ok()
 }
 
-/// A stream whose beginning was read already. It states no size, as little as it was kept to.
+/// A stream whose beginning was read already. It states no size, since the announced one was wrong.
 struct Rejoined {
     head: Option<Bytes>,
     tail: Body,
@@ -113,7 +112,7 @@ mod tests {
         request.body().and_then(Body::as_bytes)
     }
 
-    /// What would go out.
+    /// The body that would be sent.
     async fn sent(mut request: Request) -> Result<Bytes, reqwest::Error> {
         let body = request.body_mut().take().expect("a body");
         Response::from(http::Response::new(body)).bytes().await
@@ -164,7 +163,7 @@ mod tests {
         let error = buffer(&mut early, 1000).await.expect_err("broken");
         assert!(format!("{error:?}").contains("broken"));
 
-        // It comes after what was announced: whoever sends the rest meets it.
+        // The error comes after the announced size: sending the rest meets it.
         let mut late = request([Ok("abc"), broken()], Some(2));
         buffer(&mut late, 1000).await.expect("read");
         assert!(sent(late).await.is_err());

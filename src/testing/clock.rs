@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 
-/// A [`Clock`] that stands still until it is moved. Clones show the same time.
+/// A [`Clock`] that stands still until a test moves it. Clones show the same time.
 ///
-/// By default its monotonic clock misses sleep, as most do; [`counting_sleep`](Self::counting_sleep)
-/// makes one that does not.
+/// By default the monotonic clock misses sleep, as most monotonic clocks do;
+/// [`counting_sleep`](Self::counting_sleep) makes a clock that counts sleep.
 #[derive(Clone, Debug)]
 pub struct FakeClock(Arc<Mutex<Time>>);
 
@@ -35,21 +35,22 @@ impl FakeClock {
         })))
     }
 
-    /// The same, with a monotonic clock that counts the time asleep.
+    /// The same clock, but its monotonic clock counts sleep.
     pub fn counting_sleep() -> Self {
         let clock = Self::new();
         clock.0.lock().counts_sleep = true;
         clock
     }
 
-    /// Time passes.
+    /// Moves both clocks forward.
     pub fn advance(&self, by: Duration) {
         let mut time = self.0.lock();
         time.monotonic += by;
         time.wall += by;
     }
 
-    /// Time passes while the machine sleeps.
+    /// Moves time forward as if the machine slept: only the wall clock, unless the monotonic clock
+    /// counts sleep.
     pub fn sleep_machine(&self, by: Duration) {
         let mut time = self.0.lock();
         time.wall += by;
@@ -58,12 +59,12 @@ impl FakeClock {
         }
     }
 
-    /// Somebody sets the wall clock forward.
+    /// Sets the wall clock forward.
     pub fn step_wall_forward(&self, by: Duration) {
         self.0.lock().wall += by;
     }
 
-    /// Somebody sets the wall clock back.
+    /// Sets the wall clock back.
     pub fn step_wall_back(&self, by: Duration) {
         self.0.lock().wall -= by;
     }

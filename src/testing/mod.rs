@@ -5,8 +5,8 @@
 //!
 //! # Testing a program
 //!
-//! Let the program take the hosts from its configuration, and point it at the fake. Requests cross
-//! real loopback connections; time passes only when the test says so:
+//! Make the hosts part of the program's configuration, and point the program at the fake. Requests
+//! cross real loopback connections; time passes only when the test says so:
 //!
 //! ```
 //! use std::time::Duration;
@@ -26,7 +26,7 @@
 //!     .base_url(fake.url())
 //!     .build()?;
 //! let manager = TokenManager::builder(api, MemoryStore::new()).clock(clock.clone()).build()?;
-//! let auth = TokenRefreshMiddleware::builder(&manager).origins([fake.url()).build(])?;
+//! let auth = TokenRefreshMiddleware::builder(&manager).origins([fake.url()]).build()?;
 //! let client = ClientBuilder::new(reqwest::Client::new()).with(auth).build();
 //! manager.account(AccountId::default()).install(fake.sign_in()).await?;
 //! let url = format!("{}/v3/account", fake.url());
@@ -36,7 +36,7 @@
 //! assert_eq!(client.get(&url).send().await?.status(), 200);
 //! assert_eq!(fake.token_requests(), 1);
 //!
-//! // Ten minutes later the user removes the app: the program has to ask for a new sign-in.
+//! // Ten minutes later the user removes the app: the user has to sign in again.
 //! clock.advance(Duration::from_secs(600));
 //! fake.revoke_all();
 //! let error = client.get(&url).send().await.expect_err("nobody is signed in");
@@ -55,11 +55,11 @@
 //!
 //! # Rules
 //!
-//! - Prefer a [`Hold`] to sleeping, where something is to happen while a request is under way.
-//! - Do not pause Tokio's time around the fake: with nothing else to do, a paused runtime skips to
-//!   the next timeout while a response is still on its way through the system.
-//! - The fake counts what it is sent: assert on [`token_requests`](FakeDropboxSign::token_requests)
-//!   and [`max_uses_of_one_refresh_token`](FakeDropboxSign::max_uses_of_one_refresh_token).
+//! - To act while a request is in progress, use a [`Hold`] instead of sleeping.
+//! - Do not pause Tokio's time around the fake: a paused runtime that is idle skips to the next
+//!   timeout while a response is still on its way through the system.
+//! - The fake counts requests: assert on [`token_requests`](FakeDropboxSign::token_requests) and
+//!   [`max_uses_of_one_refresh_token`](FakeDropboxSign::max_uses_of_one_refresh_token).
 
 mod clock;
 mod fake;

@@ -1,5 +1,5 @@
-//! The hand-over under schedules that Shuttle makes up: no wake-up is lost, there is one flight at
-//! a time, and everybody who waits gets its one result.
+//! The single flight under schedules that Shuttle makes up: no wake-up is lost, there is one flight
+//! at a time, and all waiters get its result.
 //!
 //! Threads change at each operation on the lock and on the published generation, and wherever a
 //! waiter sleeps. Tokio's channel counts as one step: its own tests look into it. Run by
@@ -97,7 +97,7 @@ impl Account {
             .expect("a valid header")
     }
 
-    /// A request: enters, starts the flight if it is told to, and waits for its landing.
+    /// A request: enters, starts the flight if it has to, and waits for the result.
     fn request(self: &Arc<Self>, need: Need, fate: Fate) -> Seen {
         match self.enter(need, fate) {
             Ok(mut waiter) => {
@@ -159,7 +159,7 @@ impl Account {
             Fate::SignedOut => Outcome::SignedOut(error(ErrorKind::NotAuthorized)),
             Fate::Dropped => Outcome::Aborted,
         };
-        // The next flight may start as soon as this one has received.
+        // The next flight may start as soon as this one has finished.
         self.under_way.fetch_sub(1, SeqCst);
         match fate {
             Fate::Dropped => drop(flight),
@@ -167,7 +167,7 @@ impl Account {
         }
     }
 
-    /// Whoever has been woken finds the state as the landing left it, or as somebody did later.
+    /// A waiter that was woken finds the state as the flight left it, or as a later step did.
     fn check_that_it_shows(&self, result: &FlightResult) {
         match result {
             Ok(token) => assert!(self.single_flight.published() >= token.generation()),

@@ -1,4 +1,4 @@
-//! What holds for any URL and any allow-list whatsoever.
+//! The rules that hold for any URL and any allow-list.
 
 use http::Uri;
 
@@ -19,7 +19,7 @@ pub(crate) fn check_origins(data: &[u8]) {
     }
 }
 
-/// The origin if it is accepted: it is a secure place and no more. A refusal tells no secret.
+/// The origin, if it is accepted: secure, without credentials or query. A refusal shows no secret.
 fn place(text: &str) -> Option<Url> {
     match parse_base_url("origins", text) {
         Ok(url) => {

@@ -54,7 +54,7 @@ use crate::{
 ///     .build()?;
 /// let manager = TokenManager::builder(api, MemoryStore::new()).build()?;
 /// manager.account("default").install(fake.sign_in()).await?;
-/// let auth = TokenRefreshMiddleware::builder(&manager).origins([fake.url()).build(])?;
+/// let auth = TokenRefreshMiddleware::builder(&manager).origins([fake.url()]).build()?;
 /// let client = ClientBuilder::new(reqwest::Client::new()).with(auth).build();
 ///
 /// fake.revoke_access_tokens();

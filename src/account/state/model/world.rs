@@ -1,7 +1,7 @@
-//! The state, and a second account of what is known, kept by the simplest means.
+//! The state, and a second record of what is known, kept by the simplest means.
 //!
-//! Whoever is served has a token with time left on both clocks; a flight starts only alone and after
-//! the wait; whoever fails could not have been served.
+//! A caller that is served has a token with time left on both clocks. A flight starts alone and
+//! after the wait only. A caller that fails could not have been served.
 
 use std::{
     collections::HashMap,
@@ -47,9 +47,9 @@ pub(super) enum Step {
 pub(super) enum Ask {
     Usable,
     Fresh,
-    /// After the token in use was refused.
+    /// After the token in use was rejected.
     Newer,
-    /// After the one before it was refused.
+    /// After the token before it was rejected.
     NewerThanLast,
 }
 
@@ -70,7 +70,7 @@ pub(super) enum End {
     Dropped,
 }
 
-/// The state, and the second account of it.
+/// The state, and the second record of it.
 pub(super) struct World {
     state: State,
     account: AccountId,
@@ -90,7 +90,7 @@ pub(super) struct World {
     numbered: Option<Arc<LiveToken>>,
 }
 
-/// A token, as the second account knows it.
+/// A token, as the second record knows it.
 #[derive(Clone, Copy, Debug)]
 struct Facts {
     lifetime: Duration,
@@ -292,7 +292,7 @@ impl World {
             .expect("a valid header")
     }
 
-    // The second account.
+    // The second record.
 
     fn note_publication(&mut self, generation: Generation) {
         if generation < self.floor {
@@ -423,7 +423,7 @@ impl World {
         }
     }
 
-    /// Nobody waits who could be served, but for a fresher token than a valid one.
+    /// No caller waits that could be served, except for a fresher token than a valid one.
     fn judge_wait(&self, need: Need, candidate: Option<Facts>, fallback: Option<&LiveToken>) {
         match fallback {
             Some(token) => {
