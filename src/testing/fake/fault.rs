@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 /// What goes wrong with one request, or with each of them during an outage.
@@ -234,32 +234,6 @@ impl Fault {
     pub(super) fn is_cut_before_processing(&self) -> bool {
         !self.processed && self.delivery == Delivery::Cut
     }
-
-    /// What the client gets, given what the service would have said.
-    pub(super) fn apply_to(&self, mut reply: Reply) -> Reply {
-        if let Some(status) = self.status {
-            reply.status = status;
-        }
-        if let Some(body) = &self.body {
-            reply.headers.remove(header::CONTENT_TYPE);
-            reply.body = body.clone();
-        }
-        for (name, value) in &self.headers {
-            reply.headers.insert(name, value.clone());
-        }
-        if !self.edits.is_empty() {
-            if let Ok(Value::Object(mut fields)) = serde_json::from_slice(&reply.body) {
-                for (name, value) in &self.edits {
-                    match value {
-                        Some(value) => fields.insert(name.clone(), value.clone()),
-                        None => fields.remove(name),
-                    };
-                }
-                reply.body = Value::Object(fields).to_string().into();
-            }
-        }
-        reply
-    }
 }
 
 impl fmt::Debug for Fault {
@@ -270,31 +244,5 @@ impl fmt::Debug for Fault {
             .field("delay", &self.delay)
             .field("delivery", &self.delivery)
             .finish_non_exhaustive()
-    }
-}
-
-/// One reply.
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
-impl Reply {
-    pub(super) fn empty() -> Self {
-        Self {
-            status: StatusCode::OK,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-        }
-    }
-
-    pub(super) fn json(status: StatusCode, body: &Value) -> Self {
-        let content_type = HeaderValue::from_static("application/json");
-        Self {
-            status,
-            headers: HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]),
-            body: body.to_string().into(),
-        }
     }
 }

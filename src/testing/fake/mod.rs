@@ -1,15 +1,20 @@
 //! A fake Dropbox Sign: token host and API host in one, on loopback.
 //!
 //! It follows the service's documented rules (see [`FakeDropboxSign`]), and goes wrong where a test
-//! says so: [`Fault`]s are scripted replies, cut connections and lost replies, [`Hold`]s keep
-//! requests or replies back without any sleeping.
+//! says so: [`Fault`]s are scripted responses, cut connections and lost responses, [`Hold`]s keep
+//! requests or responses back without any sleeping.
 
+mod api;
+mod connection;
 mod fault;
-mod front;
 mod grants;
 mod hold;
 mod record;
+mod response;
+mod server;
 mod service;
+mod side;
+mod token_endpoint;
 
 pub use fault::Fault;
 pub use grants::Rotation;
@@ -18,18 +23,16 @@ pub use record::RecordedRequest;
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
-use tokio::task::JoinHandle;
-use wiremock::{Mock, MockServer, matchers::any};
+use http::StatusCode;
 
 use self::{
-    front::Front,
-    grants::{Granted, Grants, Rules},
-    service::{Service, Shared},
+    grants::{Granted, Rules},
+    server::Server,
+    service::Service,
 };
 use crate::{
     clock::{Clock, SystemClock},
-    secret::{AuthorizationCode, ClientSecret, RefreshToken},
+    secret::{AuthorizationCode, RefreshToken},
     token::TokenSet,
 };
 
@@ -68,11 +71,8 @@ use crate::{
 /// # }
 /// ```
 pub struct FakeDropboxSign {
-    shared: Arc<Shared>,
-    front: Front,
-    port: u16,
-    serving: Mutex<Option<JoinHandle<()>>>,
-    _behind: MockServer,
+    service: Arc<Service>,
+    server: Server,
 }
 
 impl FakeDropboxSign {
@@ -88,103 +88,17 @@ impl FakeDropboxSign {
 
     /// Starts one with rules of your own.
     pub fn builder() -> FakeDropboxSignBuilder {
-        FakeDropboxSignBuilder {
-            rules: Rules {
-                rotation: Rotation::default(),
-                reuse_detection: true,
-                reuse_grace: 0,
-                lifetime: Duration::from_secs(86_400),
-            },
-            clock: Arc::new(SystemClock),
-        }
+        FakeDropboxSignBuilder::new()
     }
 
     /// Where it listens, as token host and as API host. Without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// Signs a user in: the first tokens of a new grant.
-    pub fn sign_in(&self) -> TokenSet {
-        let now = self.shared.clock.wall();
-        let Granted {
-            access_token,
-            refresh_token,
-            lifetime,
-        } = self.shared.grants.lock().sign_in(now);
-        TokenSet::new(access_token, now, lifetime)
-            .with_refresh_token(refresh_token.unwrap_or_default())
-    }
-
-    /// A code as the authorization callback carries it, good for one exchange.
-    pub fn authorization_code(&self) -> AuthorizationCode {
-        self.shared.grants.lock().issue_code().into()
-    }
-
-    /// Ends the life of all access tokens; their refresh tokens stay good.
-    pub fn revoke_access_tokens(&self) {
-        self.shared.grants.lock().revoke_access_tokens();
-    }
-
-    /// Revokes all that came of the same sign-in as this token; says whether it is known.
-    pub fn revoke_family(&self, token: &RefreshToken) -> bool {
-        let mut grants = self.shared.grants.lock();
-        grants.revoke_family_of(token.expose_secret())
-    }
-
-    /// Revokes every grant.
-    pub fn revoke_all(&self) {
-        self.shared.grants.lock().revoke_all();
-    }
-
-    /// The next token request for which nothing is scripted yet goes wrong so.
-    pub fn next_token_request(&self, fault: Fault) {
-        self.shared.token.script.lock().next.push_back(fault);
-    }
-
-    /// The next API request for which nothing is scripted yet goes wrong so.
-    pub fn next_api_request(&self, fault: Fault) {
-        self.shared.api.script.lock().next.push_back(fault);
-    }
-
-    /// Every token request goes wrong so, until this is called with `None`.
-    pub fn every_token_request(&self, fault: Option<Fault>) {
-        self.shared.token.script.lock().every = fault;
-    }
-
-    /// Every API request goes wrong so, until this is called with `None`.
-    pub fn every_api_request(&self, fault: Option<Fault>) {
-        self.shared.api.script.lock().every = fault;
-    }
-
-    /// Keeps token requests back before they are processed.
-    pub fn hold_token_requests(&self) -> Hold {
-        self.shared.token.requests.hold()
-    }
-
-    /// Keeps the replies to token requests back: the refresh token is spent already.
-    pub fn hold_token_replies(&self) -> Hold {
-        self.shared.token.replies.hold()
-    }
-
-    /// Keeps API requests back before they are processed.
-    pub fn hold_api_requests(&self) -> Hold {
-        self.shared.api.requests.hold()
-    }
-
-    /// Keeps the replies to API requests back.
-    pub fn hold_api_replies(&self) -> Hold {
-        self.shared.api.replies.hold()
+        format!("http://127.0.0.1:{}", self.server.port())
     }
 
     /// Refuses connections, and closes those that are open, until [`resume`](Self::resume).
     pub async fn stop_listening(&self) {
-        let serving = self.serving.lock().take();
-        if let Some(serving) = serving {
-            serving.abort();
-            // The port is free once the task is gone.
-            let _ = serving.await;
-        }
+        self.server.stop().await;
     }
 
     /// Listens again, at the same address.
@@ -193,75 +107,144 @@ impl FakeDropboxSign {
     ///
     /// If the port was taken meanwhile.
     pub fn resume(&self) -> io::Result<()> {
-        let mut serving = self.serving.lock();
-        if serving.is_none() {
-            let listener = front::bind(self.port)?;
-            *serving = Some(tokio::spawn(self.front.clone().serve(listener)));
-        }
-        Ok(())
+        self.server.resume()
+    }
+}
+
+/// Grants.
+impl FakeDropboxSign {
+    /// Signs a user in: the first tokens of a new grant.
+    pub fn sign_in(&self) -> TokenSet {
+        let now = self.service.clock.wall();
+        let Granted {
+            access_token,
+            refresh_token,
+            lifetime,
+        } = self.service.grants.lock().sign_in(now);
+        TokenSet::new(access_token, now, lifetime)
+            .with_refresh_token(refresh_token.unwrap_or_default())
     }
 
+    /// A code as the authorization callback carries it, good for one exchange.
+    pub fn authorization_code(&self) -> AuthorizationCode {
+        self.service.grants.lock().issue_code().into()
+    }
+
+    /// Ends the life of all access tokens; their refresh tokens stay good.
+    pub fn revoke_access_tokens(&self) {
+        self.service.grants.lock().revoke_access_tokens();
+    }
+
+    /// Revokes all tokens of the sign-in that `token` comes from. Returns whether the fake knows
+    /// `token`.
+    pub fn revoke_family(&self, token: &RefreshToken) -> bool {
+        let mut grants = self.service.grants.lock();
+        grants.revoke_family_of(token.expose_secret())
+    }
+
+    /// Revokes every grant.
+    pub fn revoke_all(&self) {
+        self.service.grants.lock().revoke_all();
+    }
+}
+
+/// Faults and holds.
+impl FakeDropboxSign {
+    /// Queues `fault` for the next token request.
+    pub fn next_token_request(&self, fault: Fault) {
+        self.service.token.script.lock().next.push_back(fault);
+    }
+
+    /// Queues `fault` for the next API request.
+    pub fn next_api_request(&self, fault: Fault) {
+        self.service.api.script.lock().next.push_back(fault);
+    }
+
+    /// Applies `fault` to every token request that finds no queued fault. `None` ends this.
+    pub fn every_token_request(&self, fault: Option<Fault>) {
+        self.service.token.script.lock().every = fault;
+    }
+
+    /// Applies `fault` to every API request that finds no queued fault. `None` ends this.
+    pub fn every_api_request(&self, fault: Option<Fault>) {
+        self.service.api.script.lock().every = fault;
+    }
+
+    /// Holds token requests back before the fake processes them.
+    pub fn hold_token_requests(&self) -> Hold {
+        self.service.token.requests.hold()
+    }
+
+    /// Holds the responses to token requests back: the refresh token is spent already.
+    pub fn hold_token_replies(&self) -> Hold {
+        self.service.token.responses.hold()
+    }
+
+    /// Holds API requests back before the fake processes them.
+    pub fn hold_api_requests(&self) -> Hold {
+        self.service.api.requests.hold()
+    }
+
+    /// Holds the responses to API requests back.
+    pub fn hold_api_replies(&self) -> Hold {
+        self.service.api.responses.hold()
+    }
+}
+
+/// Observations.
+impl FakeDropboxSign {
     /// How many token requests have arrived.
     pub fn token_requests(&self) -> usize {
-        *self.shared.token.arrived.borrow()
+        *self.service.token.arrived.borrow()
     }
 
     /// How many API requests have arrived.
     pub fn api_requests(&self) -> usize {
-        *self.shared.api.arrived.borrow()
+        *self.service.api.arrived.borrow()
     }
 
     /// Waits until `n` token requests have arrived. For ever, if they never do.
     pub async fn wait_for_token_requests(&self, n: usize) {
-        let mut arrived = self.shared.token.arrived.subscribe();
+        let mut arrived = self.service.token.arrived.subscribe();
         let reached = arrived.wait_for(|arrived| *arrived >= n).await;
         reached.expect("the fake is alive as long as this waits");
     }
 
-    /// How many API requests were answered with a 401.
+    /// How many API requests the fake has answered with a 401.
     pub fn unauthorized_replies(&self) -> usize {
-        let recorded = self.shared.api.recorded.lock();
-        let refused =
-            |request: &&RecordedRequest| request.status == Some(http::StatusCode::UNAUTHORIZED);
+        let recorded = self.service.api.recorded.lock();
+        let refused = |request: &&RecordedRequest| request.status == Some(StatusCode::UNAUTHORIZED);
         recorded.iter().filter(refused).count()
     }
 
     /// The token requests, in the order of their processing.
     pub fn recorded_token_requests(&self) -> Vec<RecordedRequest> {
-        self.shared.token.recorded.lock().clone()
+        self.service.token.recorded.lock().clone()
     }
 
     /// The API requests, in the order of their processing.
     pub fn recorded_api_requests(&self) -> Vec<RecordedRequest> {
-        self.shared.api.recorded.lock().clone()
+        self.service.api.recorded.lock().clone()
     }
 
-    /// How often this refresh token was presented.
+    /// How often a client has presented `token`.
     pub fn uses_of(&self, token: &RefreshToken) -> usize {
-        self.shared.grants.lock().uses_of(token.expose_secret())
+        self.service.grants.lock().uses_of(token.expose_secret())
     }
 
-    /// How often the refresh token that was presented most often was.
+    /// The highest number of times that a client has presented the same refresh token.
     pub fn max_uses_of_one_refresh_token(&self) -> usize {
-        self.shared.grants.lock().max_uses()
+        self.service.grants.lock().max_uses()
     }
 
-    /// Whether this refresh token is good for a refresh.
+    /// Whether `token` is good for a refresh.
     pub fn accepts(&self, token: &RefreshToken) -> bool {
-        self.shared.grants.lock().accepts(token.expose_secret())
+        self.service.grants.lock().accepts(token.expose_secret())
     }
 
-    /// How many sign-ins were revoked, by a test or by the detection of reuse.
+    /// How many sign-ins a test, or the detection of reuse, has revoked.
     pub fn families_revoked(&self) -> usize {
-        self.shared.grants.lock().families_revoked()
-    }
-}
-
-impl Drop for FakeDropboxSign {
-    fn drop(&mut self) {
-        if let Some(serving) = self.serving.get_mut() {
-            serving.abort();
-        }
+        self.service.grants.lock().families_revoked()
     }
 }
 
@@ -283,6 +266,18 @@ pub struct FakeDropboxSignBuilder {
 }
 
 impl FakeDropboxSignBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            rules: Rules {
+                rotation: Rotation::default(),
+                reuse_detection: true,
+                reuse_grace: 0,
+                lifetime: Duration::from_secs(86_400),
+            },
+            clock: Arc::new(SystemClock),
+        }
+    }
+
     /// What a refresh does to the refresh token. Default: [`Rotation::NewToken`].
     #[must_use]
     pub fn rotation(mut self, rotation: Rotation) -> Self {
@@ -299,7 +294,7 @@ impl FakeDropboxSignBuilder {
     }
 
     /// How often a spent refresh token is answered with the same successor again, as long as that
-    /// is unused: for clients whose reply was lost. Default: 0.
+    /// is unused: for clients whose response was lost. Default: 0.
     #[must_use]
     pub fn reuse_grace(mut self, times: u32) -> Self {
         self.rules.reuse_grace = times;
@@ -326,38 +321,8 @@ impl FakeDropboxSignBuilder {
     ///
     /// If no loopback port can be had, or outside of a Tokio runtime.
     pub async fn start(self) -> FakeDropboxSign {
-        let shared = Arc::new(Shared::new(
-            self.clock,
-            FakeDropboxSign::CLIENT_ID.to_owned(),
-            ClientSecret::new(FakeDropboxSign::CLIENT_SECRET),
-            Grants::new(self.rules),
-        ));
-        let behind = MockServer::builder()
-            .disable_request_recording()
-            .start()
-            .await;
-        Mock::given(any())
-            .respond_with(Service(Arc::clone(&shared)))
-            .mount(&behind)
-            .await;
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .expect("a plain HTTP client");
-        let front = Front {
-            shared: Arc::clone(&shared),
-            behind: behind.uri(),
-            client,
-        };
-        let listener = front::bind(0).expect("a loopback port");
-        let port = listener.local_addr().expect("bound").port();
-        FakeDropboxSign {
-            shared,
-            serving: Mutex::new(Some(tokio::spawn(front.clone().serve(listener)))),
-            front,
-            port,
-            _behind: behind,
-        }
+        let service = Arc::new(Service::new(self.clock, self.rules));
+        let server = Server::start(Arc::clone(&service)).expect("a loopback port");
+        FakeDropboxSign { service, server }
     }
 }

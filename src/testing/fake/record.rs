@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 
 use crate::secret::AccessToken;
 
@@ -29,6 +29,17 @@ pub struct RecordedRequest {
 }
 
 impl RecordedRequest {
+    pub(super) fn new(request: &Request<Bytes>, status: Option<StatusCode>) -> Self {
+        Self {
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            query: request.uri().query().map(str::to_owned),
+            headers: request.headers().clone(),
+            body: request.body().clone(),
+            status,
+        }
+    }
+
     /// The bearer token that the request carried, if it carried exactly one `Authorization` header.
     pub fn bearer(&self) -> Option<AccessToken> {
         bearer(&self.headers).map(AccessToken::from)
