@@ -1,5 +1,6 @@
 //! The fake service keeps to the rules that it states.
 
+mod connections;
 mod faults;
 
 use std::time::Duration;
