@@ -1,5 +1,6 @@
 //! The fake service keeps to the rules that it states.
 
+mod connections;
 mod faults;
 
 use std::time::Duration;
@@ -152,7 +153,7 @@ async fn an_access_token_ends_with_its_lifetime() {
     assert_eq!(ask(&fake, access).await.status(), 200);
     clock.advance(Duration::from_millis(1));
     assert_eq!(ask(&fake, access).await.status(), 401);
-    assert_eq!(fake.unauthorized_replies(), 1);
+    assert_eq!(fake.unauthorized_responses(), 1);
     let granted = refresh(&fake, tokens.refresh_token().expect("one")).await;
     assert_eq!(
         granted.expect("granted").expires_in,
@@ -245,7 +246,7 @@ async fn the_api_wants_one_live_bearer_token() {
     ] {
         assert_eq!(request.send().await.expect("a response").status(), status);
     }
-    assert_eq!((fake.api_requests(), fake.unauthorized_replies()), (5, 3));
+    assert_eq!((fake.api_requests(), fake.unauthorized_responses()), (5, 3));
 }
 
 #[tokio::test]

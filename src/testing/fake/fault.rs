@@ -1,19 +1,19 @@
-//! What goes wrong with one request.
+//! Scripted failures.
 
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-/// What goes wrong with one request, or with each of them during an outage.
+/// A scripted failure of one request, or of every request during an outage.
 ///
 /// ```
 /// use std::time::Duration;
 /// use dropbox_sign_oauth::testing::Fault;
 /// use serde_json::json;
 ///
-/// // Answered instead of processed: no token is spent.
+/// // The fake responds without processing the request: no token is spent.
 /// let busy = Fault::status(503).with_header("retry-after", "7");
 /// let refused = Fault::oauth_error("invalid_client");
 /// let page = Fault::html(502);
@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 #[must_use = "give it to `next_token_request` or its siblings"]
 #[derive(Clone)]
 pub struct Fault {
-    /// Whether the service does what the request asks for.
+    /// Whether the fake processes the request.
     pub(super) processed: bool,
     pub(super) status: Option<StatusCode>,
     pub(super) headers: HeaderMap,
@@ -50,7 +50,7 @@ pub(super) enum Delivery {
 }
 
 impl Fault {
-    /// Nothing goes wrong: a place in the queue.
+    /// No fault: takes a place in the queue.
     pub fn none() -> Self {
         Self {
             processed: true,
@@ -63,11 +63,11 @@ impl Fault {
         }
     }
 
-    /// Answers with this status and an empty body, instead of processing the request.
+    /// Responds with this status and an empty body, instead of processing the request.
     ///
     /// # Panics
     ///
-    /// If it is no status (100 to 999).
+    /// If `status` is not from 100 to 999.
     pub fn status(status: u16) -> Self {
         Self {
             processed: false,
@@ -77,30 +77,30 @@ impl Fault {
         .with_status(status)
     }
 
-    /// Answers with this JSON, instead of processing the request.
+    /// Responds with this JSON, instead of processing the request.
     ///
     /// # Panics
     ///
-    /// If the status is none.
+    /// As [`status`](Self::status).
     pub fn json(status: u16, body: Value) -> Self {
         Self::status(status)
             .with_header("content-type", "application/json")
             .with_body(body.to_string())
     }
 
-    /// Answers with a page such as a proxy's, instead of processing the request.
+    /// Responds with an HTML page, as a proxy does, instead of processing the request.
     ///
     /// # Panics
     ///
-    /// If the status is none.
+    /// As [`status`](Self::status).
     pub fn html(status: u16) -> Self {
         Self::status(status)
             .with_header("content-type", "text/html")
             .with_body("<html><body><h1>Something went wrong</h1></body></html>")
     }
 
-    /// Answers as the token host does, `{"error": code, "error_description": …}`, with the status
-    /// that the vendor documents for the code.
+    /// Responds as the token host does, `{"error": code, "error_description": …}`, with the status
+    /// that the vendor documents for the code (`error-catalog.yaml` in hellosign-openapi).
     pub fn oauth_error(code: &str) -> Self {
         let status = match code {
             "payment_required" | "addon_required" | "quota_reached" => 402,
@@ -116,11 +116,11 @@ impl Fault {
         )
     }
 
-    /// Answers as the API does, `{"error": {"error_name": name, "error_msg": …}}`.
+    /// Responds as the API does, `{"error": {"error_name": name, "error_msg": …}}`.
     ///
     /// # Panics
     ///
-    /// If the status is none.
+    /// As [`status`](Self::status).
     pub fn api_error(status: u16, name: &str) -> Self {
         let message = format!("scripted {name}");
         Self::json(
@@ -129,7 +129,7 @@ impl Fault {
         )
     }
 
-    /// Answers with a 307 to `url`, instead of processing the request.
+    /// Responds with a 307 to `url`, instead of processing the request.
     ///
     /// # Panics
     ///
@@ -138,7 +138,7 @@ impl Fault {
         Self::status(307).with_header("location", url)
     }
 
-    /// Closes the connection without a response; the service never saw the request.
+    /// Closes the connection without a response, and does not process the request.
     pub fn cut_before_processing() -> Self {
         Self {
             delivery: Delivery::Cut,
@@ -165,8 +165,7 @@ impl Fault {
 
     /// Processes the request and responses only after this time, by the real clock.
     ///
-    /// [A hold](super::FakeDropboxSign::hold_token_responses) does the same without any time, and is
-    /// what a test should prefer.
+    /// Prefer a [hold](super::FakeDropboxSign::hold_token_responses), which takes no time.
     pub fn delay(delay: Duration) -> Self {
         Self {
             delay,
@@ -174,7 +173,7 @@ impl Fault {
         }
     }
 
-    /// Processes the request and sets these fields of the JSON response, whatever they were.
+    /// Processes the request and replaces these fields of the JSON response.
     ///
     /// # Panics
     ///
@@ -199,7 +198,7 @@ impl Fault {
     ///
     /// # Panics
     ///
-    /// If it is no status (100 to 999).
+    /// As [`status`](Self::status).
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = Some(StatusCode::from_u16(status).expect("a status is from 100 to 999"));
         self
@@ -223,42 +222,15 @@ impl Fault {
         self
     }
 
-    /// Processes the request all the same, so that a refresh token is spent, whatever the response
-    /// says.
+    /// Processes the request all the same, so that a refresh token is spent.
     pub fn after_processing(mut self) -> Self {
         self.processed = true;
         self
     }
 
-    /// Whether the service never gets to see the request.
+    /// Whether the connection closes before the request is processed.
     pub(super) fn is_cut_before_processing(&self) -> bool {
         !self.processed && self.delivery == Delivery::Cut
-    }
-
-    /// What the client gets, given what the service would have said.
-    pub(super) fn apply_to(&self, mut response: Response) -> Response {
-        if let Some(status) = self.status {
-            response.status = status;
-        }
-        if let Some(body) = &self.body {
-            response.headers.remove(header::CONTENT_TYPE);
-            response.body = body.clone();
-        }
-        for (name, value) in &self.headers {
-            response.headers.insert(name, value.clone());
-        }
-        if !self.edits.is_empty() {
-            if let Ok(Value::Object(mut fields)) = serde_json::from_slice(&response.body) {
-                for (name, value) in &self.edits {
-                    match value {
-                        Some(value) => fields.insert(name.clone(), value.clone()),
-                        None => fields.remove(name),
-                    };
-                }
-                response.body = Value::Object(fields).to_string().into();
-            }
-        }
-        response
     }
 }
 
@@ -270,31 +242,5 @@ impl fmt::Debug for Fault {
             .field("delay", &self.delay)
             .field("delivery", &self.delivery)
             .finish_non_exhaustive()
-    }
-}
-
-/// One response.
-pub(super) struct Response {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
-impl Response {
-    pub(super) fn empty() -> Self {
-        Self {
-            status: StatusCode::OK,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-        }
-    }
-
-    pub(super) fn json(status: StatusCode, body: &Value) -> Self {
-        let content_type = HeaderValue::from_static("application/json");
-        Self {
-            status,
-            headers: HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]),
-            body: body.to_string().into(),
-        }
     }
 }

@@ -9,12 +9,12 @@ use std::{
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Rotation {
-    /// The response carries a new refresh token, and the one that was presented is spent.
+    /// The response carries a new refresh token, and the presented refresh token is spent.
     #[default]
     NewToken,
     /// The response carries the refresh token that was presented, as in the vendor's example.
     SameToken,
-    /// The response carries no refresh token: the one that was presented stays valid.
+    /// The response carries no refresh token: the presented refresh token stays valid.
     NoToken,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Rules {
     pub(super) lifetime: Duration,
 }
 
-/// What one sign-in, exchange or refresh gives.
+/// The tokens of one sign-in, exchange or refresh.
 #[derive(Clone)]
 pub(super) struct Granted {
     pub(super) access_token: String,
@@ -34,7 +34,7 @@ pub(super) struct Granted {
     pub(super) lifetime: Duration,
 }
 
-/// Every token ever issued. All that descends from one sign-in is a family, which is revoked as one.
+/// Every token ever issued. The tokens of one sign-in are a family, which is revoked as a whole.
 pub(super) struct Grants {
     rules: Rules,
     revoked: Vec<bool>,
@@ -47,14 +47,14 @@ pub(super) struct Grants {
 struct Refresh {
     family: usize,
     presented: usize,
-    /// What it was exchanged for; `None` while it is not spent.
+    /// The tokens that this one was exchanged for; `None` while it is not spent.
     successor: Option<Granted>,
     grace: u32,
 }
 
 struct Access {
     family: usize,
-    /// `None` where that lies beyond the end of time.
+    /// `None` if `SystemTime` cannot hold the time.
     expires_at: Option<SystemTime>,
     revoked: bool,
 }
@@ -214,8 +214,8 @@ impl Grants {
         token
     }
 
-    /// Numbered for the eye; random, so that a search for it in logs finds nothing else; and with
-    /// the characters of base64, which careless encoding breaks.
+    /// Numbered for the reader, random so that a search in logs finds nothing else, and with the
+    /// characters of base64, which careless encoding breaks.
     fn unique(&mut self, kind: &str) -> String {
         self.issued += 1;
         format!("{kind}-{}-{:016x}+/=", self.issued, fastrand::u64(..))

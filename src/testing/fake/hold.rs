@@ -5,10 +5,10 @@ use std::{fmt, sync::Arc};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-/// Holds requests, or their responses, until it is [released](Self::release) or dropped.
+/// Holds requests, or their responses, until the hold is [released](Self::release) or dropped.
 ///
-/// It stands in for sleeping: a test waits until a request [has arrived](Self::arrived), looks
-/// around, and lets it go.
+/// A hold replaces sleeping: a test waits until a request [has arrived](Self::arrived), asserts what
+/// it wants, and releases the request.
 #[must_use = "it holds nothing once it is dropped"]
 pub struct Hold {
     gate: Arc<Gate>,
@@ -16,7 +16,7 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Waits until `n` requests have come to this hold. For ever, if they never come.
+    /// Waits until `n` requests have arrived at this hold; for ever, if they never arrive.
     ///
     /// # Cancel safety
     ///
@@ -27,12 +27,12 @@ impl Hold {
         reached.expect("the barrier is alive as long as the hold");
     }
 
-    /// How many requests have come to this hold so far.
+    /// How many requests have arrived at this hold.
     pub fn count(&self) -> usize {
         self.barrier.0.borrow().arrived
     }
 
-    /// Lets all of them go, and those that come later pass.
+    /// Lets the held requests go on. Later requests pass.
     pub fn release(self) {
         drop(self);
     }
@@ -55,7 +55,7 @@ impl fmt::Debug for Hold {
     }
 }
 
-/// One place on a request's way. A request that comes waits for every hold that is on it by then.
+/// One place on the path of a request. A request waits for every hold that is there on its arrival.
 #[derive(Default)]
 pub(super) struct Gate {
     holds: Mutex<Vec<Arc<Barrier>>>,

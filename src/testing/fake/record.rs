@@ -1,9 +1,9 @@
-//! What the fake remembers of the requests that it got.
+//! The requests that the fake received.
 
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 
 use crate::secret::AccessToken;
 
@@ -17,7 +17,7 @@ pub struct RecordedRequest {
     pub method: Method,
     /// The path, such as `/v3/account`.
     pub path: String,
-    /// What follows the `?`, if there is one.
+    /// The query, without its `?`.
     pub query: Option<String>,
     /// The headers.
     pub headers: HeaderMap,
@@ -29,7 +29,18 @@ pub struct RecordedRequest {
 }
 
 impl RecordedRequest {
-    /// The bearer token that the request carried, if it carried exactly one `Authorization` header.
+    pub(super) fn new(request: &Request<Bytes>, status: Option<StatusCode>) -> Self {
+        Self {
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            query: request.uri().query().map(str::to_owned),
+            headers: request.headers().clone(),
+            body: request.body().clone(),
+            status,
+        }
+    }
+
+    /// The bearer token of the request, if it has exactly one `Authorization` header.
     pub fn bearer(&self) -> Option<AccessToken> {
         bearer(&self.headers).map(AccessToken::from)
     }

@@ -76,7 +76,7 @@ async fn s08_a_clock_that_is_wrong_costs_one_refresh_at_most() {
             assert_eq!(response.status(), 200);
         }
         assert_eq!(setup.fake.token_requests(), 1);
-        assert_eq!(setup.fake.unauthorized_replies(), usize::from(behind));
+        assert_eq!(setup.fake.unauthorized_responses(), usize::from(behind));
     }
 }
 

@@ -85,7 +85,7 @@ impl Service {
     /// What has to hold whatever happened to the processes.
     pub(crate) fn assert_unharmed(&self) {
         assert_eq!(self.fake.families_revoked(), 0);
-        assert_eq!(self.fake.unauthorized_replies(), 0);
+        assert_eq!(self.fake.unauthorized_responses(), 0);
         if self.reuse == Reuse::Revokes {
             assert!(self.fake.max_uses_of_one_refresh_token() <= 1);
         }

@@ -1,0 +1,45 @@
+//! Every path that is not the token endpoint's.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use serde_json::json;
+
+use super::{grants::Grants, record::bearer, response};
+
+pub(super) fn respond(
+    request: &Request<Bytes>,
+    grants: &Grants,
+    now: SystemTime,
+) -> Response<Bytes> {
+    let path = request.uri().path();
+    if !path.starts_with("/v3/") {
+        return error(StatusCode::NOT_FOUND, "not_found", "no such path");
+    }
+    let authorizations = request.headers().get_all(header::AUTHORIZATION);
+    if authorizations.iter().count() > 1 {
+        let message = "more than one Authorization header";
+        return error(StatusCode::BAD_REQUEST, "bad_request", message);
+    }
+    if !bearer(request.headers()).is_some_and(|token| grants.admits(token, now)) {
+        let message = "Unauthorized user.";
+        return error(StatusCode::UNAUTHORIZED, "unauthorized", message);
+    }
+    let body = if request.method() == Method::GET && path == "/v3/account" {
+        json!({ "account": { "account_id": "fake-account", "email_address": "me@example.com" } })
+    } else {
+        json!({
+            "method": request.method().as_str(),
+            "path": path,
+            "body_bytes": request.body().len(),
+        })
+    };
+    response::json(StatusCode::OK, &body)
+}
+
+/// The API's own envelope.
+fn error(status: StatusCode, name: &str, message: &str) -> Response<Bytes> {
+    let body = json!({ "error": { "error_name": name, "error_msg": message } });
+    response::json(status, &body)
+}
