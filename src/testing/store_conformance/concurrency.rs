@@ -1,4 +1,4 @@
-//! Many at once.
+//! Many calls at once.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(super) async fn a_reader_sees_whole_records<S: TokenStore>(one: &Arc<S>, oth
         let name = count(record.as_ref(), rule).to_string();
         let seen = record.map(|record| record.tokens);
         assert_eq!(seen, Some(tokens(&name)), "{rule}: half of one was seen");
-        // A store without any I/O never gives the writer its turn by itself.
+        // A store without I/O never yields to the writer by itself.
         tokio::task::yield_now().await;
     }
     writing.await.expect(rule);
@@ -65,7 +65,7 @@ pub(super) async fn one_of_many_equal_saves_wins<S: TokenStore>(one: &Arc<S>, ot
     }
 }
 
-/// Loading, changing and saving until it succeeds loses nobody's change.
+/// Loading, changing and saving in a loop until the save succeeds loses no change.
 pub(super) async fn no_concurrent_save_is_lost<S: TokenStore>(one: &Arc<S>, other: &Arc<S>) {
     const TASKS: usize = 8;
     const EACH: usize = 5;
@@ -95,7 +95,7 @@ pub(super) async fn no_concurrent_save_is_lost<S: TokenStore>(one: &Arc<S>, othe
     assert_eq!(count(record.as_ref(), rule), TASKS * EACH, "{rule}");
 }
 
-/// Saves of many accounts at once all stand.
+/// Concurrent saves of different accounts all take effect.
 pub(super) async fn concurrent_accounts_do_not_disturb_each_other<S: TokenStore>(
     one: &Arc<S>,
     other: &Arc<S>,

@@ -1,4 +1,4 @@
-//! Having a lease, waiting for it, giving it back.
+//! Acquiring, waiting for and releasing leases.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     store::{LeaseRequest, TokenStore},
 };
 
-/// While a lease is held, another handle waits as long as it was told, and says whose it is.
+/// While a lease is held, another handle waits for as long as requested. Its error names the account.
 pub(super) async fn a_lease_keeps_others_out(one: &impl TokenStore, other: &impl TokenStore) {
     let rule = "a lease keeps others out";
     let account = AccountId::from("keeps-out");
@@ -24,11 +24,11 @@ pub(super) async fn a_lease_keeps_others_out(one: &impl TokenStore, other: &impl
     let refused = other.lease(&account, at_once).await;
     assert!(refused.is_err(), "{rule}: not without waiting");
     release(lease, rule).await;
-    // And one that is free is had without waiting.
+    // A free lease is acquired without waiting.
     release(acquire(other, &account, at_once, rule).await, rule).await;
 }
 
-/// The same goes for two refreshes through one handle.
+/// One handle grants a lease once at a time, too.
 pub(super) async fn a_lease_keeps_its_own_handle_out(store: &impl TokenStore) {
     let rule = "a lease keeps its own handle out";
     let account = AccountId::from("keeps-itself-out");
@@ -37,7 +37,7 @@ pub(super) async fn a_lease_keeps_its_own_handle_out(store: &impl TokenStore) {
     release(lease, rule).await;
 }
 
-/// Accounts refresh in parallel.
+/// The leases of two accounts are independent.
 pub(super) async fn a_lease_is_for_one_account(one: &impl TokenStore, other: &impl TokenStore) {
     let rule = "a lease is for one account";
     let [a, b] = ["lease-a", "lease-b"].map(AccountId::from);
@@ -48,7 +48,7 @@ pub(super) async fn a_lease_is_for_one_account(one: &impl TokenStore, other: &im
     release(second, rule).await;
 }
 
-/// Holding a lease neither makes a record nor hinders anybody from loading and saving one.
+/// Holding a lease neither makes a record nor keeps others from loading and saving.
 pub(super) async fn a_lease_is_no_record(store: &impl TokenStore) {
     let rule = "a lease is no record";
     let account = AccountId::from("no-record");
@@ -65,7 +65,7 @@ pub(super) async fn a_lease_is_no_record(store: &impl TokenStore) {
     release(lease, rule).await;
 }
 
-/// Somebody who waits gets the lease when it is given back.
+/// A waiter acquires the lease when the holder releases it.
 pub(super) async fn a_released_lease_goes_to_the_next<S: TokenStore>(one: &Arc<S>, other: &Arc<S>) {
     let rule = "a released lease goes to the next";
     let account = AccountId::from("released");
@@ -85,7 +85,7 @@ pub(super) async fn a_released_lease_goes_to_the_next<S: TokenStore>(one: &Arc<S
     }
 }
 
-/// Dropping a lease without releasing it blocks nobody for longer than it lives.
+/// A lease that is dropped without a release blocks others no longer than its time to live.
 pub(super) async fn a_dropped_lease_goes_to_the_next(
     one: &impl TokenStore,
     other: &impl TokenStore,
@@ -96,7 +96,7 @@ pub(super) async fn a_dropped_lease_goes_to_the_next(
     release(acquire(other, &account, PATIENT, rule).await, rule).await;
 }
 
-/// Dropping somebody who waits for a lease leaves nothing behind that holds it.
+/// Dropping a waiter leaves nothing behind that holds the lease.
 pub(super) async fn an_abandoned_wait_holds_nothing(
     one: &impl TokenStore,
     other: &impl TokenStore,
@@ -112,7 +112,7 @@ pub(super) async fn an_abandoned_wait_holds_nothing(
     release(acquire(other, &account, PATIENT, rule).await, rule).await;
 }
 
-/// The same where it is dropped while it is had, at whatever moment.
+/// Dropping a waiter at the moment at which it acquires the lease leaves nothing behind either.
 pub(super) async fn an_abandoned_claim_holds_nothing(
     one: &impl TokenStore,
     other: &impl TokenStore,
@@ -127,7 +127,7 @@ pub(super) async fn an_abandoned_claim_holds_nothing(
     }
 }
 
-/// Renewing works for as long as the lease is held, and keeps it.
+/// Renewing keeps a held lease.
 pub(super) async fn a_held_lease_can_be_renewed(one: &impl TokenStore, other: &impl TokenStore) {
     let rule = "a held lease can be renewed";
     let account = AccountId::from("renewed");
@@ -142,7 +142,7 @@ pub(super) async fn a_held_lease_can_be_renewed(one: &impl TokenStore, other: &i
     release(lease, rule).await;
 }
 
-/// Where leases run out, a late holder neither renews nor releases that of the next one.
+/// If leases expire, a late holder neither renews nor releases the lease of the next holder.
 pub(super) async fn a_lease_that_ran_out_is_left_alone(
     one: &impl TokenStore,
     other: &impl TokenStore,
@@ -155,7 +155,7 @@ pub(super) async fn a_lease_that_ran_out_is_left_alone(
     }
     let next = acquire(other, &account, PATIENT, rule).await;
     assert!(late.renew().await.is_err(), "{rule}: it was renewed");
-    // Whether this is an error is the store's choice.
+    // The store may return an error or not.
     let _ = late.release().await;
     assert_held(one, &account, rule).await;
     release(next, rule).await;

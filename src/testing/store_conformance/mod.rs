@@ -1,4 +1,4 @@
-//! What every token store has to do, as tests.
+//! The rules of token stores, as tests.
 
 mod concurrency;
 mod leases;
@@ -11,10 +11,10 @@ use crate::store::TokenStore;
 
 /// Checks that a store keeps the rules of [`TokenStore`].
 ///
-/// `open` gives a handle on the same store each time, which is empty at first. The handles should
-/// be as separate as they ever are: opened anew rather than cloned, if the store can be.
+/// Each call of `open` returns a handle on the same store, which is empty at first. Open the store
+/// anew instead of cloning a handle, if the store allows that: two processes share no clones.
 ///
-/// Needs a Tokio runtime with time and I/O enabled, whose time is not paused.
+/// The suite needs a Tokio runtime with time and I/O enabled, whose time is not paused.
 ///
 /// ```
 /// use dropbox_sign_oauth::{store::MemoryStore, testing::store_conformance};
@@ -29,7 +29,7 @@ use crate::store::TokenStore;
 ///
 /// # Panics
 ///
-/// With the name of the rule, when one is broken or the store fails.
+/// If a rule is broken or the store fails. The message names the rule.
 pub async fn store_conformance<S, F>(open: F)
 where
     S: TokenStore,

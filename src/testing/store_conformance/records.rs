@@ -9,14 +9,14 @@ use crate::{
     token::TokenSet,
 };
 
-/// Loading what was never saved gives nothing, and no error.
+/// Loading an account without a record returns nothing, and no error.
 pub(super) async fn nobody_is_signed_in_at_first(store: &impl TokenStore) {
     let rule = "an account without a record loads as `None`";
     let account = AccountId::from("nobody");
     assert_eq!(load(store, &account, rule).await, None, "{rule}");
 }
 
-/// Expecting a record where there is none, or none where there is one, is a conflict.
+/// Expecting a record that is missing, or no record where one exists, is a conflict.
 pub(super) async fn a_first_save_expects_no_record(one: &impl TokenStore, other: &impl TokenStore) {
     let rule = "the first save expects no record";
     let account = AccountId::from("first-save");
@@ -59,7 +59,7 @@ pub(super) async fn a_save_expects_the_newest_version(
     }
 }
 
-/// A save whose answer was lost is tried again, and meets itself: the version tells.
+/// A save that is retried after a lost response meets itself. The version shows that.
 pub(super) async fn a_repeated_save_is_recognised(one: &impl TokenStore, other: &impl TokenStore) {
     let rule = "a repeated save is recognised by its version";
     let account = AccountId::from("repeated");
@@ -71,7 +71,7 @@ pub(super) async fn a_repeated_save_is_recognised(one: &impl TokenStore, other: 
     assert_eq!(load(one, &account, rule).await, Some(record), "{rule}");
 }
 
-/// Tokens come back as they were saved; times, to the millisecond.
+/// Loading returns the tokens as they were saved; times, to the millisecond.
 pub(super) async fn every_field_survives(one: &impl TokenStore, other: &impl TokenStore) {
     let rule = "every field survives";
     let account = AccountId::from("every-field");
@@ -92,7 +92,7 @@ pub(super) async fn every_field_survives(one: &impl TokenStore, other: &impl Tok
             Duration::from_millis(86_399_877),
         ),
         TokenSet::new("long", issued_at(), ten_years),
-        // Last, so that nothing of the earlier ones may linger.
+        // Last, since fields of the earlier records must not linger.
         TokenSet::from_refresh_token("the end"),
     ];
     let mut expected = None;
@@ -111,7 +111,7 @@ pub(super) async fn every_field_survives(one: &impl TokenStore, other: &impl Tok
     }
 }
 
-/// The time of a presentation comes back to the millisecond, and goes with the next record.
+/// Loading returns the time of an intent to the millisecond. The next record has no intent.
 pub(super) async fn the_journal_survives(one: &impl TokenStore, other: &impl TokenStore) {
     let rule = "the journal survives";
     let account = AccountId::from("journal");
@@ -127,7 +127,7 @@ pub(super) async fn the_journal_survives(one: &impl TokenStore, other: &impl Tok
     }
 }
 
-/// Any text names an account, and no two names mean the same one.
+/// Any text names an account, and two names mean two accounts.
 pub(super) async fn accounts_are_independent(one: &impl TokenStore, other: &impl TokenStore) {
     let rule = "accounts are independent";
     let long = "long".repeat(75);
@@ -178,7 +178,7 @@ pub(super) async fn accounts_are_independent(one: &impl TokenStore, other: &impl
     }
 }
 
-/// A record is removed only by somebody who knows its newest version.
+/// Removing a record takes its newest version.
 pub(super) async fn deleting_expects_the_newest_version(
     one: &impl TokenStore,
     other: &impl TokenStore,
@@ -202,7 +202,7 @@ pub(super) async fn deleting_expects_the_newest_version(
     assert!(!gone, "{rule}: removed twice");
 }
 
-/// A save that was prepared before a sign-out does not undo it; a new sign-in works.
+/// A save that was prepared before a sign-out does not undo the sign-out. A new sign-in works.
 pub(super) async fn after_deleting_the_account_starts_anew(
     one: &impl TokenStore,
     other: &impl TokenStore,

@@ -1,4 +1,4 @@
-//! What the rules are made of: each step fails with the rule's name.
+//! The steps of the rules. Each step fails with the name of the rule.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,19 +8,19 @@ use crate::{
     token::TokenSet,
 };
 
-/// Long enough for whatever has to happen meanwhile, on any machine.
+/// Long enough for all that has to happen meanwhile, on any machine.
 pub(super) const PATIENT: LeaseRequest = LeaseRequest {
     time_to_live: Duration::from_secs(120),
     wait: Duration::from_secs(60),
 };
 
-/// Does not wait for a holder that stays.
+/// Does not wait while another handle holds the lease.
 pub(super) const IMPATIENT: LeaseRequest = LeaseRequest {
     wait: Duration::from_millis(20),
     ..PATIENT
 };
 
-/// Not renewed, it runs out soon, where a store's leases do.
+/// Expires soon without renewal, if the store's leases expire.
 pub(super) const SHORT_LIVED: LeaseRequest = LeaseRequest {
     time_to_live: Duration::from_secs(1),
     ..PATIENT
@@ -35,7 +35,7 @@ pub(super) fn record(name: &str) -> Record {
     Record::new(tokens(name))
 }
 
-/// A set that carries `name`, so that two can be told apart.
+/// Tokens that contain `name`, to tell them apart.
 pub(super) fn tokens(name: &str) -> TokenSet {
     TokenSet::new(
         format!("access-{name}"),
@@ -74,7 +74,7 @@ pub(super) async fn swap(
     swap.unwrap_or_else(|e| failed(rule, &e))
 }
 
-/// Saves a new record with these tokens, and gives its version.
+/// Saves a new record with these tokens and returns its version.
 pub(super) async fn save(
     store: &(impl TokenStore + ?Sized),
     account: &AccountId,
