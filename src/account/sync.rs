@@ -21,10 +21,10 @@ mod scheduled {
 
     /// Shuttle's lock with parking_lot's `lock`, which knows no poison.
     #[derive(Debug, Default)]
-    pub(in crate::refresher) struct Mutex<T>(sync::Mutex<T>);
+    pub(in crate::account) struct Mutex<T>(sync::Mutex<T>);
 
     impl<T> Mutex<T> {
-        pub(in crate::refresher) fn lock(&self) -> MutexGuard<'_, T> {
+        pub(in crate::account) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
