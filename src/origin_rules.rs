@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plain_place_is_refused() {
+    fn a_url_with_more_than_an_origin_and_a_path_is_refused() {
         for text in [
             "",
             "app.hellosign.com",
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_shows_no_password_and_no_query() {
+    fn an_error_shows_no_part_of_the_url() {
         for text in [
             "https://user:canary@app.hellosign.com",
             "https://user:canary@",

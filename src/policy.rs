@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_asks_for_is_honoured_and_capped() {
+    fn the_wait_that_the_service_asks_for_is_honoured_and_capped() {
         let backoff = Backoff::default();
         let asked = Some(90 * SECOND);
         assert_eq!(backoff.delay(1, asked, 0.5), 90 * SECOND);
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_token_is_left_alone_for_a_tenth_of_its_lifetime_at_most() {
+    fn the_cooldown_is_a_tenth_of_the_lifetime_at_most() {
         let cooldown = |lifetime| RefreshPolicy::default().cooldown(lifetime);
         assert_eq!(cooldown(86_400 * SECOND), 60 * SECOND);
         assert_eq!(cooldown(100 * SECOND), 10 * SECOND);

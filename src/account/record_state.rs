@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unsaved_record_stands_while_the_store_holds_what_it_replaces() {
+    fn an_unsaved_record_stands_while_the_store_holds_the_replaced_version() {
         let (old, new) = (record("old"), record("new"));
         let mut state = RecordState::default();
         let replaces = Some(old.version);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_save_that_erred_and_took_effect_is_recognised() {
+    fn a_failed_save_that_took_effect_is_recognised() {
         for saved in [
             SaveState::Pending { replaces: None },
             SaveState::PendingInstall,

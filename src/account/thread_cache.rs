@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_keys_own_token_of_this_generation_is_found() {
+    fn find_returns_the_accounts_own_token_of_the_generation_only() {
         keep(1, &live("one", 5));
         keep(2, &live("two", 5));
         assert_eq!(found(1, 5), Some(AccessToken::new("one")));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_keeps_as_many_as_it_has_places_for() {
+    fn a_thread_keeps_one_copy_a_slot() {
         for key in 0..SLOTS as u64 {
             keep(key, &live("first", 1));
         }

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_too_large_or_states_no_size_stays_a_stream() {
+    async fn a_stream_that_is_too_large_or_states_no_size_stays_a_stream() {
         for (size, limit) in [(Some(6), 5), (None, 100)] {
             let mut request = request([Ok("abc"), Ok("def")], size);
             buffer(&mut request, limit).await.expect("not read");

@@ -9,7 +9,7 @@ fn the_header_is_sensitive_and_holds_the_token() {
 }
 
 #[test]
-fn a_token_that_no_header_can_carry_makes_none() {
+fn a_token_that_no_header_can_carry_makes_no_header() {
     for token in ["", "a b", "a\n", "\u{e4}"] {
         assert!(
             bearer_header(&AccessToken::new(token)).is_none(),
@@ -54,7 +54,7 @@ fn after(seconds: u32) -> Now {
 }
 
 #[test]
-fn a_granted_token_counts_from_when_it_was_asked_for_and_cools_down() {
+fn a_granted_token_lives_from_the_request_on_and_cools_down() {
     let token = live(LiveToken::granted, NOW.wall);
     assert_eq!(token.freshness(after(49)), Freshness::Fresh);
     assert_eq!(token.freshness(after(50)), Freshness::Stale);
@@ -64,7 +64,7 @@ fn a_granted_token_counts_from_when_it_was_asked_for_and_cools_down() {
 }
 
 #[test]
-fn a_found_token_has_what_is_left_of_its_life_and_no_more_than_all_of_it() {
+fn a_found_token_lives_for_the_rest_of_its_lifetime_and_never_longer() {
     let aged = live(LiveToken::found, NOW.wall - 30 * SECOND);
     assert_eq!(aged.freshness(after(19)), Freshness::Fresh);
     assert_eq!(aged.freshness(after(20)), Freshness::Stale);

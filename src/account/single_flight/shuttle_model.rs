@@ -232,7 +232,7 @@ fn every_request_gets_the_failure_of_the_one_flight() {
 }
 
 #[test]
-fn a_flight_that_finds_no_sign_in_leaves_the_next_request_to_look_again() {
+fn after_a_flight_that_finds_no_sign_in_the_next_request_starts_a_flight() {
     explore(|| {
         let account = Account::new();
         for seen in requests(&account, 3, Need::Usable, Fate::SignedOut) {
@@ -246,7 +246,7 @@ fn a_flight_that_finds_no_sign_in_leaves_the_next_request_to_look_again() {
 }
 
 #[test]
-fn a_flight_that_is_dropped_wakes_those_who_wait_and_lets_the_next_start() {
+fn a_dropped_flight_wakes_its_waiters_and_lets_the_next_start() {
     explore(|| {
         let account = Account::new();
         for seen in requests(&account, 3, Need::Usable, Fate::Dropped) {
@@ -262,7 +262,7 @@ fn a_flight_that_is_dropped_wakes_those_who_wait_and_lets_the_next_start() {
 }
 
 #[test]
-fn requests_with_something_to_fall_back_on_are_woken_by_a_failure_and_fall_back() {
+fn requests_with_a_valid_token_fall_back_on_it_after_a_failure() {
     for fate in [Fate::Failure, Fate::Dropped] {
         explore(move || {
             let account = Account::with_stale_token();
@@ -279,7 +279,7 @@ fn requests_with_something_to_fall_back_on_are_woken_by_a_failure_and_fall_back(
 }
 
 #[test]
-fn callers_who_go_away_take_nothing_along() {
+fn dropped_callers_take_nothing_from_the_others() {
     explore(|| {
         let account = Account::new();
         let short = |account: &Arc<Account>| -> Box<dyn FnOnce() -> Seen + Send> {
@@ -302,7 +302,7 @@ fn callers_who_go_away_take_nothing_along() {
 }
 
 #[test]
-fn a_token_that_was_dropped_is_not_published_again() {
+fn a_dropped_token_is_not_published_again() {
     let scenario = || {
         let account = Account::new();
         let token = account.token(STALE.monotonic);

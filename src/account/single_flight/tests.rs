@@ -41,7 +41,7 @@ fn result(waiter: &mut Waiter) -> Option<FlightResult> {
 }
 
 #[test]
-fn those_who_wait_share_the_token_that_the_flight_brings() {
+fn waiters_share_the_token_of_the_flight() {
     let single_flight = SingleFlight::new();
     let (mut first, flight) = wait(&single_flight, Need::Usable, at(0));
     let (mut second, none) = wait(&single_flight, Need::Usable, at(0));
@@ -69,7 +69,7 @@ fn those_who_wait_share_the_token_that_the_flight_brings() {
 }
 
 #[test]
-fn a_failure_comes_with_the_wait_that_it_costs() {
+fn a_failure_states_how_long_no_flight_starts() {
     let single_flight = SingleFlight::new();
     let (mut waiter, flight) = wait(&single_flight, Need::Usable, at(0));
     let wait = Duration::from_secs(7);
@@ -85,7 +85,7 @@ fn a_failure_comes_with_the_wait_that_it_costs() {
 }
 
 #[test]
-fn a_flight_that_is_dropped_aborts_its_waiters_and_makes_way() {
+fn a_dropped_flight_aborts_its_waiters_and_lets_the_next_start() {
     let single_flight = SingleFlight::new();
     let (mut waiter, flight) = wait(&single_flight, Need::Usable, at(0));
     drop(flight);
@@ -95,7 +95,7 @@ fn a_flight_that_is_dropped_aborts_its_waiters_and_makes_way() {
 }
 
 #[test]
-fn who_has_something_to_fall_back_on_does() {
+fn a_waiter_with_a_valid_token_falls_back_on_it() {
     let single_flight = SingleFlight::new();
     let old = token(&single_flight);
     single_flight.update(|state| state.publish(Arc::clone(&old)));

@@ -97,7 +97,7 @@ fn s06_every_shape_of_expires_in_has_a_lifetime() {
 }
 
 #[test]
-fn s25_a_refresh_token_that_is_omitted_empty_or_null_is_none() {
+fn s25_an_omitted_empty_or_null_refresh_token_is_none() {
     for field in [
         "",
         r#","refresh_token":"""#,
@@ -141,14 +141,14 @@ fn s26_an_odd_value_elsewhere_does_not_cost_the_tokens() {
 }
 
 #[test]
-fn s26_bytes_that_are_no_utf8_spoil_their_own_field_only() {
+fn s26_bytes_that_are_not_utf8_spoil_their_own_field_only() {
     let body = b"\xEF\xBB\xBF{\"state\":\"\xff\",\"access_token\":\"a\"}";
     let response = classify_bytes(200, &HeaderMap::new(), body).expect("a grant");
     assert_eq!(response.access_token, "a".into());
 }
 
 #[test]
-fn of_a_field_that_comes_twice_the_last_counts() {
+fn the_last_of_a_repeated_field_counts() {
     let response = granted(r#"{"access_token":"a","access_token":"b"}"#);
     assert_eq!(response.access_token, "b".into());
 }
@@ -161,7 +161,7 @@ fn escapes_are_undone() {
 }
 
 #[test]
-fn a_foreign_token_type_is_an_error_only_if_that_loses_nothing() {
+fn a_foreign_token_type_is_an_error_unless_that_loses_a_refresh_token() {
     for kept in ["", r#","refresh_token":"presented-token""#] {
         let body = format!(r#"{{"access_token":"new-access","token_type":"mac"{kept}}}"#);
         let error = refused(200, &body);
@@ -187,7 +187,7 @@ fn a_new_refresh_token_is_kept_though_its_access_token_is_of_no_use() {
 }
 
 #[test]
-fn s33_a_success_without_a_token_is_transient_and_tells_what_came() {
+fn s33_a_success_without_a_token_is_transient_and_describes_the_body() {
     for (status, body, told) in [
         (200, "", "an empty body"),
         (204, "", "an empty body"),
@@ -312,7 +312,7 @@ fn s35_an_unknown_code_is_transient() {
 }
 
 #[test]
-fn s32_the_wait_that_a_failure_asks_for_is_kept() {
+fn s32_an_error_keeps_the_wait_that_the_response_asks_for() {
     let later = (NOW.as_secs() + 90).to_string();
     let with = |status, body: &str, name: &'static str, value: &str| {
         let value = HeaderValue::from_str(value).expect("a value");
@@ -334,7 +334,7 @@ fn s32_the_wait_that_a_failure_asks_for_is_kept() {
 }
 
 #[test]
-fn s46_an_error_holds_no_secret_that_the_service_sent_back() {
+fn s46_an_error_shows_no_secret_that_the_service_sent_back() {
     let long = "y".repeat(5_000);
     for body in [
         r#"{"error":"invalid_grant","error_description":"presented-token is spent"}"#,
@@ -361,7 +361,7 @@ fn s46_an_error_holds_no_secret_that_the_service_sent_back() {
 }
 
 #[test]
-fn a_reply_that_is_too_large_may_have_held_tokens_if_it_was_a_success() {
+fn an_oversized_success_is_ambiguous_since_it_may_hold_tokens() {
     let of = |status| {
         let response = RawResponse {
             status,
