@@ -191,7 +191,8 @@ pub enum EndpointErrorKind {
     NotSent,
     /// The request was sent and no whole response arrived: the token may be spent.
     Ambiguous,
-    /// The service cannot grant a token now. The token is kept. Retried with backoff.
+    /// The service cannot grant a token now. The token is kept. Retried with backoff. Unless the
+    /// service said so itself, the token [may be spent](EndpointError::may_be_spent).
     Transient,
     /// The service refused the grant for good (`invalid_grant`). The user has to sign in again.
     GrantRefused,
@@ -211,6 +212,7 @@ pub struct EndpointError(Arc<Inner>);
 #[derive(Clone, Debug)]
 struct Inner {
     kind: EndpointErrorKind,
+    may_be_spent: bool,
     message: String,
     status: Option<u16>,
     code: Option<String>,
@@ -222,8 +224,11 @@ struct Inner {
 impl EndpointError {
     /// An error of this kind. `message` is in lower case, without a full stop, and holds no secret.
     pub fn new(kind: EndpointErrorKind, message: impl Into<String>) -> Self {
+        use EndpointErrorKind::{Ambiguous, Transient};
+
         Self(Arc::new(Inner {
             kind,
+            may_be_spent: matches!(kind, Ambiguous | Transient),
             message: message.into(),
             status: None,
             code: None,
@@ -236,6 +241,13 @@ impl EndpointError {
     fn edit(mut self, edit: impl FnOnce(&mut Inner)) -> Self {
         edit(Arc::make_mut(&mut self.0));
         self
+    }
+
+    /// States that the token is certainly unspent: the service refused the request before it
+    /// granted anything.
+    #[must_use]
+    pub fn with_unspent(self) -> Self {
+        self.edit(|inner| inner.may_be_spent = false)
     }
 
     /// Adds the HTTP status of the response.
@@ -272,6 +284,15 @@ impl EndpointError {
     /// What the failure means for the token that was presented.
     pub fn kind(&self) -> EndpointErrorKind {
         self.0.kind
+    }
+
+    /// Whether the token may be spent although no new one arrived.
+    ///
+    /// A [`Transient`](EndpointErrorKind::Transient) or [`Ambiguous`](EndpointErrorKind::Ambiguous)
+    /// failure may have spent the token, unless [`with_unspent`](Self::with_unspent) says otherwise.
+    /// [`LostResponse`](crate::LostResponse) decides whether the token is presented again.
+    pub fn may_be_spent(&self) -> bool {
+        self.0.may_be_spent
     }
 
     /// The HTTP status of the response, if there was one.

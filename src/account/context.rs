@@ -20,7 +20,7 @@ use crate::{
     error::{Error, ErrorKind},
     event::{EventKind, Events},
     policy::RefreshPolicy,
-    store::{Record, StoreError, Swap, TokenStore, Version},
+    store::{Record, StoreError, StoreErrorKind, Swap, TokenStore, Version},
 };
 
 /// What the accounts of one manager share.
@@ -50,11 +50,13 @@ impl AccountContext {
     pub(super) fn new(id: AccountId, manager: Arc<ManagerContext>) -> Self {
         static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
 
+        let (clocks, backoff) = (manager.clocks.clone(), manager.policy.backoff.clone());
+        let single_flight = SingleFlight::new(id.clone(), clocks, backoff);
         Self {
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
             id,
             manager,
-            single_flight: SingleFlight::new(),
+            single_flight,
             record_state: Mutex::default(),
         }
     }
@@ -80,8 +82,18 @@ impl AccountContext {
         Error::new(kind, &self.id)
     }
 
+    /// An encrypted record that no `EncryptedStore` has opened is an error: its envelope would be
+    /// presented as a refresh token.
     pub(super) async fn load(&self) -> Result<Option<Record>, StoreError> {
-        self.manager.store.load(&self.id).await
+        let store = &self.manager.store;
+        let record = store.load(&self.id).await?;
+        if record.as_ref().is_some_and(Record::is_sealed) {
+            let message = "the record is encrypted, and this store does not decrypt";
+            let error = StoreError::new(StoreErrorKind::Undecryptable, store.name(), message);
+            let help = "wrap the store in `EncryptedStore`; the record was left as it is";
+            return Err(error.with_account(&self.id).with_help(help));
+        }
+        Ok(record)
     }
 
     pub(super) async fn swap(

@@ -85,13 +85,15 @@ impl AccountContext {
         refresh_token: &RefreshToken,
     ) -> Outcome {
         let policy = self.policy();
+        let is_replaced = error.refresh_token().is_some();
+        if error.may_be_spent() && !is_replaced && policy.lost_response == LostResponse::NeverReplay
+        {
+            let error = self.endpoint_error(ErrorKind::Ambiguous, error);
+            self.record_state()
+                .refuse(refresh_token.clone(), error.clone());
+            return failed_for_good(error);
+        }
         match error.kind() {
-            EndpointErrorKind::Ambiguous if policy.lost_response == LostResponse::NeverReplay => {
-                let error = self.endpoint_error(ErrorKind::Ambiguous, error);
-                self.record_state()
-                    .refuse(refresh_token.clone(), error.clone());
-                failed_for_good(error)
-            }
             EndpointErrorKind::Configuration => failed(
                 self.endpoint_error(ErrorKind::Configuration, error),
                 policy.backoff.max,

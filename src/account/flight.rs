@@ -95,7 +95,7 @@ impl AccountContext {
             let error = error.clone();
             self.emit(EventKind::RefreshFailed { error });
         }
-        flight.finish(outcome, self.clocks().monotonic());
+        flight.finish(outcome);
     }
 
     /// With the lease: gets a token, by presenting the refresh token unless there is no need.
@@ -113,7 +113,7 @@ impl AccountContext {
                     continue;
                 }
             };
-            self.settle_foreign_intent(&stored)?;
+            self.settle_open_intent(&stored)?;
             let Some(intent) = self.write_intent(stored).await? else {
                 continue;
             };
@@ -123,7 +123,11 @@ impl AccountContext {
                 return Err(self.store_failed(error));
             }
             self.emit(EventKind::RefreshStarted { reason });
-            let error = match self.exchange(&intent, lease).await {
+            // If this flight is aborted from here on, the next flight finds an open intent.
+            self.record_state().set_presenting(true);
+            let response = self.exchange(&intent, lease).await;
+            self.record_state().set_presenting(false);
+            let error = match response {
                 Ok((grant, sent)) => return self.settle(grant, sent, &intent).await,
                 Err(error) => error,
             };
@@ -131,7 +135,7 @@ impl AccountContext {
                 self.keep_issued(issued, &intent).await?;
                 return Err(self.exchange_failed(error, &intent.refresh_token));
             }
-            if error.kind() != EndpointErrorKind::Ambiguous {
+            if !error.may_be_spent() {
                 self.withdraw_intent(&intent.record).await;
             }
             if error.kind() != EndpointErrorKind::GrantRefused {
@@ -162,7 +166,7 @@ impl AccountContext {
             .or_refresh_token(spent);
         let rotated = tokens.refresh_token() != Some(spent);
         let record = Record::new(tokens);
-        if let Some(token) = self.save_granted(&record, intent.record.version).await? {
+        if let Some(token) = self.save_granted(&record, intent).await? {
             return Ok(token);
         }
 
@@ -183,8 +187,6 @@ impl AccountContext {
     async fn keep_issued(&self, issued: &RefreshToken, intent: &Intent) -> Result<(), Outcome> {
         let tokens = intent.record.tokens.clone();
         let record = Record::new(tokens.with_refresh_token(issued.clone()));
-        self.save_granted(&record, intent.record.version)
-            .await
-            .map(drop)
+        self.save_granted(&record, intent).await.map(drop)
     }
 }

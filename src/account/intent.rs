@@ -16,19 +16,21 @@ use crate::{
     event::EventKind,
     policy::LostResponse,
     secret::RefreshToken,
-    store::{Record, StoreError, Swap},
+    store::{Record, StoreError, Swap, Version},
 };
 
 /// An intent of ours, as the store holds it, and the refresh token that it is about.
 pub(super) struct Intent {
     pub(super) record: Record,
+    /// The version that the intent replaced.
+    pub(super) replaced: Version,
     pub(super) refresh_token: RefreshToken,
 }
 
 impl AccountContext {
-    /// Deals with an intent that another process has left.
-    pub(super) fn settle_foreign_intent(&self, stored: &Refreshable) -> Result<(), Outcome> {
-        let Some(presented_at) = self.record_state().foreign_intent(&stored.record) else {
+    /// Deals with an intent whose outcome is unknown.
+    pub(super) fn settle_open_intent(&self, stored: &Refreshable) -> Result<(), Outcome> {
+        let Some(presented_at) = self.record_state().open_intent(&stored.record) else {
             return Ok(());
         };
         self.emit(EventKind::IntentFound { presented_at });
@@ -37,7 +39,7 @@ impl AccountContext {
         }
         let error = self
             .error(ErrorKind::Ambiguous)
-            .with_detail("another process was about to present it and has saved no result");
+            .with_detail("an earlier refresh was about to present it and has saved no result");
         self.record_state()
             .refuse(stored.refresh_token.clone(), error.clone());
         Err(failed_for_good(error))
@@ -55,6 +57,7 @@ impl AccountContext {
                 self.record_state().set(record.clone(), SaveState::Saved);
                 Ok(Some(Intent {
                     record,
+                    replaced: stored.record.version,
                     refresh_token: stored.refresh_token,
                 }))
             }

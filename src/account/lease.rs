@@ -4,7 +4,15 @@
 //! the lease remembers when it was last asked for, on clocks that go on meanwhile, and is renewed
 //! before a refresh token is presented if that was too long ago.
 
-use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::time::sleep;
@@ -107,7 +115,13 @@ impl HeldLease {
 
     async fn renew(&self) -> Result<(), StoreError> {
         let asked = self.now();
-        let renewed = self.lease.renew().await;
+        // A panic of a user's store must not end a token request that is under way.
+        let renewed = caught(self.lease.renew()).await.unwrap_or_else(|| {
+            let name = self.account.manager.store.name();
+            let message = "renewing the lease panicked";
+            let error = StoreError::new(StoreErrorKind::Unavailable, name, message);
+            Err(error.with_account(&self.account.id))
+        });
         match &renewed {
             Ok(()) => *self.asked.lock() = Some(asked),
             Err(error) => {
@@ -124,4 +138,17 @@ impl HeldLease {
     fn now(&self) -> Now {
         self.account.clocks().now()
     }
+}
+
+/// The output of `future`; `None` if the future panics.
+async fn caught<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let poll = || future.as_mut().poll(context);
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(poll) => poll.map(Some),
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
 }

@@ -16,10 +16,18 @@ use crate::{
 pub(super) struct RecordState {
     known: Option<Known>,
     refused: Option<(RefreshToken, Error)>,
-    /// The last intent of this process. This process knows what became of it.
-    own_intent: Option<Version>,
+    own_intent: Option<OwnIntent>,
     /// An intent of this process that came to nothing, and may be the stored record.
     left_intent: Option<Record>,
+}
+
+/// The last intent of this process.
+#[derive(Clone, Copy, Debug)]
+struct OwnIntent {
+    version: Version,
+    /// The refresh token was presented, and the outcome is unknown: the request is under way, or its
+    /// flight was aborted.
+    is_open: bool,
 }
 
 /// The newest record that this process knows.
@@ -34,11 +42,29 @@ struct Known {
 pub(super) enum SaveState {
     /// The record is the stored one.
     Saved,
-    /// The record is to replace the stored one of this version, or the lack of one. Any other
-    /// stored record is newer.
-    Pending { replaces: Option<Version> },
+    /// The record is to replace the stored one of this version, or the lack of one. A store that
+    /// failed over may have lost the intent, and hold the record before it again. Any other stored
+    /// record is newer.
+    Pending {
+        replaces: Option<Version>,
+        before_intent: Option<Version>,
+    },
     /// The record is to replace any stored one: somebody has signed in.
     PendingInstall,
+}
+
+impl SaveState {
+    /// Whether the record may replace the stored one of this version.
+    fn may_replace(self, stored: Option<Version>) -> bool {
+        match self {
+            Self::Pending {
+                replaces,
+                before_intent,
+            } => stored == replaces || stored.is_some() && stored == before_intent,
+            Self::PendingInstall => true,
+            Self::Saved => false,
+        }
+    }
 }
 
 /// How the stored record compares with the one that this process knows.
@@ -76,10 +102,16 @@ impl RecordState {
         match self.known.as_ref()? {
             Known {
                 record,
-                save: SaveState::Pending { replaces },
+                save: SaveState::Pending { replaces, .. },
             } => Some((record.clone(), *replaces)),
             _ => None,
         }
+    }
+
+    /// Whether the known record may replace the stored one of this version.
+    pub(super) fn may_replace(&self, stored: Option<Version>) -> bool {
+        let known = self.known.as_ref();
+        known.is_some_and(|known| known.save.may_replace(stored))
     }
 
     pub(super) fn set(&mut self, record: Record, save: SaveState) {
@@ -95,17 +127,16 @@ impl RecordState {
     pub(super) fn reconcile(&mut self, stored: Option<Record>) -> Reconciled {
         let stored_version = stored.as_ref().map(|record| record.version);
         if let Some(known) = &mut self.known {
-            // A save that failed may have taken effect all the same.
-            if Some(known.record.version) == stored_version {
+            // A save that failed may have taken effect all the same. Tokens that somebody pasted into
+            // the stored record under the same version are newer.
+            let is_same = |stored: &Record| {
+                stored.version == known.record.version && stored.tokens == known.record.tokens
+            };
+            if stored.as_ref().is_some_and(is_same) {
                 known.save = SaveState::Saved;
                 return Reconciled::Unchanged(known.record.clone());
             }
-            let replaces = match known.save {
-                SaveState::Pending { replaces } => Some(replaces),
-                SaveState::PendingInstall => Some(stored_version),
-                SaveState::Saved => None,
-            };
-            if replaces == Some(stored_version) {
+            if known.save.may_replace(stored_version) {
                 return Reconciled::Unsaved {
                     record: known.record.clone(),
                     replaces: stored_version,
@@ -125,7 +156,17 @@ impl RecordState {
 
     /// Takes note of an intent that is about to be saved.
     pub(super) fn write_intent(&mut self, version: Version) {
-        self.own_intent = Some(version);
+        self.own_intent = Some(OwnIntent {
+            version,
+            is_open: false,
+        });
+    }
+
+    /// Takes note that the refresh token is being presented, or that the outcome is known.
+    pub(super) fn set_presenting(&mut self, is_presenting: bool) {
+        if let Some(intent) = &mut self.own_intent {
+            intent.is_open = is_presenting;
+        }
     }
 
     /// Takes note of an intent that is yet to be withdrawn.
@@ -137,11 +178,13 @@ impl RecordState {
         self.left_intent.take()
     }
 
-    /// When another process was about to present the record's refresh token, with no outcome known.
-    pub(super) fn foreign_intent(&self, record: &Record) -> Option<SystemTime> {
-        record
-            .presented_at
-            .filter(|_| self.own_intent != Some(record.version))
+    /// When the record's refresh token was about to be presented, with no outcome known: by another
+    /// process, or by a flight of this process that was aborted.
+    pub(super) fn open_intent(&self, record: &Record) -> Option<SystemTime> {
+        let is_settled = self
+            .own_intent
+            .is_some_and(|own| own.version == record.version && !own.is_open);
+        record.presented_at.filter(|_| !is_settled)
     }
 
     /// From now on this refresh token gets this error instead of being presented.
@@ -175,7 +218,13 @@ mod tests {
         let (old, new) = (record("old"), record("new"));
         let mut state = RecordState::default();
         let replaces = Some(old.version);
-        state.set(new.clone(), SaveState::Pending { replaces });
+        state.set(
+            new.clone(),
+            SaveState::Pending {
+                replaces,
+                before_intent: None,
+            },
+        );
         match state.reconcile(Some(old)) {
             Reconciled::Unsaved {
                 record,
@@ -191,7 +240,13 @@ mod tests {
         for stored in [Some(record("winner")), None] {
             let mut state = RecordState::default();
             let replaces = Some(Version::unique());
-            state.set(record("new"), SaveState::Pending { replaces });
+            state.set(
+                record("new"),
+                SaveState::Pending {
+                    replaces,
+                    before_intent: None,
+                },
+            );
             match state.reconcile(stored.clone()) {
                 Reconciled::Newer { record, conflict } => {
                     assert!(conflict);
@@ -221,7 +276,10 @@ mod tests {
     #[test]
     fn a_failed_save_that_took_effect_is_recognised() {
         for saved in [
-            SaveState::Pending { replaces: None },
+            SaveState::Pending {
+                replaces: None,
+                before_intent: None,
+            },
             SaveState::PendingInstall,
             SaveState::Saved,
         ] {
@@ -230,6 +288,39 @@ mod tests {
             let stored = state.known.as_ref().map(|known| known.record.clone());
             assert!(matches!(state.reconcile(stored), Reconciled::Unchanged(_)));
             assert!(!state.is_unsaved());
+        }
+    }
+
+    #[test]
+    fn a_grant_replaces_the_record_from_before_the_intent_after_a_failover() {
+        let (before, grant) = (record("before"), record("grant"));
+        let mut state = RecordState::default();
+        let save = SaveState::Pending {
+            replaces: Some(Version::unique()),
+            before_intent: Some(before.version),
+        };
+        state.set(grant.clone(), save);
+        assert!(state.may_replace(Some(before.version)));
+        assert!(!state.may_replace(None) && !state.may_replace(Some(Version::unique())));
+        match state.reconcile(Some(before.clone())) {
+            Reconciled::Unsaved { record, replaces } => {
+                assert_eq!((record, replaces), (grant, Some(before.version)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn tokens_that_were_pasted_under_the_same_version_are_newer() {
+        let known = record("known");
+        let mut state = RecordState::default();
+        state.set(known.clone(), SaveState::Saved);
+        let pasted = record("pasted").with_version(known.version);
+        match state.reconcile(Some(pasted.clone())) {
+            Reconciled::Newer { record, conflict } => {
+                assert!(record == pasted && !conflict);
+            }
+            other => panic!("{other:?}"),
         }
     }
 
@@ -251,13 +342,17 @@ mod tests {
     }
 
     #[test]
-    fn only_an_intent_of_another_process_is_foreign() {
+    fn an_intent_is_open_unless_this_process_knows_the_outcome() {
         let intent = record("a").to_intent(SystemTime::UNIX_EPOCH);
         let mut state = RecordState::default();
-        assert!(state.foreign_intent(&intent).is_some());
+        assert!(state.open_intent(&intent).is_some());
         state.write_intent(intent.version);
-        assert!(state.foreign_intent(&intent).is_none());
-        assert!(state.foreign_intent(&record("b")).is_none());
+        assert!(state.open_intent(&intent).is_none(), "not presented yet");
+        state.set_presenting(true);
+        assert!(state.open_intent(&intent).is_some(), "presented");
+        state.set_presenting(false);
+        assert!(state.open_intent(&intent).is_none(), "the outcome is known");
+        assert!(state.open_intent(&record("b")).is_none());
     }
 
     #[test]

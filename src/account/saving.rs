@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     context::AccountContext,
+    intent::Intent,
     live_token::LiveToken,
     record_state::{Reconciled, SaveState},
     reload::Reloaded,
@@ -41,19 +42,22 @@ enum Attempts {
 }
 
 impl AccountContext {
-    /// Saves what was granted, over the record of version `replaces`, within the policy's budget.
+    /// Saves what was granted over the intent, within the policy's budget.
     ///
     /// `None` if the grant may be used: it is saved, or the policy lets it be used unsaved. `Some`
     /// is the token of a record that won against ours.
     pub(super) async fn save_granted(
         &self,
         granted: &Record,
-        replaces: Version,
+        intent: &Intent,
     ) -> Result<Option<Arc<LiveToken>>, Outcome> {
-        let replaces = Some(replaces);
+        let replaces = Some(intent.record.version);
+        let save = SaveState::Pending {
+            replaces,
+            before_intent: Some(intent.replaced),
+        };
         // From here on this process knows the record, even if no save succeeds.
-        self.record_state()
-            .set(granted.clone(), SaveState::Pending { replaces });
+        self.record_state().set(granted.clone(), save);
         let policy = self.policy();
         let attempts = self.try_saving(granted, replaces, policy.save_budget, Series::First);
         match attempts.await {
@@ -166,21 +170,23 @@ impl AccountContext {
     }
 
     /// Saves. A conflict with an earlier attempt of the same save, whose response was lost, is a
-    /// success.
+    /// success. After a conflict with the record from before the intent, no other save has won: the
+    /// store has lost the intent, and the save replaces the older record.
     async fn swap_or_recognise(
         &self,
         replaces: Option<Version>,
         record: &Record,
     ) -> Result<Swap, StoreError> {
-        match self.swap(replaces, record).await? {
-            Swap::Conflict => {
-                let stored = self.load().await?.map(|stored| stored.version);
-                Ok(match stored == Some(record.version) {
-                    true => Swap::Saved,
-                    false => Swap::Conflict,
-                })
-            }
-            Swap::Saved => Ok(Swap::Saved),
+        if self.swap(replaces, record).await? == Swap::Saved {
+            return Ok(Swap::Saved);
+        }
+        let stored = self.load().await?.map(|stored| stored.version);
+        if stored == Some(record.version) {
+            return Ok(Swap::Saved);
+        }
+        match stored != replaces && self.record_state().may_replace(stored) {
+            true => self.swap(stored, record).await,
+            false => Ok(Swap::Conflict),
         }
     }
 

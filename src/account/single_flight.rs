@@ -4,10 +4,7 @@
 //! start a flight gets a [`Flight`], which owes the waiters a result: if the flight is dropped,
 //! because its task panicked or its runtime was shut down, the waiters get an error.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use tokio::sync::watch;
 
@@ -18,9 +15,10 @@ use super::{
 };
 use crate::{
     account_id::AccountId,
-    clock::Now,
+    clock::{Clocks, Now},
     error::{Error, ErrorKind},
     event::RefreshReason,
+    policy::Backoff,
     token::Generation,
 };
 
@@ -31,6 +29,9 @@ type Receiver = watch::Receiver<Option<FlightResult>>;
 
 #[derive(Debug)]
 pub(crate) struct SingleFlight {
+    account: AccountId,
+    clocks: Clocks,
+    backoff: Backoff,
     published: Published,
     shared: Mutex<Shared>,
 }
@@ -57,8 +58,11 @@ pub(crate) struct Waiter {
 }
 
 impl SingleFlight {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(account: AccountId, clocks: Clocks, backoff: Backoff) -> Arc<Self> {
         Arc::new(Self {
+            account,
+            clocks,
+            backoff,
             published: Published(AtomicU64::new(0)),
             shared: Mutex::default(),
         })
@@ -116,7 +120,7 @@ impl SingleFlight {
             single_flight: Arc::clone(self),
             id: job.id,
             reason: job.reason,
-            sender: Some(sender),
+            sender,
         }
     }
 
@@ -153,7 +157,6 @@ impl Waiter {
     pub(crate) async fn result(&mut self, account: &AccountId) -> FlightResult {
         let result = match self.receiver.wait_for(Option::is_some).await {
             Ok(result) => result.clone(),
-            // The flight was dropped.
             Err(_) => None,
         };
         let result = result.unwrap_or_else(|| Err(Error::new(ErrorKind::Aborted, account)));
@@ -168,13 +171,14 @@ impl Waiter {
     }
 }
 
-/// A refresh in progress. Dropping it wakes all waiters with an error.
+/// A refresh in progress. Dropping it wakes all waiters with an error, and counts as a failure: the
+/// next flight starts after a pause.
 #[derive(Debug)]
 pub(crate) struct Flight {
     single_flight: Arc<SingleFlight>,
     id: FlightId,
     reason: RefreshReason,
-    sender: Option<watch::Sender<Option<FlightResult>>>,
+    sender: watch::Sender<Option<FlightResult>>,
 }
 
 impl Flight {
@@ -182,31 +186,63 @@ impl Flight {
         self.reason
     }
 
-    /// Ends the flight and wakes all waiters. `now` is the monotonic clock's.
-    pub(crate) fn finish(mut self, outcome: Outcome, now: Duration) {
+    /// Ends the flight and wakes all waiters.
+    pub(crate) fn finish(self, outcome: Outcome) {
+        self.end(outcome);
+    }
+
+    fn end(&self, outcome: Outcome) {
         let result = match &outcome {
-            Outcome::Token(token) => Some(Ok(Arc::clone(token))),
-            Outcome::SignedOut(error) => Some(Err(error.clone())),
-            Outcome::Failed { error, wait } => Some(Err(error.clone().with_retry_after(*wait))),
-            Outcome::Aborted => None,
+            Outcome::Token(token) => Ok(Arc::clone(token)),
+            Outcome::SignedOut(error) => Err(error.clone()),
+            Outcome::Failed { error, wait } => Err(error.clone().with_retry_after(*wait)),
         };
-        let id = self.id;
-        self.single_flight
+        let (id, now) = (self.id, self.single_flight.clocks.monotonic());
+        let is_first = self
+            .single_flight
             .update(|state| state.finish(id, outcome, now));
-        if let (Some(sender), Some(result)) = (self.sender.take(), result) {
-            sender.send_replace(Some(result));
+        if is_first {
+            self.sender.send_replace(Some(result));
         }
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        // After `finish`, the state knows this flight no more and this changes nothing. Otherwise
-        // the sender is dropped with the flight, which wakes the waiters.
-        let id = self.id;
-        self.single_flight
-            .update(|state| state.finish(id, Outcome::Aborted, Duration::ZERO));
+        // After `finish`, the state knows this flight no more and this changes nothing.
+        let flights = &self.single_flight;
+        let failures = flights.update(|state| state.failures()) + 1;
+        self.end(Outcome::Failed {
+            error: Error::new(ErrorKind::Aborted, &flights.account),
+            wait: flights.backoff.delay(failures, None, fastrand::f64()),
+        });
     }
+}
+
+/// A clock that stands still.
+#[cfg(test)]
+#[derive(Debug)]
+struct Still(std::time::Duration);
+
+#[cfg(test)]
+impl crate::clock::Clock for Still {
+    fn monotonic(&self) -> std::time::Duration {
+        self.0
+    }
+
+    fn wall(&self) -> std::time::SystemTime {
+        std::time::SystemTime::UNIX_EPOCH + self.0
+    }
+
+    fn counts_sleep(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+fn at_rest(at: std::time::Duration) -> Arc<SingleFlight> {
+    let clocks = Clocks::new(Arc::new(Still(at)));
+    SingleFlight::new(AccountId::default(), clocks, Backoff::default())
 }
 
 #[cfg(all(test, shuttle))]

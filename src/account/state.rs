@@ -87,8 +87,6 @@ pub(crate) enum Outcome {
     SignedOut(Error),
     /// With an error. No flight starts before the wait is over.
     Failed { error: Error, wait: Duration },
-    /// Without a result.
-    Aborted,
 }
 
 impl State {
@@ -156,10 +154,10 @@ impl State {
         Job { id, reason }
     }
 
-    /// Ends the flight. Only the first end of a flight counts.
-    pub(crate) fn finish(&mut self, flight: FlightId, outcome: Outcome, now: Duration) {
+    /// Ends the flight. Only the first end of a flight counts; returns whether this is the first.
+    pub(crate) fn finish(&mut self, flight: FlightId, outcome: Outcome, now: Duration) -> bool {
         if self.flight != Some(flight) {
-            return;
+            return false;
         }
         self.flight = None;
         match outcome {
@@ -172,8 +170,8 @@ impl State {
                     error,
                 });
             }
-            Outcome::Aborted => {}
         }
+        true
     }
 
     /// Puts a token into use, unless a later token is in use or the account was signed out since.

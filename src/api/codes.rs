@@ -135,6 +135,12 @@ pub(super) fn by_status(status: u16) -> (EndpointErrorKind, &'static str) {
     }
 }
 
+/// Whether a failing status without a known code says that nothing was granted. A gateway's 502 or
+/// 504 and a crash's 500 may come after the service has processed the request.
+pub(super) fn is_unspent(status: u16) -> bool {
+    matches!(status, 300..=499 | 503)
+}
+
 #[cfg(test)]
 mod tests {
     use std::{collections::HashSet, fs, path::Path};

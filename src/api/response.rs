@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::{
-    codes::{by_status, lookup},
+    codes::{by_status, is_unspent, lookup},
     models::OAuthTokenResponse,
     rate_limit::{rate_limits, retry_after},
 };
@@ -53,6 +53,9 @@ pub(super) fn classify(
     let fields = Fields::parse(&text);
     let failure = Failure {
         response,
+        issued: fields
+            .refresh_token()
+            .filter(|issued| Some(issued) != asked.presented),
         secrets: asked
             .secrets
             .iter()
@@ -76,6 +79,7 @@ pub(super) fn classify(
 pub(super) fn oversized(response: RawResponse<'_>, limit: usize) -> EndpointError {
     let failure = Failure {
         response,
+        issued: None,
         secrets: Vec::new(),
     };
     let (kind, help) = if response.status.is_success() {
@@ -94,30 +98,17 @@ fn grant(
     failure: &Failure<'_>,
     asked: Asked<'_>,
 ) -> Result<OAuthTokenResponse, EndpointError> {
-    let refresh_token = fields
-        .text("refresh_token")
-        .filter(|token| !token.trim().is_empty())
-        .map(|token| RefreshToken::new(token.as_str()));
-    // A new refresh token replaces one that may be spent by now. Dropping the new one would end the
-    // sign-in.
-    let issues = refresh_token
-        .as_ref()
-        .is_some_and(|issued| Some(issued) != asked.presented);
-
-    let access_token = match (fields.access_token(), refresh_token.clone()) {
-        (Ok(token), _) => token,
-        (Err(flaw), Some(issued)) if issues => {
-            return Err(failure.unusable(flaw).with_refresh_token(issued));
-        }
-        (Err(flaw), _) => return Err(failure.unusable(flaw)),
-    };
+    let access_token = fields
+        .access_token()
+        .map_err(|flaw| failure.unusable(flaw))?;
     let token_type = fields
         .text("token_type")
         .map(|text| text.as_str().to_owned());
     if let Some(other) = token_type.as_deref() {
         // "The client MUST NOT use an access token if it does not understand the token type"
         // (RFC 6749, section 7.1). If that would lose a refresh token, the API is the judge.
-        if !other.trim().eq_ignore_ascii_case("bearer") && !other.trim().is_empty() && !issues {
+        let is_foreign = !other.trim().eq_ignore_ascii_case("bearer") && !other.trim().is_empty();
+        if is_foreign && failure.issued.is_none() {
             let flaw = format!("a token of type `{}`, not `Bearer`", failure.clean(other));
             return Err(failure.unusable(&flaw));
         }
@@ -125,7 +116,7 @@ fn grant(
     Ok(OAuthTokenResponse {
         access_token,
         token_type,
-        refresh_token,
+        refresh_token: fields.refresh_token(),
         expires_in: fields.expires_in(),
         state: fields.text("state").map(|text| text.as_str().to_owned()),
         sent_at: asked.sent_at,
@@ -136,6 +127,9 @@ fn grant(
 /// Makes the errors of a response: with its status and the requested wait, and without its secrets.
 struct Failure<'a> {
     response: RawResponse<'a>,
+    /// A new refresh token in the response. It replaces one that may be spent by now: dropping the
+    /// new one would end the sign-in.
+    issued: Option<RefreshToken>,
     secrets: Vec<&'a str>,
 }
 
@@ -150,12 +144,22 @@ impl Failure<'_> {
             return self.error(kind, format!("{said}; {help}"), false);
         };
         // A code of the table is public, even if a secret of the request looks the same.
-        let (kind, help, shown) = match lookup(name) {
-            Some(code) => (code.kind, code.help, code.name.to_owned()),
-            None => (EndpointErrorKind::Transient, "try again", self.clean(name)),
+        let Some(code) = lookup(name) else {
+            let error = self.error(
+                EndpointErrorKind::Transient,
+                format!("{said}; try again"),
+                false,
+            );
+            return error.with_code(self.clean(name));
         };
-        self.error(kind, format!("{said}; {help}"), name == "exceeded_rate")
-            .with_code(shown)
+        // The service itself refuses the request.
+        self.error(
+            code.kind,
+            format!("{said}; {}", code.help),
+            name == "exceeded_rate",
+        )
+        .with_code(code.name)
+        .with_unspent()
     }
 
     fn by_status(&self) -> EndpointError {
@@ -176,7 +180,13 @@ impl Failure<'_> {
     fn error(&self, kind: EndpointErrorKind, message: String, about_rate: bool) -> EndpointError {
         let status = self.response.status.as_u16();
         let about_rate = about_rate || matches!(status, 429 | 503);
-        let error = EndpointError::new(kind, message).with_status(status);
+        let mut error = EndpointError::new(kind, message).with_status(status);
+        if is_unspent(status) {
+            error = error.with_unspent();
+        }
+        if let Some(issued) = &self.issued {
+            error = error.with_refresh_token(issued.clone());
+        }
         match retry_after(self.response.headers, about_rate, self.response.received_at) {
             Some(wait) => error.with_retry_after(wait),
             None => error,
@@ -242,6 +252,11 @@ impl<'a> Fields<'a> {
         serde_json::from_str(self.raw(name)?)
             .ok()
             .map(Zeroizing::new)
+    }
+
+    fn refresh_token(&self) -> Option<RefreshToken> {
+        let token = self.text("refresh_token")?;
+        (!token.trim().is_empty()).then(|| RefreshToken::new(token.as_str()))
     }
 
     /// The access token, or why there is no usable one.

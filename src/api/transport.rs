@@ -5,7 +5,7 @@ use std::{error::Error as StdError, time::SystemTime};
 use bytes::Bytes;
 use http::{
     HeaderValue,
-    header::{ACCEPT, CONTENT_TYPE},
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE},
 };
 use reqwest::{Client, Response, Url};
 use serde::Serialize;
@@ -88,6 +88,8 @@ pub(super) async fn post(
     let mut response = http
         .post(url.clone())
         .header(ACCEPT, HeaderValue::from_static("application/json"))
+        // A compressed response could not be read, and its tokens would be lost.
+        .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
         .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
         .body(json)
         .send()

@@ -69,7 +69,7 @@ impl Account {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             id: AccountId::default(),
-            single_flight: SingleFlight::new(),
+            single_flight: at_rest(STALE.monotonic),
             flights: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
         })
@@ -157,14 +157,16 @@ impl Account {
                 wait: 60 * SECOND,
             },
             Fate::SignedOut => Outcome::SignedOut(error(ErrorKind::NotAuthorized)),
-            Fate::Dropped => Outcome::Aborted,
+            Fate::Dropped => return self.drop_flight(flight),
         };
         // The next flight may start as soon as this one has finished.
         self.under_way.fetch_sub(1, SeqCst);
-        match fate {
-            Fate::Dropped => drop(flight),
-            _ => flight.finish(outcome, STALE.monotonic),
-        }
+        flight.finish(outcome);
+    }
+
+    fn drop_flight(&self, flight: Flight) {
+        self.under_way.fetch_sub(1, SeqCst);
+        drop(flight);
     }
 
     /// A waiter that was woken finds the state as the flight left it, or as a later step did.
@@ -246,18 +248,21 @@ fn after_a_flight_that_finds_no_sign_in_the_next_request_starts_a_flight() {
 }
 
 #[test]
-fn a_dropped_flight_wakes_its_waiters_and_lets_the_next_start() {
+fn a_dropped_flight_wakes_its_waiters_and_holds_the_next_request() {
     explore(|| {
         let account = Account::new();
         for seen in requests(&account, 3, Need::Usable, Fate::Dropped) {
             match seen {
-                Seen::Finished(Err(error)) => assert_eq!(error.kind(), ErrorKind::Aborted),
+                Seen::Finished(Err(error)) | Seen::Failed(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Aborted);
+                    assert!(error.retry_after().is_some());
+                }
                 other => panic!("{other:?}"),
             }
         }
-        assert!((1..=3).contains(&account.flights()));
+        assert_eq!(account.flights(), 1);
         let seen = account.request(Need::Usable, Fate::Token);
-        assert!(matches!(seen, Seen::Finished(Ok(_))), "{seen:?}");
+        assert!(matches!(seen, Seen::Failed(_)), "{seen:?}");
     });
 }
 

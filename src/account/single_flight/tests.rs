@@ -1,4 +1,4 @@
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 
@@ -42,7 +42,7 @@ fn result(waiter: &mut Waiter) -> Option<FlightResult> {
 
 #[test]
 fn waiters_share_the_token_of_the_flight() {
-    let single_flight = SingleFlight::new();
+    let single_flight = at_rest(Duration::ZERO);
     let (mut first, flight) = wait(&single_flight, Need::Usable, at(0));
     let (mut second, none) = wait(&single_flight, Need::Usable, at(0));
     assert!(none.is_none(), "one flight at a time");
@@ -51,7 +51,7 @@ fn waiters_share_the_token_of_the_flight() {
     let token = token(&single_flight);
     flight
         .expect("the first starts it")
-        .finish(Outcome::Token(Arc::clone(&token)), Duration::ZERO);
+        .finish(Outcome::Token(Arc::clone(&token)));
     for waiter in [&mut first, &mut second] {
         let received = result(waiter).expect("finished").expect("a token");
         assert!(Arc::ptr_eq(&received, &token));
@@ -70,13 +70,13 @@ fn waiters_share_the_token_of_the_flight() {
 
 #[test]
 fn a_failure_states_how_long_no_flight_starts() {
-    let single_flight = SingleFlight::new();
+    let single_flight = at_rest(Duration::ZERO);
     let (mut waiter, flight) = wait(&single_flight, Need::Usable, at(0));
     let wait = Duration::from_secs(7);
     let error = Error::new(ErrorKind::Unavailable, &AccountId::default());
     flight
         .expect("starts it")
-        .finish(Outcome::Failed { error, wait }, Duration::ZERO);
+        .finish(Outcome::Failed { error, wait });
     let error = result(&mut waiter)
         .expect("finished")
         .expect_err("no token");
@@ -85,18 +85,25 @@ fn a_failure_states_how_long_no_flight_starts() {
 }
 
 #[test]
-fn a_dropped_flight_aborts_its_waiters_and_lets_the_next_start() {
-    let single_flight = SingleFlight::new();
+fn a_dropped_flight_aborts_its_waiters_and_holds_like_a_failure() {
+    let single_flight = at_rest(Duration::ZERO);
     let (mut waiter, flight) = wait(&single_flight, Need::Usable, at(0));
     drop(flight);
     let error = result(&mut waiter).expect("woken").expect_err("no token");
     assert_eq!(error.kind(), ErrorKind::Aborted);
-    assert!(wait(&single_flight, Need::Usable, at(0)).1.is_some());
+    // After a pause, as after any failure.
+    let pause = error.retry_after().expect("a pause");
+    assert!(!pause.is_zero() && pause <= Duration::from_secs(1));
+    match single_flight.enter(Need::Usable, at(0)) {
+        Decision::Fail(error) => assert_eq!(error.kind(), ErrorKind::Aborted),
+        other => panic!("{other:?}"),
+    }
+    assert!(wait(&single_flight, Need::Usable, at(1)).1.is_some());
 }
 
 #[test]
 fn a_waiter_with_a_valid_token_falls_back_on_it() {
-    let single_flight = SingleFlight::new();
+    let single_flight = at_rest(Duration::ZERO);
     let old = token(&single_flight);
     single_flight.update(|state| state.publish(Arc::clone(&old)));
     let stale = at(LIFETIME.as_secs() - 60);

@@ -30,7 +30,6 @@ fn end() -> impl Strategy<Value = End> {
         4 => (prop::option::of(span()), 0.0..1.0)
             .prop_map(|(asked, random)| End::Failed { asked, random }),
         1 => Just(End::SignedOut),
-        1 => Just(End::Dropped),
     ]
 }
 

@@ -43,8 +43,9 @@ pub(crate) fn check_response(data: &[u8]) {
         }
         Err(error) => {
             check_kind(&error, input.status, said.as_ref());
-            if let Some(said) = said.as_ref().filter(|_| input.status.is_success()) {
-                check_nothing_lost(&error, said);
+            if let Some(said) = &said {
+                check_unspent(&error, input.status, said);
+                check_nothing_lost(&error, input.status, said);
             }
             check_error_text(&error, said.as_ref());
         }
@@ -95,17 +96,24 @@ fn check_kind(error: &EndpointError, status: StatusCode, said: Option<&Said>) {
     }
 }
 
-/// Of a success that is no error, a usable access token is never lost, and a new refresh token not
-/// even beside an unusable one.
-fn check_nothing_lost(error: &EndpointError, said: &Said) {
-    if said.is_error() {
-        return;
-    }
+/// No failure loses a new refresh token. A success that is no error does not lose a usable access
+/// token.
+fn check_nothing_lost(error: &EndpointError, status: StatusCode, said: &Said) {
     let issued = said.refresh_token().filter(|issued| *issued != PRESENTED);
     let kept = error.refresh_token().map(RefreshToken::expose_secret);
     assert_eq!(kept, issued, "the refresh token that came with a failure");
-    let lost = said.usable_access_token().is_some() && (said.is_bearer() || issued.is_some());
-    assert!(!lost, "a grant is taken for a failure");
+    if status.is_success() && !said.is_error() {
+        let lost = said.usable_access_token().is_some() && (said.is_bearer() || issued.is_some());
+        assert!(!lost, "a grant is taken for a failure");
+    }
+}
+
+/// Only a response that refuses the request says that the token is unspent.
+fn check_unspent(error: &EndpointError, status: StatusCode, said: &Said) {
+    let code = said.code().filter(|_| !status.is_redirection());
+    let refuses = code.is_some_and(|code| lookup(code).is_some())
+        || matches!(status.as_u16(), 300..=499 | 503);
+    assert_eq!(error.may_be_spent(), !refuses, "{status}");
 }
 
 fn check_error_text(error: &EndpointError, said: Option<&Said>) {

@@ -67,7 +67,6 @@ pub(super) enum End {
         random: f64,
     },
     SignedOut,
-    Dropped,
 }
 
 /// The state, and the second record of it.
@@ -235,7 +234,6 @@ impl World {
                 self.finish(flight, Outcome::SignedOut(error));
                 self.note_sign_out();
             }
-            End::Dropped => self.finish(flight, Outcome::Aborted),
         }
     }
 
@@ -248,12 +246,11 @@ impl World {
             self.finish(flight, Outcome::Failed { error, wait });
             let error = self.error(ErrorKind::NotAuthorized);
             self.finish(flight, Outcome::SignedOut(error));
-            self.finish(flight, Outcome::Aborted);
         }
     }
 
     fn finish(&mut self, flight: FlightId, outcome: Outcome) {
-        self.state.finish(flight, outcome, self.monotonic);
+        let _ = self.state.finish(flight, outcome, self.monotonic);
     }
 
     fn granted(&mut self, lifetime: Duration) -> Arc<LiveToken> {
