@@ -10,13 +10,12 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use fs4::{FileExt, TryLockError};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedMutexGuard},
@@ -50,7 +49,7 @@ pub(super) struct Locks {
 impl Locks {
     /// Opens the place, provided that it can lock files. `marker` is created there.
     pub(super) fn open(marker: PathBuf) -> Result<Self, Fault> {
-        prove_locking(&marker, FileExt::try_lock)?;
+        prove_locking(&marker, File::try_lock)?;
         Ok(Self {
             marker,
             queues: Mutex::default(),
@@ -125,13 +124,13 @@ struct LockedFile(File);
 impl Drop for LockedFile {
     fn drop(&mut self) {
         // Closing it would do, but not while a child that is being spawned still has a copy.
-        let _ = FileExt::unlock(&self.0);
+        let _ = self.0.unlock();
     }
 }
 
 fn try_lock(path: &Path) -> Result<Option<LockedFile>, Fault> {
     let file = open_lock_file(path).map_err(|error| Fault::io("open", path, error))?;
-    match FileExt::try_lock(&file) {
+    match file.try_lock() {
         Ok(()) => Ok(Some(LockedFile(file))),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(Fault::io("lock", path, error)),
@@ -187,7 +186,7 @@ mod tests {
                 "{error}"
             );
         }
-        assert!(prove_locking(&path, FileExt::try_lock).is_ok());
+        assert!(prove_locking(&path, File::try_lock).is_ok());
     }
 
     #[tokio::test]

@@ -128,10 +128,10 @@ impl Drop for Waiter {
                 account.remove();
             }
         }
-        if waiting.accounts.is_empty() {
-            if let Some(listener) = waiting.listener.take() {
-                listener.abort();
-            }
+        if waiting.accounts.is_empty()
+            && let Some(listener) = waiting.listener.take()
+        {
+            listener.abort();
         }
     }
 }

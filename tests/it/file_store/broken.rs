@@ -107,13 +107,14 @@ impl TokenStore for Broken {
             kept.presented_at = record.presented_at;
         }
         let record = kept;
-        if self.1 == Rule::SavesByHalves && newest == expected {
-            if let Some(half) = self.half(&account, &record).await {
-                self.0.compare_and_swap(&account, expected, &half).await?;
-                tokio::task::yield_now().await;
-                let expected = Some(half.version);
-                return self.0.compare_and_swap(&account, expected, &record).await;
-            }
+        if self.1 == Rule::SavesByHalves
+            && newest == expected
+            && let Some(half) = self.half(&account, &record).await
+        {
+            self.0.compare_and_swap(&account, expected, &half).await?;
+            tokio::task::yield_now().await;
+            let expected = Some(half.version);
+            return self.0.compare_and_swap(&account, expected, &record).await;
         }
         self.0.compare_and_swap(&account, expected, &record).await
     }
