@@ -91,7 +91,7 @@ pub(super) struct StoredFields {
 }
 
 /// For `deserialize_with`: the secret types are no serde types, or they could be printed.
-pub(super) fn secret<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+fn secret<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: From<String>,

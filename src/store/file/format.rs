@@ -10,12 +10,9 @@ use zeroize::Zeroizing;
 use super::super::{
     Record, StoreErrorKind, Version,
     fault::{Fault, corrupt},
-    fields::{self, FORMAT, Fields, StoredFields, check_format},
+    fields::{FORMAT, Fields, StoredFields, check_format},
 };
-use crate::{
-    account_id::AccountId,
-    secret::{AccessToken, RefreshToken},
-};
+use crate::account_id::AccountId;
 
 /// The longest file that is read or written.
 pub(super) const LONGEST_FILE: u64 = 64 * 1024 * 1024;
@@ -26,15 +23,17 @@ pub(super) struct Accounts(BTreeMap<AccountId, Record>);
 
 impl Accounts {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
-        // On its own first: a newer format may look different in every other way.
+        // A newer format may differ in everything but its header, so the header is parsed alone.
         let header: Header = parse(bytes)?;
         check_format(header.format, "the file")?;
-        let contents: Contents = parse(bytes)?;
+        // Two passes over one list: `#[serde(flatten)]` would buffer the values. Buffered secrets are
+        // not wiped after an error, and the error names no line.
+        let names: Entries<Name> = parse(bytes)?;
+        let records: Entries<StoredFields> = parse(bytes)?;
         let mut accounts = BTreeMap::new();
-        for entry in contents.accounts {
-            let account = AccountId::from(entry.account.as_str());
-            let record = entry.record()?;
-            if accounts.insert(account, record).is_some() {
+        for (name, fields) in names.accounts.into_iter().zip(records.accounts) {
+            let account = AccountId::from(name.account);
+            if accounts.insert(account, fields.into_record()?).is_some() {
                 return Err(corrupt("the file names an account twice"));
             }
         }
@@ -100,38 +99,13 @@ struct Header {
 }
 
 #[derive(Deserialize)]
-struct Contents {
-    accounts: Vec<Entry>,
+struct Entries<T> {
+    accounts: Vec<T>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct Name {
     account: String,
-    version: u64,
-    #[serde(default, deserialize_with = "fields::secret")]
-    access_token: Option<AccessToken>,
-    #[serde(default)]
-    issued_at_ms: Option<u64>,
-    #[serde(default)]
-    lifetime_ms: Option<u64>,
-    #[serde(default, deserialize_with = "fields::secret")]
-    refresh_token: Option<RefreshToken>,
-    #[serde(default)]
-    presented_at_ms: Option<u64>,
-}
-
-impl Entry {
-    fn record(self) -> Result<Record, Fault> {
-        let fields = StoredFields {
-            version: self.version,
-            access_token: self.access_token,
-            issued_at_ms: self.issued_at_ms,
-            lifetime_ms: self.lifetime_ms,
-            refresh_token: self.refresh_token,
-            presented_at_ms: self.presented_at_ms,
-        };
-        fields.into_record()
-    }
 }
 
 #[derive(Serialize)]
@@ -229,6 +203,10 @@ mod tests {
             (EXAMPLE, "[]"),
             (EXAMPLE, "null"),
             (EXAMPLE, r#"{"format": 1}"#),
+            (
+                EXAMPLE,
+                include_str!("../../fuzzing/seeds/file_format/fields_as_a_list.json"),
+            ),
             (r#""format": 1"#, r#""format": 0"#),
             (r#""format": 1"#, r#""format": -1"#),
             (r#""format": 1"#, r#""format": "1""#),

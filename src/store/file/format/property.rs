@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::*;
-use crate::secret::MARK;
+use crate::secret::{AccessToken, MARK, RefreshToken};
 
 /// A file is read whole or refused: "not signed in" never comes of a damaged one.
 pub(crate) fn check_file(data: &[u8]) {
@@ -30,8 +30,7 @@ fn check_whole(accounts: &Accounts, file: &Value) {
     assert_eq!(file["format"].as_u64(), Some(FORMAT));
     let entries = file["accounts"].as_array().expect("a list of accounts");
     assert_eq!(accounts.names().count(), entries.len());
-    // serde reads a list of values in place of an object too, which has no names to go by.
-    for entry in entries.iter().filter(|entry| entry.is_object()) {
+    for entry in entries {
         let account = entry["account"].as_str().expect("a name");
         let record = accounts.get(&account.into()).expect("a record");
         let tokens = &record.tokens;
