@@ -80,6 +80,14 @@ impl StoreError {
         }))
     }
 
+    /// Replaces the name of the store, for an error of
+    /// [`Record::from_json`](super::Record::from_json) for example.
+    #[must_use]
+    pub fn with_store(mut self, store: impl Into<String>) -> Self {
+        self.0.store = store.into();
+        self
+    }
+
     /// Adds the account whose record it is about.
     #[must_use]
     pub fn with_account(mut self, account: &AccountId) -> Self {

@@ -68,13 +68,6 @@ impl<'a> Fields<'a> {
             presented_at_ms: record.presented_at.map(unix_millis),
         })
     }
-
-    /// An upper bound of their length as JSON, where an escape makes six bytes of one at worst. A
-    /// buffer that need not grow leaves no copies of secrets behind.
-    pub(super) fn longest_json(&self) -> usize {
-        let secrets = [self.access_token, self.refresh_token];
-        512 + 6 * secrets.into_iter().flatten().map(str::len).sum::<usize>()
-    }
 }
 
 /// The fields of a record that was read, of a format that [is known](check_format).

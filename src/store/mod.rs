@@ -25,6 +25,7 @@ mod fault;
 mod fields;
 mod file;
 mod fnv;
+mod json;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -45,6 +46,7 @@ pub use error::{StoreError, StoreErrorKind};
 pub use file::FileStore;
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use file::check_file;
+pub use json::RecordJson;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]

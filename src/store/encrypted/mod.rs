@@ -20,8 +20,7 @@ use crate::account_id::AccountId;
 /// are the accounts' names, the versions and the times of saving.
 ///
 /// To the store inside, a record is one of a refresh token only:
-/// `sealed:1:<key id>:<base64url of nonce and ciphertext>`. Within are the same fields that
-/// [`FileStore`](super::FileStore) documents, as JSON.
+/// `sealed:1:<key id>:<base64url of nonce and ciphertext>`. The plaintext is [`Record::to_json`].
 ///
 /// # Changing the key
 ///

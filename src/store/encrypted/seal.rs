@@ -11,13 +11,14 @@ use super::{
     super::{
         Record, StoreErrorKind, Version,
         fault::{Fault, corrupt},
-        fields::{Fields, StoredFields},
+        json,
     },
     EncryptionKey,
 };
 use crate::{account_id::AccountId, token::TokenSet};
 
 const PREFIX: &str = "sealed:1:";
+const FIRST_FORMAT: u64 = 1;
 const NONCE_BYTES: usize = 24;
 
 /// What the store inside gets.
@@ -26,10 +27,7 @@ pub(super) fn seal(
     account: &AccountId,
     record: &Record,
 ) -> Result<Record, Fault> {
-    let fields = Fields::new(record)?;
-    let mut plaintext = Zeroizing::new(Vec::with_capacity(fields.longest_json()));
-    serde_json::to_writer(&mut *plaintext, &fields)
-        .map_err(|_| corrupt("the record cannot be written as JSON"))?;
+    let plaintext = json::write_record(record)?;
     let nonce = XNonce::try_generate().map_err(|_| {
         Fault::new(
             StoreErrorKind::Unavailable,
@@ -89,10 +87,8 @@ pub(super) fn open(
             );
             Fault::new(StoreErrorKind::Undecryptable, message)
         })?;
-    // The parser's own words would quote the text.
-    let fields: StoredFields =
-        serde_json::from_slice(&plaintext).map_err(|_| corrupt("what was sealed is no record"))?;
-    fields.into_record()
+    // The first versions sealed records without their format.
+    json::read_record(&plaintext, Some(FIRST_FORMAT))
 }
 
 fn envelope(stored: &Record) -> Option<(&str, &str)> {
@@ -186,5 +182,17 @@ mod tests {
         };
         let put_back = open(&key(), &"acme".into(), &put_back).map_err(|fault| fault.kind());
         assert_eq!(put_back, Err(StoreErrorKind::Undecryptable));
+    }
+
+    #[test]
+    fn a_record_that_was_sealed_without_its_format_opens() {
+        let version = Version::from_u64(3).expect("a version");
+        let sealed = Record::new(TokenSet::from_refresh_token(concat!(
+            "sealed:1:a:N1L7Yq575OZlp1AXGdYuBcskC896RcIQ2ozLeP00-vVMcXXLHYIK7JUxkVwnLKsLQsgcAbHwmcAn",
+            "hwPGaAZfZgrWsPbYavJluJEPQq5T3MSISwaZGoGtiYqreWo_Rgxxb-i8O9hkO0rD1INvf2C0zc4o85qKnLEpaJKf",
+            "rkCPqlBIiSw5NcDFtLddhpBl7bEPsx9SVmzuGDVXd79OUqEdNdQcxKxV78HZbTiTGtk4VOpL8GU",
+        )));
+        let opened = open(&key(), &"acme".into(), &sealed.with_version(version));
+        assert_eq!(opened.expect("a record"), record().with_version(version));
     }
 }

@@ -10,9 +10,12 @@ use zeroize::Zeroizing;
 use super::super::{
     Record, StoreErrorKind, Version,
     fault::{Fault, corrupt},
-    fields::{FORMAT, Fields, StoredFields, check_format},
+    fields::{FORMAT, Fields, StoredFields},
+    json,
 };
 use crate::account_id::AccountId;
+
+const PLACE: &str = "the file";
 
 /// The longest file that is read or written.
 pub(super) const LONGEST_FILE: u64 = 64 * 1024 * 1024;
@@ -23,13 +26,11 @@ pub(super) struct Accounts(BTreeMap<AccountId, Record>);
 
 impl Accounts {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
-        // A newer format may differ in everything but its header, so the header is parsed alone.
-        let header: Header = parse(bytes)?;
-        check_format(header.format, "the file")?;
+        json::read_header(bytes, PLACE, None)?;
         // Two passes over one list: `#[serde(flatten)]` would buffer the values. Buffered secrets are
         // not wiped after an error, and the error names no line.
-        let names: Entries<Name> = parse(bytes)?;
-        let records: Entries<StoredFields> = parse(bytes)?;
+        let names: Entries<Name> = json::read(bytes, PLACE)?;
+        let records: Entries<StoredFields> = json::read(bytes, PLACE)?;
         let mut accounts = BTreeMap::new();
         for (name, fields) in names.accounts.into_iter().zip(records.accounts) {
             let account = AccountId::from(name.account);
@@ -45,17 +46,10 @@ impl Accounts {
             format: FORMAT,
             accounts: self.0.iter().map(EntryOut::new).collect::<Result<_, _>>()?,
         };
-        // Large enough at once: a buffer that grows would leave copies of secrets behind.
-        let capacity = 64 + file.accounts.iter().map(EntryOut::longest).sum::<usize>();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
-        serde_json::to_writer_pretty(&mut *bytes, &file).map_err(|error| {
-            corrupt(format!(
-                "the records cannot be written as JSON{}",
-                at(&error)
-            ))
+        let bytes = json::write(|writer| {
+            serde_json::to_writer_pretty(&mut *writer, &file)?;
+            writer.write_all(b"\n").map_err(serde_json::Error::io)
         })?;
-        bytes.push(b'\n');
-        debug_assert!(bytes.len() <= capacity, "the buffer grew");
         if bytes.len() as u64 > LONGEST_FILE {
             return Err(Fault::new(
                 StoreErrorKind::Unwritable,
@@ -94,11 +88,6 @@ impl Accounts {
 }
 
 #[derive(Deserialize)]
-struct Header {
-    format: u64,
-}
-
-#[derive(Deserialize)]
 struct Entries<T> {
     accounts: Vec<T>,
 }
@@ -128,21 +117,6 @@ impl<'a> EntryOut<'a> {
             fields: Fields::new(record)?,
         })
     }
-
-    /// An upper bound of its length in the file.
-    fn longest(&self) -> usize {
-        6 * self.account.len() + self.fields.longest_json()
-    }
-}
-
-fn parse<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Fault> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| corrupt(format!("the file is damaged{}", at(&error))))
-}
-
-/// Where parsing failed, and no more: the parser's own words quote the text, secrets included.
-fn at(error: &serde_json::Error) -> String {
-    format!(" at line {}, column {}", error.line(), error.column())
 }
 
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
