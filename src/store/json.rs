@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn s27_a_newer_format_is_recognised_whatever_else_the_text_holds() {
+    fn s27_a_newer_format_is_recognised_by_the_format_alone() {
         for newer in [r#"{"format":2}"#, r#"{"version":"canary","format":99}"#] {
             assert_eq!(kind(newer), Some(StoreErrorKind::NewerFormat));
         }

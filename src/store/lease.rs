@@ -22,8 +22,8 @@ pub trait Lease: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`LeaseLost`](super::StoreErrorKind::LeaseLost) if another process may hold the lease by now, or the store's own
-    /// failures.
+    /// [`LeaseLost`](super::StoreErrorKind::LeaseLost) if another process may hold the lease
+    /// by now, or the store's own failures.
     async fn renew(&self) -> Result<(), StoreError> {
         Ok(())
     }

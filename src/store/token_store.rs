@@ -163,8 +163,8 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// Saves `record` if the stored record is at the version `expected`. `None`: if there is no
     /// stored record.
     ///
-    /// After [`Swap::Saved`], the record survives what the store promises to survive. The record
-    /// loads as it was saved, its times to the millisecond at least.
+    /// After [`Swap::Saved`], the record is as durable as the store promises. The record loads as it
+    /// was saved, its times to the millisecond at least.
     ///
     /// # Errors
     ///
@@ -192,8 +192,8 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`LeaseTimeout`](super::StoreErrorKind::LeaseTimeout) if another holder keeps the lease for longer, and the store's
-    /// own failures.
+    /// [`LeaseTimeout`](super::StoreErrorKind::LeaseTimeout) if another holder keeps the
+    /// lease for longer, and the store's own failures.
     async fn lease(
         &self,
         account: &AccountId,
@@ -220,7 +220,7 @@ pub enum Swap {
 /// # }
 /// ```
 ///
-/// The `?` is what the code above lacks:
+/// The same with a `?` compiles:
 ///
 /// ```no_run
 /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, store::{FileStore, StoreError}};

@@ -1,6 +1,6 @@
-//! The contents of a file: bytes to records and back, without any I/O.
+//! Parses and writes the contents of a file, without I/O.
 //!
-//! The format is told in the documentation of [`FileStore`](super::FileStore).
+//! The documentation of [`FileStore`](super::FileStore) describes the format.
 
 use std::collections::BTreeMap;
 
@@ -17,18 +17,18 @@ use crate::account_id::AccountId;
 
 const PLACE: &str = "the file";
 
-/// The longest file that is read or written.
+/// The longest file that is read or written, in bytes.
 pub(super) const LONGEST_FILE: u64 = 64 * 1024 * 1024;
 
-/// What one file holds.
+/// The records in one file.
 #[derive(Default)]
 pub(super) struct Accounts(BTreeMap<AccountId, Record>);
 
 impl Accounts {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         json::read_header(bytes, PLACE, None)?;
-        // Two passes over one list: `#[serde(flatten)]` would buffer the values. Buffered secrets are
-        // not wiped after an error, and the error names no line.
+        // The list is parsed twice, because `#[serde(flatten)]` buffers values. After an error,
+        // buffered secrets would not be wiped, and the error would name a later line.
         let names: Entries<Name> = json::read(bytes, PLACE)?;
         let records: Entries<StoredFields> = json::read(bytes, PLACE)?;
         let mut accounts = BTreeMap::new();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_example_is_what_is_read_and_written() {
+    fn the_documented_example_is_read_and_written() {
         let accounts = decode(EXAMPLE).unwrap_or_default();
         let record = accounts.get(&"acme".into()).expect("the account");
         let issued_at = UNIX_EPOCH + Duration::from_secs(1_735_689_600);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn s27_what_cannot_be_right_is_corrupt() {
+    fn s27_impossible_contents_are_corrupt() {
         let refresh = r#""refresh_token": "canary-refresh""#;
         let access = r#""access_token": "canary-access","#;
         let cases = [
@@ -219,14 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn s27_a_newer_format_is_told_apart_whatever_else_it_holds() {
+    fn s27_a_newer_format_is_recognised_by_the_format_alone() {
         for newer in [r#"{"format": 2}"#, r#"{"records": 5, "format": 99}"#] {
             assert_eq!(decode(newer).err(), Some(StoreErrorKind::NewerFormat));
         }
     }
 
     #[test]
-    fn unknown_fields_absent_fields_and_white_space_do_not_matter() {
+    fn unknown_fields_absent_fields_and_white_space_are_ignored() {
         let text = r#"{"note": 1, "format": 1, "accounts": [
             {"account": "a", "version": 1, "x": [], "access_token": null, "refresh_token": "r"}
         ]}    "#;
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn s46_no_error_quotes_the_file() {
-        // The parser's own errors do: "invalid type: string "canary", expected u64".
+        // The parser's own errors quote the file: "invalid type: string "canary", expected u64".
         for number in [": 1,", ": 3,", ": 1735689600000,", ": 86400000,"] {
             let text = EXAMPLE.replace(number, r#": "canary","#);
             assert_ne!(text, EXAMPLE);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_file_can_hold_is_brought_into_range_or_refused() {
+    fn values_out_of_range_are_clamped_and_huge_files_are_not_written() {
         let mut accounts = Accounts::default();
         let far = UNIX_EPOCH + Duration::from_secs(1 << 60);
         let tokens = TokenSet::new("a", far, Duration::MAX);
@@ -258,7 +258,7 @@ mod tests {
         let bytes = accounts.encode().unwrap_or_default();
         assert!(
             Accounts::decode(&bytes).is_ok(),
-            "what is written can be read"
+            "a written file can be read"
         );
 
         let nothing = TokenSet::from_refresh_token("");
@@ -271,7 +271,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(
+        fn a_written_file_is_read_as_it_was_written(
             names in prop::collection::btree_set(any::<String>(), 1..5),
             access in prop::option::of(("[!-~]{1,30}", 0..=LATEST, 0..=315_360_000_000_u64)),
             refresh in "[\\PC\\x00-\\x1f]{1,30}",
@@ -286,7 +286,9 @@ mod tests {
                 None => TokenSet::from_refresh_token(refresh),
             };
             let mut record = Record::new(tokens);
-            record.presented_at = presented.map(|ms| UNIX_EPOCH + Duration::from_millis(ms));
+            if let Some(ms) = presented {
+                record = record.with_presented_at(UNIX_EPOCH + Duration::from_millis(ms));
+            }
             let mut accounts = Accounts::default();
             for name in &names {
                 prop_assert!(accounts.set(&name.as_str().into(), record.clone()).is_ok());
