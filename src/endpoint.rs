@@ -205,10 +205,10 @@ pub enum EndpointErrorKind {
 ///
 /// The error shows no secret: the service's words are bounded in length, and the secrets of the
 /// request are removed from them.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct EndpointError(Arc<Inner>);
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Inner {
     kind: EndpointErrorKind,
     message: String,
@@ -304,19 +304,6 @@ impl fmt::Display for EndpointError {
             (None, Some(code)) => write!(f, " ({code})"),
             (None, None) => Ok(()),
         }
-    }
-}
-
-impl fmt::Debug for EndpointError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EndpointError")
-            .field("kind", &self.0.kind)
-            .field("message", &self.0.message)
-            .field("status", &self.0.status)
-            .field("code", &self.0.code)
-            .field("retry_after", &self.0.retry_after)
-            .field("source", &self.0.source)
-            .finish()
     }
 }
 

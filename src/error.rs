@@ -106,10 +106,10 @@ impl ErrorKind {
 /// Why an account has no token that can be sent.
 ///
 /// A `reqwest-middleware` client returns the error wrapped; [`Error::from_middleware`] unwraps it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Error(Arc<Inner>);
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Inner {
     kind: ErrorKind,
     account: AccountId,
@@ -215,18 +215,6 @@ impl fmt::Display for Error {
                 write!(f, "{again} in {:.1} s", delay.as_secs_f64())
             }
         }
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("kind", &self.0.kind)
-            .field("account", &self.0.account)
-            .field("detail", &self.0.detail)
-            .field("retry_after", &self.0.retry_after)
-            .field("source", &self.0.source)
-            .finish()
     }
 }
 

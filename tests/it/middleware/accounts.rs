@@ -84,3 +84,24 @@ async fn an_extension_counts_for_more_than_the_clients_account() {
     assert_eq!(ours.account().as_str(), "nobody");
     assert_eq!(setup.fake.api_requests(), 1);
 }
+
+#[tokio::test]
+async fn a_string_as_extension_is_refused_and_the_request_is_not_sent() {
+    let setup = with_acme().await;
+    let client = setup.client();
+    let by_str = client.get(setup.url()).with_extension("acme");
+    let by_string = client.get(setup.url()).with_extension("acme".to_owned());
+    for request in [by_str, by_string] {
+        let error = request.send().await.expect_err("refused");
+        let ours = Error::from_middleware(&error).expect("ours");
+        assert_eq!(ours.kind(), ErrorKind::AccountNotChosen);
+        assert!(ours.is_configuration() && !ours.is_retryable());
+        assert!(ours.to_string().contains("AccountId::new"), "{ours}");
+    }
+    assert_eq!(setup.fake.api_requests(), 0);
+
+    // The string may be another middleware's: an `AccountId` beside it counts.
+    let request = client.get(setup.url()).with_extension("other");
+    let request = request.with_extension(AccountId::new("acme"));
+    assert_eq!(request.send().await.expect("a response").status(), 200);
+}

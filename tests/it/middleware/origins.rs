@@ -221,3 +221,19 @@ async fn off_the_list_a_default_header_goes_out_as_always() {
     let sent = authorizations(&elsewhere).await;
     assert_eq!(sent[0].as_ref().expect("a header"), "Basic ZGVmYXVsdDo=");
 }
+
+#[tokio::test]
+async fn an_empty_list_of_origins_is_refused() {
+    let setup = Setup::new().await;
+    let none: [&str; 0] = [];
+    let error = setup.auth_builder().origins(none).build();
+    let error = error.expect_err("no request would get a token");
+    let names_it = matches!(
+        error,
+        ConfigError::Invalid {
+            setting: "origins",
+            ..
+        }
+    );
+    assert!(names_it, "{error}");
+}
