@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use dropbox_sign_oauth::{
-    Clock, EndpointError, EndpointErrorKind, ErrorKind, LostResponse, RefreshPolicy, TokenSet,
-    store::Record,
+    Clock, EndpointError, EndpointErrorKind, ErrorKind, LostResponse, RefreshPolicy, store::Record,
 };
 
-use crate::support::{HOUR, Kind, MINUTE, SECOND, TestAccount};
+use crate::support::{HOUR, Kind, MINUTE, SECOND, TestAccount, pair};
 
 #[tokio::test(start_paused = true)]
 async fn s28_what_was_not_sent_is_sent_again_within_the_budget() {
@@ -95,9 +94,7 @@ async fn s30_a_refused_grant_gives_way_to_a_newer_record() {
         let mut token = Box::pin(account.token());
         account.until_posted(&mut token).await;
         // Meanwhile a process without our lease has used the refresh token.
-        let tokens = TokenSet::new("access-of-the-winner", account.clock.wall(), HOUR)
-            .with_refresh_token("refresh-of-the-winner");
-        let winner = Record::new(tokens);
+        let winner = Record::new(pair("of-the-winner", account.clock.wall(), HOUR));
         account.save_elsewhere(&winner).await;
         account.endpoint.release();
         assert_eq!(token.await.expect("a token"), "access-of-the-winner");

@@ -1,19 +1,18 @@
 //! Tokens that were granted together are not refreshed together.
 
 use dropbox_sign_oauth::{
-    Account, AccountId, Clock, Freshness, TokenManager, TokenSet,
-    store::{Record, Swap, TokenStore},
-    testing::FakeClock,
+    Account, Clock, Freshness, TokenManager, store::Record, testing::FakeClock,
 };
 use futures_util::{StreamExt, stream};
 
-use crate::support::{Endpoint, HOUR, Kind, MINUTE, SECOND, ScriptedStore};
+use crate::support::{Endpoint, HOUR, Kind, MINUTE, SECOND, ScriptedStore, pair, save_record};
 
 #[tokio::test]
 async fn s04_a_thousand_accounts_refresh_spread_over_the_jitter() {
-    // What comes out of an envelope is what went in: encryption would take its time here for nothing.
-    let kinds = Kind::all().into_iter().filter(|kind| !kind.is_encrypted());
-    for kind in kinds {
+    // The jitter of a decrypted token is the jitter of the token that was encrypted. A single file
+    // is written whole by each of the thousand saves.
+    let is_quick = |kind: &Kind| !kind.is_encrypted() && *kind != Kind::SingleFile;
+    for kind in Kind::all().filter(is_quick) {
         a_thousand_accounts(ScriptedStore::new(kind).await).await;
     }
 }
@@ -32,11 +31,8 @@ async fn a_thousand_accounts(store: ScriptedStore) {
             .expect("a valid configuration")
     });
     let saves = (0..ACCOUNTS).map(async |n| {
-        let tokens = TokenSet::new(format!("access-of-{n}"), clock.wall(), HOUR)
-            .with_refresh_token(format!("refresh-of-{n}"));
-        let (name, record) = (AccountId::from(n.to_string()), Record::new(tokens));
-        let swap = store.compare_and_swap(&name, None, &record).await;
-        assert_eq!(swap.expect("saved"), Swap::Saved);
+        let record = Record::new(pair(&n.to_string(), clock.wall(), HOUR));
+        save_record(&store, &n.to_string().into(), None, &record).await;
     });
     a_few_at_once(saves).await;
 

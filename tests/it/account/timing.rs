@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use dropbox_sign_oauth::{Clock, ExpiresIn, RefreshPolicy, TokenGrant, TokenSet, store::Record};
+use dropbox_sign_oauth::{Clock, ExpiresIn, RefreshPolicy, TokenGrant, store::Record};
 
-use crate::support::{Endpoint, HOUR, Kind, MINUTE, SECOND, ScriptedStore, TestAccount};
+use crate::support::{Endpoint, HOUR, Kind, MINUTE, SECOND, ScriptedStore, TestAccount, pair};
 
 #[tokio::test]
 async fn s01_a_fresh_token_needs_no_post() {
@@ -107,9 +107,8 @@ async fn s08_a_record_from_a_clock_that_is_ahead_or_behind_costs_one_post_at_mos
             true => now + 10 * MINUTE,
             false => now - 10 * MINUTE,
         };
-        let tokens =
-            TokenSet::new("access-0", issued_at, 9 * MINUTE).with_refresh_token("refresh-0");
-        account.save_elsewhere(&Record::new(tokens)).await;
+        let record = Record::new(pair("0", issued_at, 9 * MINUTE));
+        account.save_elsewhere(&record).await;
         for _ in 0..100 {
             assert_eq!(account.token().await.expect("a token"), expected);
         }

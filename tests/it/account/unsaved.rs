@@ -65,7 +65,7 @@ async fn s22_a_save_whose_answer_was_lost_is_no_conflict() {
         let account = expired(kind, tireless()).await;
         account
             .store
-            .next_saves([NOTE, Fate::LoseAnswer, Fate::LoseAnswer]);
+            .next_saves([NOTE, Fate::LoseResponse, Fate::LoseResponse]);
         assert_eq!(account.token().await.expect("a token"), "access-1");
         assert_eq!(account.saved().await.1, "refresh-1");
         assert_eq!(account.endpoint.posts(), 1);
