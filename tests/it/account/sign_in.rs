@@ -6,7 +6,7 @@ use futures_util::poll;
 use crate::support::{Kind, TestAccount};
 
 #[tokio::test]
-async fn without_tokens_the_error_names_the_account_and_nothing_is_sent() {
+async fn an_account_without_tokens_returns_an_error_with_its_name_and_sends_no_request() {
     for kind in Kind::all() {
         let account = TestAccount::new(kind).await;
         let error = account.token().await.expect_err("not signed in");
@@ -32,7 +32,7 @@ async fn signing_out_removes_the_record_and_the_token() {
 }
 
 #[tokio::test]
-async fn s48_after_signing_out_during_a_refresh_nothing_is_stored() {
+async fn s48_signing_out_during_a_refresh_leaves_no_record() {
     for kind in Kind::all() {
         let account = TestAccount::gated(kind).await;
         let mut token = Box::pin(account.token());
@@ -41,7 +41,7 @@ async fn s48_after_signing_out_during_a_refresh_nothing_is_stored() {
         assert!(poll!(&mut sign_out).is_pending());
         account.endpoint.release();
         sign_out.await.expect("signed out");
-        // Its own refresh had begun before.
+        // The caller may get the token: the flight started before the sign-out.
         let _ = token.await;
         account.manager.shutdown().await.expect("nothing to save");
         assert_eq!(account.record().await, None);

@@ -12,7 +12,7 @@ async fn with_acme() -> Setup {
 }
 
 #[tokio::test]
-async fn a_request_that_says_nothing_is_the_default_accounts() {
+async fn a_request_without_an_extension_carries_the_token_of_the_default_account() {
     let setup = with_acme().await;
     let response = setup.client().get(setup.url()).send().await;
     assert_eq!(response.expect("a response").status(), 200);
@@ -34,7 +34,7 @@ async fn an_extension_chooses_the_account_of_one_request() {
 }
 
 #[tokio::test]
-async fn after_a_401_it_is_the_chosen_accounts_token_that_is_refreshed() {
+async fn a_401_refreshes_the_token_of_the_chosen_account() {
     let setup = with_acme().await;
     setup.fake.revoke_access_tokens();
     let (acme, default) = (setup.header_of("acme"), setup.header_of("default"));
@@ -68,7 +68,7 @@ async fn a_client_of_one_account_needs_no_extension() {
 }
 
 #[tokio::test]
-async fn an_extension_counts_for_more_than_the_clients_account() {
+async fn an_extension_overrides_the_account_of_the_client() {
     let setup = with_acme().await;
     let auth = setup.auth_builder().account("nobody").build();
     let client = ClientBuilder::new(reqwest::Client::new())
@@ -86,7 +86,7 @@ async fn an_extension_counts_for_more_than_the_clients_account() {
 }
 
 #[tokio::test]
-async fn a_string_as_extension_is_refused_and_the_request_is_not_sent() {
+async fn a_string_as_extension_is_an_error_and_the_request_is_not_sent() {
     let setup = with_acme().await;
     let client = setup.client();
     let by_str = client.get(setup.url()).with_extension("acme");

@@ -39,7 +39,7 @@ fn assert_replayed(setup: &Setup, expected: Option<&[u8]>) {
 }
 
 #[tokio::test]
-async fn s40_a_body_in_memory_is_replayed_byte_for_byte() {
+async fn s40_the_middleware_replays_a_body_in_memory_byte_for_byte() {
     let setup = Setup::revoked().await;
     let bytes: Vec<u8> = (0..=255).cycle().take(3_000_000).collect();
     let request = setup.client().post(setup.url()).body(bytes.clone());
@@ -48,7 +48,7 @@ async fn s40_a_body_in_memory_is_replayed_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn s40_a_multipart_upload_is_replayed_byte_for_byte() {
+async fn s40_the_middleware_replays_a_multipart_upload_byte_for_byte() {
     let setup = Setup::revoked().await;
     let request = setup.client().post(setup.url()).multipart(upload(10_000));
     assert_eq!(request.send().await.expect("a response").status(), 200);
@@ -57,7 +57,7 @@ async fn s40_a_multipart_upload_is_replayed_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn s40_after_a_larger_upload_the_401_comes_back_and_the_next_call_succeeds() {
+async fn s40_a_larger_upload_returns_the_401_and_the_next_call_succeeds() {
     let setup = Setup::revoked().await;
     let auth = setup.auth_builder().replay_buffer(10_000).build();
     let client = ClientBuilder::new(reqwest::Client::new())
@@ -81,7 +81,7 @@ async fn s40_after_a_larger_upload_the_401_comes_back_and_the_next_call_succeeds
 }
 
 #[tokio::test]
-async fn s40_a_stream_of_unknown_size_goes_out_once() {
+async fn s40_the_middleware_sends_a_stream_of_unknown_size_once() {
     let setup = Setup::revoked().await;
     let request = setup.client().post(setup.url()).body(unsized_stream());
     assert_eq!(request.send().await.expect("a response").status(), 401);
@@ -91,7 +91,7 @@ async fn s40_a_stream_of_unknown_size_goes_out_once() {
 }
 
 #[tokio::test]
-async fn a_stream_whose_header_states_its_size_is_replayed() {
+async fn the_middleware_replays_a_stream_whose_header_states_its_size() {
     let setup = Setup::revoked().await;
     let request = setup.client().post(setup.url()).body(unsized_stream());
     let response = request.header("content-length", 7).send().await;
@@ -100,7 +100,7 @@ async fn a_stream_whose_header_states_its_size_is_replayed() {
 }
 
 #[tokio::test]
-async fn without_a_replay_buffer_no_stream_is_read_into_memory() {
+async fn without_a_replay_buffer_the_middleware_reads_no_stream_into_memory() {
     let setup = Setup::revoked().await;
     let auth = setup.auth_builder().replay_buffer(0).build();
     let client = ClientBuilder::new(reqwest::Client::new())

@@ -20,7 +20,7 @@ async fn s01_a_fresh_token_costs_no_post() {
 }
 
 #[tokio::test]
-async fn s02_a_stale_token_goes_out_at_once_beside_one_post() {
+async fn s02_a_request_leaves_at_once_with_a_stale_token_beside_one_post() {
     let setup = Setup::new().await;
     let old = setup.header_of("default");
     setup.clock.advance(24 * HOUR - MINUTE);
