@@ -1,4 +1,4 @@
-//! Whose token a request carries: the three ways to say it.
+//! The account of a request: an extension, the client's account, or the default account.
 
 use dropbox_sign_oauth::{AccountId, Error, ErrorKind};
 use reqwest_middleware::ClientBuilder;
@@ -46,7 +46,7 @@ async fn a_401_refreshes_the_token_of_the_chosen_account() {
     assert_eq!(setup.fake.token_requests(), 1);
 }
 
-/// As clients generated from the service's specification do it.
+/// A client that is generated from the vendor's specification sends no extensions.
 #[tokio::test]
 async fn a_client_of_one_account_needs_no_extension() {
     let setup = with_acme().await;
@@ -92,7 +92,7 @@ async fn a_string_as_extension_is_an_error_and_the_request_is_not_sent() {
     let by_str = client.get(setup.url()).with_extension("acme");
     let by_string = client.get(setup.url()).with_extension("acme".to_owned());
     for request in [by_str, by_string] {
-        let error = request.send().await.expect_err("refused");
+        let error = request.send().await.expect_err("no account");
         let ours = Error::from_middleware(&error).expect("ours");
         assert_eq!(ours.kind(), ErrorKind::AccountNotChosen);
         assert!(ours.is_configuration() && !ours.is_retryable());
@@ -100,7 +100,7 @@ async fn a_string_as_extension_is_an_error_and_the_request_is_not_sent() {
     }
     assert_eq!(setup.fake.api_requests(), 0);
 
-    // The string may be another middleware's: an `AccountId` beside it counts.
+    // Another middleware may need the string. An `AccountId` beside the string counts.
     let request = client.get(setup.url()).with_extension("other");
     let request = request.with_extension(AccountId::new("acme"));
     assert_eq!(request.send().await.expect("a response").status(), 200);

@@ -1,4 +1,4 @@
-//! Which bodies are sent twice, and which once.
+//! The middleware replays some bodies, and sends the others once.
 
 use std::io;
 
@@ -22,7 +22,7 @@ fn unsized_stream() -> Body {
     Body::wrap_stream(stream::iter(["one ", "two"].map(Ok::<_, io::Error>)))
 }
 
-/// Two requests, each with one `Authorization`, alike in everything else that counts.
+/// The API received two equal requests, with one `Authorization` each.
 fn assert_replayed(setup: &Setup, expected: Option<&[u8]>) {
     let requests = setup.requests();
     assert_eq!(requests.len(), 2);
@@ -68,7 +68,7 @@ async fn s40_a_larger_upload_returns_the_401_and_the_next_call_succeeds() {
     assert_eq!(response.await.expect("a response").status(), 401);
     assert_eq!(setup.fake.api_requests(), 1);
 
-    // Joins the refresh that the 401 started.
+    // This call waits for the refresh that the 401 started.
     setup.fake.wait_for_token_requests(1).await;
     let newer = setup
         .account()

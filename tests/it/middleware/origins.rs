@@ -1,4 +1,4 @@
-//! Where the token goes, and where it does not.
+//! The origins that get the token.
 
 use std::sync::{Arc, Mutex};
 
@@ -45,7 +45,7 @@ async fn s42_a_redirect_to_another_port_carries_no_token() {
     let target = elsewhere(401).await;
     setup.fake.next_api_request(Fault::redirect(&target.uri()));
     let response = setup.client().get(setup.url()).send().await;
-    // That 401 is not the API's: it is no reason to refresh.
+    // The 401 of another server is no reason to refresh.
     assert_eq!(response.expect("a response").status(), 401);
     assert_eq!(authorizations(&target).await, [None]);
     assert_eq!(setup.fake.api_requests(), 1);
@@ -78,7 +78,7 @@ async fn s42_a_redirect_to_another_scheme_carries_no_token() {
     let client = ClientBuilder::new(reqwest::Client::new())
         .with(auth.expect("a valid configuration"))
         .build();
-    // Nobody speaks TLS there, and the client may not either.
+    // The server speaks no TLS. The client may speak no TLS, either.
     client.get(&url).send().await.expect_err("no TLS");
     server.abort();
 
@@ -90,14 +90,14 @@ async fn s42_a_redirect_to_another_scheme_carries_no_token() {
     assert_eq!(setup.fake.token_requests(), 0);
 }
 
-/// Sends every connection to https, at the same port, and closes it.
+/// Redirects every request to https at the same port, and closes the connection.
 async fn redirect_to_https(listener: TcpListener, heard: Arc<Mutex<Vec<Vec<u8>>>>) {
     let address = listener.local_addr().expect("bound");
     let response = format!(
         "HTTP/1.1 302 Found\r\nlocation: https://{address}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     );
     while let Ok((mut connection, _)) = listener.accept().await {
-        // A request of this size, or the start of a TLS handshake, comes in one piece.
+        // One read gets the whole request, or the start of a TLS handshake.
         let mut bytes = vec![0; 64 * 1024];
         let length = connection.read(&mut bytes).await.unwrap_or(0);
         bytes.truncate(length);
@@ -144,7 +144,7 @@ async fn s43_an_origin_off_the_list_needs_no_account() {
 async fn s43_plain_http_to_another_machine_is_a_configuration_error() {
     let setup = Setup::new().await;
     let error = setup.auth_builder().origins(["http://api.hellosign.com"]);
-    let error = error.build().expect_err("refused");
+    let error = error.build().expect_err("not a valid configuration");
     let is_insecure = matches!(
         error,
         ConfigError::Insecure {

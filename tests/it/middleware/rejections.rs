@@ -1,4 +1,4 @@
-//! A 401, and what else the API may refuse a request with.
+//! Requests that the API rejects with a 401, and other failed requests.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -73,7 +73,7 @@ async fn s11_the_replay_after_a_late_401_carries_the_newer_token() {
         async move {
             match bearer.as_str() {
                 "Bearer access-0" => {
-                    let _reply = responses.acquire().await.expect("never closed");
+                    let _permit = responses.acquire().await.expect("never closed");
                     StatusCode::UNAUTHORIZED
                 }
                 _ => StatusCode::OK,
@@ -81,7 +81,7 @@ async fn s11_the_replay_after_a_late_401_carries_the_newer_token() {
         }
     });
     let mut request = std::pin::pin!(client(&account, &api).get(InMemoryApi::URL).send());
-    // The request goes out, and its response stays out.
+    // The request is sent, and waits for the response.
     assert!(futures_util::poll!(&mut request).is_pending());
     assert_eq!(api.bearers(), ["Bearer access-0"]);
 
@@ -131,7 +131,7 @@ async fn s38_an_api_that_rejects_fresh_tokens_costs_no_refresh_per_request() {
     for request in 1..=20 {
         let response = client.get(setup.url()).send().await.expect("a response");
         assert_eq!(response.status(), 401);
-        // The first was replayed with a new token, which was refused too.
+        // The replay of the first request carried a new token. The API rejected that token, too.
         assert_eq!(setup.fake.api_requests(), request + 1);
         assert_eq!(setup.fake.token_requests(), 1);
     }
@@ -165,9 +165,9 @@ async fn s39_a_401_to_a_requests_own_header_is_no_reason_to_refresh() {
 async fn insufficient_scope_is_no_reason_to_refresh() {
     let setup = Setup::new().await;
     for status in [401, 403] {
-        let refused = Fault::status(status)
+        let rejected = Fault::status(status)
             .with_header("www-authenticate", "Bearer error=\"insufficient_scope\"");
-        setup.fake.next_api_request(refused);
+        setup.fake.next_api_request(rejected);
         let response = setup.client().get(setup.url()).send().await;
         assert_eq!(response.expect("a response").status(), status);
     }
@@ -178,9 +178,9 @@ async fn insufficient_scope_is_no_reason_to_refresh() {
 #[tokio::test]
 async fn another_challenge_is_a_reason_to_refresh() {
     let setup = Setup::new().await;
-    let refused =
+    let rejected =
         Fault::status(401).with_header("www-authenticate", "Bearer error=\"invalid_token\"");
-    setup.fake.next_api_request(refused);
+    setup.fake.next_api_request(rejected);
     let response = setup.client().get(setup.url()).send().await;
     assert_eq!(response.expect("a response").status(), 200);
     assert_eq!(setup.fake.token_requests(), 1);
@@ -244,7 +244,7 @@ async fn the_event_of_a_rejection_tells_whether_a_refresh_follows() {
             let (token, _) = account.handle.current().expect("a token");
             let response = client.post(InMemoryApi::URL).body(body).send().await;
             assert_eq!(response.expect("a response").status(), 401);
-            // Waits for a refresh under way; starts none where there was none.
+            // Waits for the flight, if there is one.
             let newer = account.handle.replace_rejected(token.generation()).await;
             newer.expect("no failure");
         }
@@ -268,8 +268,8 @@ async fn s46_every_attached_header_is_marked_sensitive() {
         _ => StatusCode::OK,
     });
     let client = client(&account, &api);
-    // Waited for and refused, too soon for another; then from the thread's own copy, refused and
-    // replayed; then from the copy again.
+    // The first token comes from a refresh, and is rejected too early for another refresh. The second
+    // request takes the thread's copy, and is replayed. The third request takes the copy again.
     client.get(InMemoryApi::URL).send().await.expect("sent");
     account.clock.advance(2 * MINUTE);
     client.get(InMemoryApi::URL).send().await.expect("sent");
@@ -286,8 +286,8 @@ async fn s46_every_attached_header_is_marked_sensitive() {
 #[tokio::test]
 async fn the_middleware_returns_the_error_of_a_failed_refresh_after_a_401() {
     let setup = Setup::revoked().await;
-    let refused = Fault::oauth_error("invalid_grant");
-    setup.fake.every_token_request(Some(refused));
+    let rejected = Fault::oauth_error("invalid_grant");
+    setup.fake.every_token_request(Some(rejected));
     let error = setup.client().get(setup.url()).send().await;
     let error = error.expect_err("no token");
     let ours = Error::from_middleware(&error).expect("ours");
@@ -295,7 +295,7 @@ async fn the_middleware_returns_the_error_of_a_failed_refresh_after_a_401() {
     assert_eq!(setup.fake.api_requests(), 1);
     let posts = setup.fake.token_requests();
 
-    // And it stays so, at no further cost for the token host.
+    // Later requests get the error without a token request.
     for _ in 0..10 {
         let again = setup.client().get(setup.url()).send().await;
         assert!(again.is_err());

@@ -1,4 +1,4 @@
-//! Beside reqwest-retry, outside and inside of it.
+//! The middleware beside reqwest-retry, in both orders.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn retry() -> RetryTransientMiddleware<ExponentialBackoff> {
     RetryTransientMiddleware::new_with_policy(backoff)
 }
 
-/// The order that the docs recommend.
+/// The middleware inside the retries: the order that the docs recommend.
 fn inside(setup: &Setup) -> ClientWithMiddleware {
     ClientBuilder::new(reqwest::Client::new())
         .with(BodyBufferMiddleware::default())
@@ -27,7 +27,7 @@ fn inside(setup: &Setup) -> ClientWithMiddleware {
         .build()
 }
 
-/// The other one.
+/// The middleware outside the retries.
 fn outside(setup: &Setup) -> ClientWithMiddleware {
     ClientBuilder::new(reqwest::Client::new())
         .with(setup.auth())
@@ -44,8 +44,8 @@ fn kind(result: reqwest_middleware::Result<reqwest::Response>) -> ErrorKind {
     Error::from_middleware(&error).expect("ours").kind()
 }
 
-/// The API is down for one try, and the token is exchanged in the meantime.
-async fn exchange_between_two_tries(
+/// The first attempt fails with a 503, and the account signs in again before the second attempt.
+async fn sign_in_between_attempts(
     setup: &Setup,
     client: ClientWithMiddleware,
 ) -> (String, reqwest::Response) {
@@ -63,7 +63,7 @@ async fn exchange_between_two_tries(
 #[tokio::test]
 async fn inside_the_retries_each_attempt_carries_the_current_token() {
     let setup = Setup::new().await;
-    let (old, response) = exchange_between_two_tries(&setup, inside(&setup)).await;
+    let (old, response) = sign_in_between_attempts(&setup, inside(&setup)).await;
     assert_eq!(response.status(), 200);
     assert_eq!(setup.headers(), [[old], [setup.header_of("default")]]);
 }
@@ -71,7 +71,7 @@ async fn inside_the_retries_each_attempt_carries_the_current_token() {
 #[tokio::test]
 async fn outside_the_retries_all_attempts_carry_the_first_token() {
     let setup = Setup::new().await;
-    let (old, response) = exchange_between_two_tries(&setup, outside(&setup)).await;
+    let (old, response) = sign_in_between_attempts(&setup, outside(&setup)).await;
     assert_eq!(response.status(), 200);
     assert_eq!(setup.headers(), [[old.clone()], [old]]);
 }

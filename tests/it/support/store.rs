@@ -103,7 +103,10 @@ impl ScriptedStore {
 
     /// Ends the account's lease, as if its holder had been paused for too long.
     pub(crate) fn end_lease(&self, account: &AccountId) {
-        assert!(self.place().end_lease(account), "no process holds it");
+        assert!(
+            self.place().end_lease(account),
+            "no process holds the lease"
+        );
     }
 
     fn place(&self) -> &Arc<Place> {
