@@ -10,5 +10,7 @@ pub(crate) use crate::stores::Kind;
 pub(crate) use crate::stores::unique_name;
 pub(crate) use account::{HOUR, MINUTE, SECOND, TestAccount};
 pub(crate) use endpoint::Endpoint;
-pub(crate) use records::{AT_ONCE, FOR_HOURS, PATIENT, acme, pair, save, save_record, tokens};
+pub(crate) use records::{
+    AT_ONCE, FOR_HOURS, PATIENT, UNSENDABLE, acme, pair, save, save_record, tokens,
+};
 pub(crate) use store::{Fate, Renewal, ScriptedStore};

@@ -3,7 +3,7 @@
 use dropbox_sign_oauth::{EndpointError, EndpointErrorKind, ErrorKind, ExpiresIn, TokenGrant};
 use futures_util::poll;
 
-use crate::support::{Fate, HOUR, Kind, TestAccount};
+use crate::support::{Fate, HOUR, Kind, TestAccount, UNSENDABLE};
 
 fn pair(access_token: &str, refresh_token: &str) -> (String, String) {
     (access_token.to_owned(), refresh_token.to_owned())
@@ -78,20 +78,25 @@ async fn s25_a_grant_without_a_refresh_token_keeps_the_old_refresh_token() {
 #[tokio::test]
 async fn s26_a_flight_saves_the_refresh_token_before_a_later_step_fails() {
     for kind in Kind::all() {
-        let account = TestAccount::expired(kind).await;
-        account
-            .endpoint
-            .respond_with(Ok(TokenGrant::new("access\n1")
-                .with_refresh_token("refresh-1")
-                .with_expires_in(ExpiresIn::After(HOUR))));
-        let error = account.token().await.expect_err("no header can carry it");
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert_eq!(account.saved().await.1, "refresh-1");
-
-        account.clock.advance(HOUR);
-        assert_eq!(account.token().await.expect("a token"), "access-2");
-        assert_eq!(account.presented(), ["refresh-0", "refresh-1"]);
+        for access_token in UNSENDABLE {
+            saves_the_refresh_token_beside(access_token, kind).await;
+        }
     }
+}
+
+async fn saves_the_refresh_token_beside(access_token: &str, kind: Kind) {
+    let account = TestAccount::expired(kind).await;
+    let grant = TokenGrant::new(access_token)
+        .with_refresh_token("refresh-1")
+        .with_expires_in(ExpiresIn::After(HOUR));
+    account.endpoint.respond_with(Ok(grant));
+    let error = account.token().await.expect_err("an unusable token");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(account.saved().await.1, "refresh-1");
+
+    account.clock.advance(HOUR);
+    assert_eq!(account.token().await.expect("a token"), "access-2");
+    assert_eq!(account.presented(), ["refresh-0", "refresh-1"]);
 }
 
 #[tokio::test]

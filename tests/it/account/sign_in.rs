@@ -1,9 +1,9 @@
 //! Signing in and out.
 
-use dropbox_sign_oauth::{ErrorKind, Freshness};
+use dropbox_sign_oauth::{Clock, ErrorKind, Freshness, TokenSet};
 use futures_util::poll;
 
-use crate::support::{Kind, TestAccount};
+use crate::support::{HOUR, Kind, TestAccount, UNSENDABLE};
 
 #[tokio::test]
 async fn an_account_without_tokens_returns_an_error_with_its_name_and_sends_no_request() {
@@ -13,6 +13,25 @@ async fn an_account_without_tokens_returns_an_error_with_its_name_and_sends_no_r
         assert_eq!(error.kind(), ErrorKind::NotAuthorized);
         assert!(error.to_string().contains("`default`"), "{error}");
         assert_eq!(account.endpoint.posts(), 0);
+    }
+}
+
+#[tokio::test]
+async fn installing_an_unusable_access_token_changes_neither_the_record_nor_the_token() {
+    for kind in Kind::all() {
+        let account = TestAccount::new(kind).await;
+        account.install().await;
+        let before = account.record().await;
+        for access_token in UNSENDABLE {
+            let tokens = TokenSet::new(access_token, account.clock.wall(), HOUR);
+            let tokens = tokens.with_refresh_token("refresh-1");
+            let error = account.handle.install(tokens).await;
+            let error = error.expect_err("an unusable token");
+            assert_eq!(error.kind(), ErrorKind::InvalidToken);
+            assert!(!format!("{error} {error:?}").contains(access_token));
+            assert_eq!(account.record().await, before);
+            assert_eq!(account.token().await.expect("a token"), "access-0");
+        }
     }
 }
 

@@ -36,6 +36,43 @@ async fn expire(manager: &TokenManager, clock: &FakeClock, times: usize) {
     }
 }
 
+#[tokio::test]
+async fn two_sinks_get_all_events() {
+    let (clock, endpoint) = (FakeClock::new(), Endpoint::open());
+    let recording = || {
+        let (sender, events) = channel();
+        let record = move |event: &Event| sender.send(format!("{event:?}")).expect("a receiver");
+        (record, events)
+    };
+    let ((one, of_one), (other, of_other)) = (recording(), recording());
+    let manager = TokenManager::builder(endpoint, MemoryStore::new())
+        .clock(clock.clone())
+        .event_sink(one)
+        .event_sink(other)
+        .build()
+        .expect("a valid configuration");
+    expire(&manager, &clock, 2).await;
+    manager.shutdown().await.expect("saved");
+    drop(manager);
+    let events: Vec<_> = of_one.iter().collect();
+    let names = [
+        "Installed",
+        "RefreshStarted",
+        "Refreshed",
+        "RefreshStarted",
+        "Refreshed",
+    ];
+    assert_eq!(events.len(), names.len(), "{events:?}");
+    assert!(
+        events
+            .iter()
+            .zip(names)
+            .all(|(event, name)| event.contains(name)),
+        "{events:?}"
+    );
+    assert_eq!(of_other.iter().collect::<Vec<_>>(), events);
+}
+
 /// Passes each event to the test, then panics.
 struct Panics(Sender<EventKind>);
 

@@ -18,6 +18,9 @@ pub(crate) const FOR_HOURS: LeaseRequest =
 
 pub(crate) const AT_ONCE: LeaseRequest = LeaseRequest::new(PATIENT.time_to_live, Duration::ZERO);
 
+/// Access tokens that no header can carry: a line end, a space, a character beyond ASCII.
+pub(crate) const UNSENDABLE: [&str; 3] = ["access-1\n", "access 1", "acc\u{e8}s-1"];
+
 pub(crate) fn acme() -> AccountId {
     AccountId::from("acme")
 }
