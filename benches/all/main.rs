@@ -1,7 +1,8 @@
-//! What a token costs. The figures, and how to read them, are in `benches/README.md`.
+//! Measures the cost of a token. `benches/README.md` has the figures, and explains them.
 //!
-//! `cargo bench` runs all; `cargo bench -- NAME` those whose name contains NAME. Without cargo's
-//! `--bench`, as under `cargo test --benches`, each runs just long enough to show that it works.
+//! `cargo bench` runs all benches. `cargo bench -- NAME` runs the benches whose names contain NAME.
+//! Without cargo's `--bench`, as under `cargo test --benches`, each bench runs just long enough to
+//! show that the bench works.
 
 mod account;
 mod harness;
