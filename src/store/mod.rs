@@ -189,7 +189,8 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
         record: &Record,
     ) -> Result<Swap, StoreError>;
 
-    /// Removes the account's record if it is still at `expected`; says whether it did.
+    /// Removes the account's record if it is still at `expected`. `true`: the record is gone. If
+    /// two calls remove the same version at the same time, both may return `true`.
     ///
     /// # Errors
     ///

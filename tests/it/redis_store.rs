@@ -5,7 +5,7 @@ mod cluster;
 mod cluster_faults;
 mod faults;
 mod leases;
-mod lost_answers;
+mod lost_responses;
 
 use std::time::Duration;
 

@@ -9,8 +9,8 @@ use super::{
     eviction::EVICTS,
 };
 
-pub(super) fn no_answer(within: Duration) -> Fault {
-    let message = format!("no answer within {within:?}");
+pub(super) fn no_response(within: Duration) -> Fault {
+    let message = format!("no response within {within:?}");
     Fault::new(StoreErrorKind::Unavailable, message)
 }
 

@@ -115,7 +115,6 @@ impl LeaseKeeper for RedisStore {
     }
 }
 
-/// The owner tells a script that it was sent before.
 async fn run(
     store: &RedisStore,
     terms: &Terms,
@@ -124,9 +123,9 @@ async fn run(
     before: impl Fn() + Send + Sync,
 ) -> Result<i64, StoreError> {
     let keys = Keys::new(&store.0.prefix, &terms.account);
-    let request: &Request<'_> = &|sending| {
+    let request: &Request<'_> = &|form| {
         before();
-        let mut command = script.on(&keys.lease, sending);
+        let mut command = script.on(&keys.lease, form);
         command.arg(&*terms.owner).arg(argument);
         command
     };

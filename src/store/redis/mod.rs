@@ -138,8 +138,8 @@ impl RedisStore {
         keys: &Keys,
         request: &Request<'_>,
     ) -> Result<T, StoreError> {
-        let answer = self.0.connection.query(keys, request).await;
-        answer.map_err(|fault| self.error(fault, account))
+        let response = self.0.connection.query(keys, request).await;
+        response.map_err(|fault| self.error(fault, account))
     }
 }
 
@@ -167,18 +167,17 @@ impl TokenStore for RedisStore {
         record: &Record,
     ) -> Result<Swap, StoreError> {
         let changes = Changes::new(record).map_err(|fault| self.error(fault, account))?;
-        // What cannot be read is not overwritten.
+        // The store must not overwrite a record that it cannot read.
         let stored = self.load(account).await?;
         if stored.map(|stored| stored.version) != expected {
             return Ok(Swap::Conflict);
         }
         let keys = Keys::new(&self.0.prefix, account);
-        let request: &Request<'_> = &|sending| {
-            let mut command = SWAP.on(&keys.record, sending);
+        let request: &Request<'_> = &|form| {
+            let mut command = SWAP.on(&keys.record, form);
             command
                 .arg(expected.map_or_else(String::new, |version| version.as_u64().to_string()))
                 .arg(record.version.as_u64())
-                .arg(u8::from(sending.again))
                 .arg(2 * changes.set.len());
             for (name, value) in &changes.set {
                 command.arg(*name);
@@ -199,15 +198,15 @@ impl TokenStore for RedisStore {
     }
 
     async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {
-        // What cannot be read is not removed.
+        // The store must not remove a record that it cannot read.
         let stored = self.load(account).await?;
         if stored.map(|stored| stored.version) != Some(expected) {
             return Ok(false);
         }
         let keys = Keys::new(&self.0.prefix, account);
-        let request: &Request<'_> = &|sending| {
-            let mut command = DELETE.on(&keys.record, sending);
-            command.arg(expected.as_u64()).arg(u8::from(sending.again));
+        let request: &Request<'_> = &|form| {
+            let mut command = DELETE.on(&keys.record, form);
+            command.arg(expected.as_u64());
             command
         };
         self.query(account, &keys, request).await

@@ -44,7 +44,7 @@ async fn s17_a_server_that_never_answers_does_not_hang_anything() {
     let store = RedisStore::builder(url).timeout(SHORT).build();
     for error in all_operations(&store.expect("a store"), None).await {
         assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
-        assert!(error.to_string().contains("no answer within"), "{error}");
+        assert!(error.to_string().contains("no response within"), "{error}");
     }
 }
 
