@@ -1,4 +1,4 @@
-//! Leases of servers are given back as soon as the server answers again.
+//! A lease that could not be released is released once the server is back.
 
 use std::sync::Arc;
 
@@ -11,48 +11,48 @@ use crate::{
 };
 
 #[tokio::test]
-async fn redis_gets_a_lease_back_after_the_network_was_cut() {
+async fn a_redis_lease_is_released_after_the_network_was_cut() {
     let Some(redis) = Redis::shared() else { return };
     let proxy = Proxy::to(redis.address()).await;
     let store = |url: String| {
-        let builder = RedisStore::builder(url).prefix("given-back:");
+        let builder = RedisStore::builder(url).prefix("released:");
         builder.build().expect("a store")
     };
     let one = store(format!("redis://{}/", proxy.address()));
-    is_given_back(one, store(redis.url()), &proxy).await;
+    assert_released(one, store(redis.url()), &proxy).await;
 }
 
 #[tokio::test]
-async fn postgres_gets_a_lease_back_after_the_network_was_cut() {
+async fn a_postgres_lease_is_released_after_the_network_was_cut() {
     let Some(postgres) = Postgres::shared() else {
         return;
     };
     let proxy = Proxy::to(postgres.address()).await;
     let store = |url: String| {
         let pool = PgPool::connect_lazy(&url).expect("a URL");
-        let store = PostgresStore::new(pool).with_table("given_back");
+        let store = PostgresStore::new(pool).with_table("released");
         store.expect("a name")
     };
     let other = store(postgres.url());
     other.migrate().await.expect("migrated");
     let one = store(format!("postgres://postgres@{}/postgres", proxy.address()));
-    is_given_back(one, other, &proxy).await;
+    assert_released(one, other, &proxy).await;
 }
 
-/// Nobody waits for an hour, which is how long the lease lives.
-async fn is_given_back(one: impl TokenStore, other: impl TokenStore, network: &Proxy) {
+/// The lease lives for an hour, which no waiting task outlasts.
+async fn assert_released(one: impl TokenStore, other: impl TokenStore, network: &Proxy) {
     let other = Arc::new(other);
     let lease = one.lease(&acme(), PATIENT).await.expect("free");
-    let next = tokio::spawn({
+    let waiting = tokio::spawn({
         let other = Arc::clone(&other);
         async move { other.lease(&acme(), PATIENT).await }
     });
     network.cut();
     let error = lease.release().await.expect_err("cut");
     assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
-    assert!(!next.is_finished(), "it was free all the time");
-    // The first try comes at once, with a connection of its own, and so does the second.
+    assert!(!waiting.is_finished(), "the lease was never held");
+    // The first attempt to release comes at once on a new connection, and so does the second.
     network.until_tried_in_vain(2).await;
     network.mend();
-    next.await.expect("no panic").expect("given back");
+    waiting.await.expect("no panic").expect("released");
 }

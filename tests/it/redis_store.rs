@@ -149,26 +149,26 @@ fn store(url: &str) -> RedisStore {
     RedisStore::builder(url).build().expect("a store")
 }
 
-/// Without the message, it would look again in half an hour.
-async fn is_woken_by_a_message(redis: &Redis, url: &str) {
+/// Without the message, the waiting process would try again in half an hour.
+async fn assert_woken_by_a_message(redis: &Redis, url: &str) {
     let [one, other] = [(); 2].map(|()| {
         let builder = RedisStore::builder(url).poll_interval(FOR_HOURS.wait);
         builder.build().expect("a store")
     });
     let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let waiter = tokio::spawn(async move { other.lease(&acme(), FOR_HOURS).await });
-    until_somebody_listens(redis).await;
+    until_a_process_listens(redis).await;
     lease.release().await.expect("released");
     let lease = timeout(HANGS, waiter).await.expect("not hanging");
     lease.expect("no panic").expect("a lease");
 }
 
-async fn until_somebody_listens(redis: &Redis) {
+async fn until_a_process_listens(redis: &Redis) {
     let channel = LEASE.replace(":lease", ":released");
     let listening = async {
         while !redis.cli(&["PUBSUB", "NUMSUB", &channel]).ends_with('1') {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(HANGS, listening).await.expect("it listens");
+    timeout(HANGS, listening).await.expect("a listener");
 }

@@ -29,7 +29,7 @@ use self::{
 };
 use super::{
     Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
-    fault::Fault, fields::Fields,
+    fault::Fault, fields::Fields, server_lease::acquire,
 };
 use crate::account_id::AccountId;
 
@@ -90,7 +90,7 @@ struct Inner {
     sql: Sql,
     timeout: Duration,
     poll_interval: Duration,
-    releases: Option<Arc<Notifications>>,
+    notifications: Option<Arc<Notifications>>,
 }
 
 impl PostgresStore {
@@ -103,7 +103,7 @@ impl PostgresStore {
             connections: Connections::new(pool),
             timeout: Duration::from_secs(10),
             poll_interval: Duration::from_millis(500),
-            releases: None,
+            notifications: None,
         }))
     }
 
@@ -149,7 +149,7 @@ impl PostgresStore {
     /// one.
     #[must_use]
     pub fn with_notifications(self, direct: PgPool) -> Self {
-        self.with(|inner| inner.releases = Some(Notifications::new(direct)))
+        self.with(|inner| inner.notifications = Some(Notifications::new(direct)))
     }
 
     fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -269,7 +269,7 @@ impl TokenStore for PostgresStore {
         account: &AccountId,
         request: LeaseRequest,
     ) -> Result<Box<dyn Lease>, StoreError> {
-        Ok(Box::new(lease::wait_for(self, account, request).await?))
+        Ok(Box::new(acquire(self, account, request).await?))
     }
 }
 
@@ -279,7 +279,7 @@ impl fmt::Debug for PostgresStore {
             .field("name", &self.0.name)
             .field("timeout", &self.0.timeout)
             .field("poll_interval", &self.0.poll_interval)
-            .field("notifications", &self.0.releases.is_some())
+            .field("notifications", &self.0.notifications.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -39,7 +39,7 @@ pub(super) struct Sql {
     pub(super) update: String,
     pub(super) delete: String,
     pub(super) tidy: String,
-    pub(super) claim: String,
+    pub(super) acquire: String,
     pub(super) held_for: String,
     pub(super) renew: String,
     pub(super) release: String,
@@ -87,7 +87,7 @@ impl Sql {
                 "DELETE FROM {table} AS t WHERE t.account = $1 AND {empty} \
                  AND (t.lease_until IS NULL OR t.lease_until <= clock_timestamp())"
             ),
-            claim: format!(
+            acquire: format!(
                 "INSERT INTO {table} AS t (account, lease_owner, lease_until) \
                  VALUES ($1, $2, {until}) \
                  ON CONFLICT (account) DO UPDATE SET lease_owner = $2, lease_until = {until} \

@@ -29,7 +29,10 @@ use self::{
     keys::Keys,
     script::{Request, Script},
 };
-use super::{Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version, fault::Fault};
+use super::{
+    Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version, fault::Fault,
+    server_lease::acquire,
+};
 use crate::account_id::AccountId;
 
 static SWAP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/swap.lua")));
@@ -217,7 +220,7 @@ impl TokenStore for RedisStore {
         account: &AccountId,
         request: LeaseRequest,
     ) -> Result<Box<dyn Lease>, StoreError> {
-        Ok(Box::new(lease::acquire(self, account, request).await?))
+        Ok(Box::new(acquire(self, account, request).await?))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who may use the server, and for what.
 
 use super::{
-    AT_ONCE, RECORD, acme, faults::all_operations, is_woken_by_a_message, save, store, tokens,
+    AT_ONCE, RECORD, acme, assert_woken_by_a_message, faults::all_operations, save, store, tokens,
 };
 use crate::servers::Redis;
 use dropbox_sign_oauth::{
@@ -58,7 +58,7 @@ async fn a_user_with_the_rights_that_are_documented_needs_no_more() {
     store_conformance(async || store(&url)).await;
 
     // A message needs the channel, and a lease without messages would do.
-    is_woken_by_a_message(&redis, &url).await;
+    assert_woken_by_a_message(&redis, &url).await;
 }
 
 #[tokio::test]

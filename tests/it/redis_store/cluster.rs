@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::{
     AT_ONCE, FOR_HOURS, HANGS, LEASE, RECORD,
     access::{RIGHTS, add_user},
-    acme, save, tokens, until_somebody_listens,
+    acme, save, tokens, until_a_process_listens,
 };
 use crate::servers::RedisCluster;
 
@@ -86,13 +86,13 @@ async fn a_waiting_process_is_woken_by_a_message_from_any_node() {
     let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let next = other.clone();
     let waiter = tokio::spawn(async move { next.lease(&acme(), FOR_HOURS).await });
-    until_somebody_listens(&cluster[primary]).await;
+    until_a_process_listens(&cluster[primary]).await;
     lease.release().await.expect("released");
     let lease = timeout(HANGS, waiter).await.expect("not hanging");
     let lease = lease.expect("no panic").expect("a lease");
 
     let waiter = tokio::spawn(async move { one.lease(&acme(), FOR_HOURS).await });
-    until_somebody_listens(&cluster[primary]).await;
+    until_a_process_listens(&cluster[primary]).await;
     cluster[primary].cli(&["DEL", LEASE]);
     let channel = LEASE.replace(":lease", ":released");
     let elsewhere = (primary + 1) % cluster.nodes().len();
