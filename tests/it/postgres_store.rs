@@ -1,11 +1,11 @@
 //! The PostgreSQL store, against a server of its own.
 
 mod broken;
+mod errors;
 mod leases;
 mod notifications;
 mod outages;
 mod pooler;
-mod refusals;
 
 use std::time::Duration;
 
@@ -24,10 +24,10 @@ use crate::{
     support::{AT_ONCE, FOR_HOURS, PATIENT, acme, save, tokens},
 };
 
-/// Only for what would otherwise hang.
+/// The limit for a test that would otherwise hang.
 const HANGS: Duration = Duration::from_secs(120);
 
-/// For what must not happen while a test runs.
+/// Longer than any test.
 const NEVER: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn the_postgres_store_conforms_in_a_schema_with_a_shared_pool_and_threads(
 }
 
 #[tokio::test]
-async fn migrating_again_or_at_once_keeps_what_is_there() {
+async fn migrating_again_or_at_the_same_time_keeps_the_records() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -74,7 +74,7 @@ async fn migrating_again_or_at_once_keeps_what_is_there() {
 }
 
 #[tokio::test]
-async fn a_row_goes_with_its_record_and_its_lease() {
+async fn a_row_is_removed_once_it_has_neither_record_nor_lease() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -88,15 +88,15 @@ async fn a_row_goes_with_its_record_and_its_lease() {
     assert_eq!(rows(), "0");
 }
 
-/// As after an upgrade of other processes: see `src/store/postgres/migrate.rs`.
+/// As after an upgrade of other processes; see `src/store/postgres/migrate.rs`.
 #[tokio::test]
-async fn a_table_with_columns_of_a_later_version_will_do() {
+async fn a_table_with_columns_of_a_later_version_works() {
     let Some(server) = Postgres::start() else {
         return;
     };
     let store = migrated(&server).await;
     server.psql("alter table dropbox_sign_tokens add column later text");
-    store.migrate().await.expect("as it should be");
+    store.migrate().await.expect("nothing to do");
     let version = save(&store, None, "a").await;
     let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
     let version = save(&store, Some(version), "b").await;
@@ -105,7 +105,7 @@ async fn a_table_with_columns_of_a_later_version_will_do() {
 }
 
 #[tokio::test]
-async fn a_table_made_by_the_documented_statement_will_do() {
+async fn a_table_made_by_the_documented_statement_works() {
     let Some(server) = Postgres::start() else {
         return;
     };

@@ -70,7 +70,7 @@ impl Connections {
             return refusal.into();
         }
         match answer {
-            None => no_answer(timeout),
+            None => no_response(timeout),
             Some(Err(error)) => error.into(),
             Some(Ok(())) => {
                 let size = self.pool.options().get_max_connections();
@@ -95,8 +95,8 @@ impl Connections {
     }
 }
 
-pub(super) fn no_answer(timeout: Duration) -> Fault {
-    let message = format!("no answer within {timeout:?}");
+pub(super) fn no_response(timeout: Duration) -> Fault {
+    let message = format!("no response within {timeout:?}");
     Fault::new(StoreErrorKind::Unavailable, message)
 }
 

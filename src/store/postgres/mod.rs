@@ -21,7 +21,7 @@ use sqlx::PgPool;
 use tokio::time;
 
 use self::{
-    connections::{Connections, no_answer},
+    connections::{Connections, no_response},
     notifications::Notifications,
     row::number,
     schema::{DEFAULT_TABLE, Sql, quoted},
@@ -174,7 +174,7 @@ impl PostgresStore {
                 let work = async { work(Session::begin(connection, timeout).await?).await };
                 let left = timeout.saturating_sub(since.elapsed());
                 let done = time::timeout(left, work).await;
-                done.unwrap_or_else(|_| Err(no_answer(timeout)))
+                done.unwrap_or_else(|_| Err(no_response(timeout)))
             }
             Err(fault) => Err(fault),
         };

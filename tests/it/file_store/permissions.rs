@@ -54,7 +54,7 @@ async fn s27_a_record_that_every_user_can_read_is_refused() {
     for signed in Signed::in_each_layout().await {
         for open in [0o604, 0o602, 0o644, 0o666] {
             chmod(&signed.file, open);
-            let kind = StoreErrorKind::Unwritable;
+            let kind = StoreErrorKind::Insecure;
             signed.assert_refused(kind, "open to every user").await;
             assert_eq!(mode(&signed.file), open, "it was changed");
         }
@@ -78,7 +78,7 @@ fn s27_a_directory_that_every_user_can_write_to_is_refused() {
         FileStore::single_file(root.path().join("tokens.json")),
     ] {
         let error = store.expect_err("refused");
-        assert_eq!(error.kind(), StoreErrorKind::Unwritable);
+        assert_eq!(error.kind(), StoreErrorKind::Insecure);
         assert!(error.to_string().contains("chmod 700"), "{error}");
     }
     assert_eq!(mode(root.path()), 0o777);

@@ -20,7 +20,7 @@ async fn s13_a_dead_holder_s_lease_runs_out() {
 }
 
 #[tokio::test]
-async fn s14_a_paused_holder_s_late_save_is_refused() {
+async fn s14_a_paused_holder_s_late_save_conflicts() {
     let Some(server) = Postgres::start() else {
         return;
     };

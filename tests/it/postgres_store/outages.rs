@@ -6,7 +6,7 @@ use super::*;
 use crate::servers::Proxy;
 
 #[tokio::test]
-async fn s17_a_server_that_is_down_is_named_and_used_again_once_up() {
+async fn s17_an_error_names_a_server_that_is_down_and_the_store_recovers() {
     let Some(mut server) = Postgres::start() else {
         return;
     };
@@ -24,7 +24,7 @@ async fn s17_a_server_that_is_down_is_named_and_used_again_once_up() {
 }
 
 #[tokio::test]
-async fn s17_a_network_that_breaks_or_falls_silent_is_bounded_and_mends() {
+async fn s17_a_network_that_is_cut_or_silent_costs_no_more_than_the_timeout() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -43,7 +43,7 @@ async fn s17_a_network_that_breaks_or_falls_silent_is_bounded_and_mends() {
     proxy.silence();
     let hasty = store.clone().with_timeout(Duration::from_millis(100));
     for _ in 0..4 {
-        // More often than the pool has connections: none is lost to the silence.
+        // More often than the pool has connections: the silence loses no connection.
         let error = hasty.lease(&acme(), AT_ONCE).await.expect_err("silent");
         assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
         assert!(error.to_string().contains("within 100ms"), "{error}");
@@ -52,7 +52,7 @@ async fn s17_a_network_that_breaks_or_falls_silent_is_bounded_and_mends() {
     assert_eq!(loaded_version(&store).await, Some(version));
 }
 
-/// Left alone, the pool would go on trying.
+/// The pool alone would try until its own timeout.
 #[tokio::test]
 async fn s17_a_refused_connection_is_an_error_at_once() {
     let Some(mut server) = Postgres::start() else {
@@ -88,12 +88,12 @@ async fn s17_a_refused_connection_is_an_error_at_once() {
 }
 
 #[tokio::test]
-async fn s17_a_pool_with_no_connection_free_is_told_from_a_server_that_is_down() {
+async fn s17_an_error_tells_a_busy_pool_from_a_server_that_is_down() {
     let Some(server) = Postgres::start() else {
         return;
     };
     migrated(&server).await;
-    // One for the pool, and one for whoever asks the server: all others would be refused.
+    // One connection for the pool, and one beside the pool. The server denies any other.
     server.psql("create role guest login connection limit 2");
     server.psql("grant all on dropbox_sign_tokens to guest");
     let url = server.url().replace("postgres@", "guest@");
@@ -101,14 +101,17 @@ async fn s17_a_pool_with_no_connection_free_is_told_from_a_server_that_is_down()
     let pool = pool.connect(&url).await.expect("a connection");
     let store = PostgresStore::new(pool.clone());
     let taken = pool.acquire().await.expect("the only one");
-    // Time enough to ask the server.
+    // Long enough to connect beside the pool.
     let hasty = store.clone().with_timeout(Duration::from_secs(3));
     let waiting = (0..50).map(|_| {
         let hasty = hasty.clone();
         tokio::spawn(async move { hasty.load(&acme()).await })
     });
     for waiting in waiting.collect::<Vec<_>>() {
-        let error = waiting.await.expect("no panic").expect_err("none is free");
+        let error = waiting
+            .await
+            .expect("no panic")
+            .expect_err("no connection is free");
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
         assert!(error.to_string().contains("pool of 1"), "{error:?}");
     }

@@ -29,7 +29,7 @@ async fn s13_a_dead_holder_s_lease_runs_out_and_another_takes_over() {
 }
 
 #[tokio::test]
-async fn s14_a_paused_holder_s_save_is_refused_and_the_winner_s_stands() {
+async fn s14_a_paused_holder_s_save_conflicts_and_the_winner_s_stands() {
     let Some(redis) = Redis::start() else { return };
     let (paused, winner) = (store(&redis.url()), store(&redis.url()));
     let version = save(&paused, None, "old").await;
