@@ -32,6 +32,8 @@ mod postgres;
 mod redis;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod server_lease;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod server_settings;
 mod shared;
 mod task;
 
@@ -48,7 +50,7 @@ pub(crate) use file::check_file;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
-pub use postgres::PostgresStore;
+pub use postgres::{PostgresStore, PostgresStoreBuilder};
 
 use std::{
     fmt,

@@ -30,8 +30,8 @@ async fn a_postgres_lease_is_released_after_the_network_was_cut() {
     let proxy = Proxy::to(postgres.address()).await;
     let store = |url: String| {
         let pool = PgPool::connect_lazy(&url).expect("a URL");
-        let store = PostgresStore::new(pool).with_table("released");
-        store.expect("a name")
+        let builder = PostgresStore::builder(pool).table("released");
+        builder.build().expect("a store")
     };
     let other = store(postgres.url());
     other.migrate().await.expect("migrated");

@@ -45,9 +45,8 @@ async fn the_postgres_store_conforms_in_a_schema_with_a_shared_pool_and_threads(
         return;
     };
     server.psql("create schema auth");
-    let store = store(&server.url())
-        .with_table("auth.user")
-        .expect("a name");
+    let builder = PostgresStore::builder(pool(&server.url())).table("auth.user");
+    let store = builder.build().expect("a store");
     store.migrate().await.expect("migrated");
     let conforming = async move {
         store_conformance(async || store.clone()).await;
@@ -114,12 +113,36 @@ async fn a_table_made_by_the_documented_statement_works() {
     server.psql("create role app login password 'right'");
     server.psql("grant select, insert, update, delete on mine to app");
     let url = server.url().replace("postgres@", "app:right@");
-    let store = store(&url).with_table("mine").expect("a name");
+    let builder = PostgresStore::builder(pool(&url)).table("mine");
+    let store = builder.build().expect("a store");
     store.migrate().await.expect("nothing to do");
     let version = save(&store, None, "a").await;
     let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
     lease.release().await.expect("released");
     assert!(store.delete(&acme(), version).await.expect("deleted"));
+}
+
+#[tokio::test]
+async fn settings_that_cannot_work_are_errors() {
+    // Nothing listens there, and nothing connects.
+    let builder = || PostgresStore::builder(pool("postgres://app:canary@127.0.0.1:1/app"));
+    for (builder, setting) in [
+        (builder().table("Tokens"), "table"),
+        (builder().table("a; drop table b"), "table"),
+        (builder().timeout(Duration::ZERO), "timeout"),
+        (builder().poll_interval(Duration::ZERO), "poll_interval"),
+        (builder().poll_interval(2 * NEVER), "poll_interval"),
+    ] {
+        let shown = format!("{builder:?}");
+        assert!(!shown.contains("canary"), "{shown}");
+        let error = builder.build().expect_err(setting).to_string();
+        assert!(
+            error.starts_with(&format!("{setting}: must be ")),
+            "{error}"
+        );
+    }
+    let store = builder().poll_interval(NEVER).build().expect("a store");
+    assert!(!format!("{store:?}").contains("canary"));
 }
 
 fn store(url: &str) -> PostgresStore {

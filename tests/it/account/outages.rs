@@ -35,9 +35,10 @@ async fn s17_an_outage_of_postgres_is_named_costs_no_post_and_passes() {
     // The pool connects again and again until then.
     let patience = Duration::from_secs(2);
     let pool = PgPoolOptions::new().connect_lazy(&server.url());
-    let store = PostgresStore::new(pool.expect("a URL"));
+    let builder = PostgresStore::builder(pool.expect("a URL")).timeout(patience);
+    let store = builder.build().expect("a store");
     store.migrate().await.expect("migrated");
-    let account = signed_in(store.clone().with_timeout(patience)).await;
+    let account = signed_in(store).await;
     server.stop();
     let name = format!("postgres at {}", server.address());
     lives_on_what_it_has(&account, &name).await;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use dropbox_sign_oauth::{ErrorKind, store::PostgresStore};
+use dropbox_sign_oauth::{
+    ErrorKind,
+    store::{PostgresStore, PostgresStoreBuilder},
+};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::Expected;
@@ -27,7 +30,8 @@ async fn s17_postgres_is_down() {
     };
     // Shorter than it takes to connect beside the pool.
     let patience = Duration::from_millis(200);
-    let store = store(&server, &table).with_timeout(patience);
+    let builder = builder(options(&server), &table).timeout(patience);
+    let store = builder.build().expect("a store");
     expected.assert_on(store, Vec::new).await;
     server.resume();
     assert_eq!(rows(&server, &table), stored);
@@ -182,7 +186,10 @@ fn store(server: &Postgres, table: &str) -> PostgresStore {
 }
 
 fn store_with(options: PgConnectOptions, table: &str) -> PostgresStore {
+    builder(options, table).build().expect("a store")
+}
+
+fn builder(options: PgConnectOptions, table: &str) -> PostgresStoreBuilder {
     let pool = PgPoolOptions::new().connect_lazy_with(options);
-    let store = PostgresStore::new(pool).with_table(table);
-    store.expect("a name")
+    PostgresStore::builder(pool).table(table)
 }

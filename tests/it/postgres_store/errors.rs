@@ -54,7 +54,8 @@ async fn s27_an_error_names_a_missing_or_foreign_table() {
     let store = store(&server.url());
     assert_unusable(&store, NotSetUp, "run migrate()").await;
 
-    let nowhere = store.clone().with_table("nowhere.tokens").expect("a name");
+    let nowhere = PostgresStore::builder(pool(&server.url())).table("nowhere.tokens");
+    let nowhere = nowhere.build().expect("a store");
     let error = nowhere.migrate().await.expect_err("no schema");
     assert_eq!(error.kind(), NotSetUp, "{error}");
     assert!(error.to_string().contains("schema"), "{error}");
@@ -100,10 +101,16 @@ async fn s27_an_error_names_a_missing_privilege() {
     };
     migrated(&server).await;
     server.psql("create role guest login");
-    let guest = store(&server.url().replace("postgres@", "guest@"));
-    assert_unusable(&guest, AccessDenied, "lacks a privilege").await;
+    let guest = pool(&server.url().replace("postgres@", "guest@"));
+    assert_unusable(
+        &PostgresStore::new(guest.clone()),
+        AccessDenied,
+        "lacks a privilege",
+    )
+    .await;
     // Since PostgreSQL 15, not every user may create tables in `public`.
-    let another = guest.with_table("another").expect("a name");
+    let another = PostgresStore::builder(guest).table("another");
+    let another = another.build().expect("a store");
     let error = another.migrate().await.expect_err("not allowed");
     assert_eq!(error.kind(), AccessDenied);
     assert!(error.to_string().contains("lacks a privilege"), "{error}");

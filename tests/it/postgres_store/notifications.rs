@@ -92,9 +92,8 @@ async fn a_release_before_the_first_listening_is_found_after_it() {
     let proxy = Proxy::to(server.address()).await;
     proxy.cut();
     let direct = pool(&format!("postgres://postgres@{}/postgres", proxy.address()));
-    let other = store(&format!("{}?application_name=other", server.url()))
-        .with_poll_interval(NEVER)
-        .with_notifications(direct);
+    let own = pool(&format!("{}?application_name=other", server.url()));
+    let other = notified(own, direct, NEVER);
     let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let waiting = wait(&other, &acme());
     let looked = "select count(*) from pg_stat_activity \
@@ -113,9 +112,7 @@ async fn a_waiting_process_polls_when_it_cannot_listen() {
     let one = migrated(&server).await;
     let proxy = Proxy::to(server.address()).await;
     let direct = pool(&format!("postgres://postgres@{}/postgres", proxy.address()));
-    let other = store(&server.url())
-        .with_poll_interval(Duration::from_millis(20))
-        .with_notifications(direct);
+    let other = notified(pool(&server.url()), direct, Duration::from_millis(20));
     let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let waiting = wait(&other, &acme());
     until_listening(&server, 1).await;
@@ -147,9 +144,7 @@ async fn no_session_state_is_left_on_the_store_s_own_connections() {
     migrated(&server).await;
     let own = PgPoolOptions::new().max_connections(1);
     let own = own.connect_lazy(&server.url()).expect("a URL");
-    let store = PostgresStore::new(own.clone())
-        .with_poll_interval(NEVER)
-        .with_notifications(pool(&server.url()));
+    let store = notified(own.clone(), pool(&server.url()), NEVER);
     store.migrate().await.expect("migrated");
     let version = save(&store, None, "a").await;
     let lease = store.lease(&acme(), FOR_HOURS).await.expect("free");
@@ -174,9 +169,13 @@ const LISTENERS: &str = "from pg_stat_activity where query like 'LISTEN %'";
 
 /// A store that polls once an hour, and hears of releases.
 fn patient(server: &Postgres) -> PostgresStore {
-    store(&server.url())
-        .with_poll_interval(NEVER)
-        .with_notifications(pool(&server.url()))
+    notified(pool(&server.url()), pool(&server.url()), NEVER)
+}
+
+fn notified(own: PgPool, direct: PgPool, poll_interval: Duration) -> PostgresStore {
+    let builder = PostgresStore::builder(own).notifications(direct);
+    let builder = builder.poll_interval(poll_interval);
+    builder.build().expect("a store")
 }
 
 fn wait(store: &PostgresStore, account: &AccountId) -> Waiting {

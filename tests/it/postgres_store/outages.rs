@@ -31,7 +31,8 @@ async fn s17_a_network_that_is_cut_or_silent_costs_no_more_than_the_timeout() {
     let version = save(&migrated(&server).await, None, "a").await;
     let proxy = Proxy::to(server.address()).await;
     let url = format!("postgres://postgres@{}/postgres", proxy.address());
-    let store = store(&url);
+    let own_pool = pool(&url);
+    let store = PostgresStore::new(own_pool.clone());
     assert_eq!(loaded_version(&store).await, Some(version));
 
     proxy.cut();
@@ -41,7 +42,7 @@ async fn s17_a_network_that_is_cut_or_silent_costs_no_more_than_the_timeout() {
     assert_eq!(loaded_version(&store).await, Some(version));
 
     proxy.silence();
-    let hasty = store.clone().with_timeout(Duration::from_millis(100));
+    let hasty = with_timeout(own_pool.clone(), Duration::from_millis(100));
     for _ in 0..4 {
         // More often than the pool has connections: the silence loses no connection.
         let error = hasty.lease(&acme(), AT_ONCE).await.expect_err("silent");
@@ -60,7 +61,7 @@ async fn s17_a_refused_connection_is_an_error_at_once() {
     };
     let tenacious = || PgPoolOptions::new().acquire_timeout(NEVER);
     let options = tenacious().connect_lazy(&server.url()).expect("a URL");
-    let store = PostgresStore::new(options).with_timeout(NEVER);
+    let store = with_timeout(options, NEVER);
     store.migrate().await.expect("migrated");
     let version = save(&store, None, "a").await;
     let lease = store.lease(&acme(), PATIENT).await.expect("free");
@@ -99,10 +100,9 @@ async fn s17_an_error_tells_a_busy_pool_from_a_server_that_is_down() {
     let url = server.url().replace("postgres@", "guest@");
     let pool = PgPoolOptions::new().max_connections(1);
     let pool = pool.connect(&url).await.expect("a connection");
-    let store = PostgresStore::new(pool.clone());
     let taken = pool.acquire().await.expect("the only one");
     // Long enough to connect beside the pool.
-    let hasty = store.clone().with_timeout(Duration::from_secs(3));
+    let hasty = with_timeout(pool.clone(), Duration::from_secs(3));
     let waiting = (0..50).map(|_| {
         let hasty = hasty.clone();
         tokio::spawn(async move { hasty.load(&acme()).await })
@@ -116,11 +116,16 @@ async fn s17_an_error_tells_a_busy_pool_from_a_server_that_is_down() {
         assert!(error.to_string().contains("pool of 1"), "{error:?}");
     }
 
-    let patient = store.with_timeout(NEVER);
+    let patient = with_timeout(pool, NEVER);
     let acme = acme();
     let mut loading = patient.load(&acme);
     assert!(futures_util::poll!(&mut loading).is_pending());
     drop(taken);
     let loaded = timeout(HANGS, loading).await.expect("not hanging");
     assert_eq!(loaded.expect("loaded"), None);
+}
+
+fn with_timeout(pool: PgPool, timeout: Duration) -> PostgresStore {
+    let builder = PostgresStore::builder(pool).timeout(timeout);
+    builder.build().expect("a store")
 }

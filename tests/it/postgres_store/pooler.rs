@@ -44,7 +44,11 @@ async fn s12_a_lease_behind_a_pooler_has_one_holder_at_a_time() {
     let Some((server, pooler)) = pooled() else {
         return;
     };
-    let stores = [(); 4].map(|()| through(&pooler).with_notifications(pool(&server.url())));
+    let stores = [(); 4].map(|()| {
+        let builder = PostgresStore::builder(pool_through(&pooler));
+        let builder = builder.notifications(pool(&server.url()));
+        builder.build().expect("a store")
+    });
     stores[0].migrate().await.expect("migrated");
     save(&stores[0], None, "0").await;
     let held = Arc::new(AtomicBool::new(false));
@@ -76,9 +80,13 @@ fn pooled() -> Option<(Postgres, PgBouncer)> {
 }
 
 fn through(pooler: &PgBouncer) -> PostgresStore {
+    PostgresStore::new(pool_through(pooler))
+}
+
+fn pool_through(pooler: &PgBouncer) -> PgPool {
     let options: PgConnectOptions = pooler.url().parse().expect("a URL");
     let pool = PgPoolOptions::new().max_connections(8);
-    PostgresStore::new(pool.connect_lazy_with(options.extra_float_digits(None)))
+    pool.connect_lazy_with(options.extra_float_digits(None))
 }
 
 /// The version, and the number in the access token.

@@ -168,22 +168,24 @@ async fn an_error_tells_a_cluster_from_a_server_of_its_own() {
 }
 
 #[test]
-fn urls_that_make_no_cluster_are_refused_without_quoting_them() {
-    let refused: [(&[&str], &str); 6] = [
+fn urls_that_cannot_belong_to_one_cluster_are_errors() {
+    let cases: [(&[&str], &str); 8] = [
         (&[], "at least one URL"),
         (&["redis://a/", "canary"], "malformed"),
+        (&["redis://a/", "canary://b/"], "the scheme"),
+        (&["redis://a/", "rediss://:canary@b/"], "TLS needs"),
         (&["redis://a/", "redis://:canary@b/"], "must agree"),
         (&["redis://u:p@a/", "redis://canary:p@b/"], "must agree"),
         (&["redis://a/1"], "no database but 0"),
-        (&["redis+unix:///canary"], "no socket"),
+        (&["redis+unix:///canary"], "no Unix socket"),
     ];
-    for (urls, why) in refused {
+    for (urls, mistake) in cases {
         let error = RedisStore::cluster(urls.iter().copied()).build();
-        let error = error.expect_err(why);
-        assert_eq!(error.kind(), StoreErrorKind::Unsupported);
-        let text = format!("{error} {error:?}");
-        assert!(text.contains(why), "{text}");
-        assert!(!text.contains("canary"), "{text}");
+        let error = error.expect_err(mistake);
+        let text = error.to_string();
+        assert!(text.starts_with("urls: "), "{text}");
+        assert!(text.contains(mistake), "{text}");
+        assert!(!format!("{text} {error:?}").contains("canary"), "{text}");
     }
 }
 

@@ -129,8 +129,8 @@ fn redis_store(server: &Redis, prefix: &str) -> RedisStore {
 fn postgres_store(server: &Postgres, table: &str) -> PostgresStore {
     let pool = PgPoolOptions::new().max_connections(3);
     let pool = pool.connect_lazy(&server.url()).expect("a URL");
-    let store = PostgresStore::new(pool).with_table(table);
-    store.expect("a name")
+    let builder = PostgresStore::builder(pool).table(table);
+    builder.build().expect("a store")
 }
 
 /// No other test has it on the same server.

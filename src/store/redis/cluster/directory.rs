@@ -9,6 +9,7 @@ use super::{
     super::node::Node,
     slots::{Address, SlotMap},
 };
+use crate::error::ConfigError;
 
 pub(super) struct Directory {
     /// How to connect to any node. The address is replaced.
@@ -20,25 +21,31 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// The error says why the nodes cannot belong to one cluster.
-    pub(super) fn new(nodes: Vec<ConnectionInfo>) -> Result<Self, &'static str> {
-        let settings = nodes.first().ok_or("a cluster needs at least one URL")?;
+    /// # Errors
+    ///
+    /// If the nodes cannot belong to one cluster.
+    pub(super) fn new(nodes: Vec<ConnectionInfo>) -> Result<Self, ConfigError> {
+        let invalid = |reason| ConfigError::invalid("urls", reason);
+        let settings = nodes
+            .first()
+            .ok_or_else(|| invalid("a cluster needs at least one URL"))?;
         let mut seeds = Vec::new();
         for node in &nodes {
             let (ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }) =
                 node.addr()
             else {
-                return Err("a cluster has no socket in the file system");
+                return Err(invalid("a cluster has no Unix socket"));
             };
             let seed = Address {
                 host: host.clone(),
                 port: *port,
             };
             if !connects_alike(node, settings) {
-                return Err("a cluster's URLs must agree on user, password and TLS");
+                let reason = "the URLs must agree on user, password and TLS";
+                return Err(invalid(reason));
             }
             if node.redis_settings().db() != 0 {
-                return Err("a cluster has no database but 0");
+                return Err(invalid("a cluster has no database but 0"));
             }
             seeds.push(seed);
         }

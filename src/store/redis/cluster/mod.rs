@@ -24,6 +24,7 @@ use super::{
     fault::no_response,
     script::Request,
 };
+use crate::error::ConfigError;
 
 pub(super) use self::slots::slot;
 
@@ -40,8 +41,8 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// `nodes` are at least one of the cluster's nodes. The error says why they do not fit.
-    pub(super) fn new(nodes: Vec<ConnectionInfo>, timeout: Duration) -> Result<Self, &'static str> {
+    /// `nodes` are some of the cluster's nodes, at least one.
+    pub(super) fn new(nodes: Vec<ConnectionInfo>, timeout: Duration) -> Result<Self, ConfigError> {
         let directory = Directory::new(nodes)?;
         Ok(Self { directory, timeout })
     }
