@@ -66,6 +66,8 @@ mod record;
 mod redis;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod server_lease;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod server_settings;
 mod shared;
 mod task;
 mod token_store;
@@ -86,7 +88,7 @@ pub use lease::{Lease, LeaseRequest};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
-pub use postgres::PostgresStore;
+pub use postgres::{PostgresStore, PostgresStoreBuilder};
 pub use record::Record;
 pub use token_store::{Swap, TokenStore};
 pub use version::Version;

@@ -59,7 +59,9 @@ impl StoreAddress {
     pub(super) fn postgres(&self) -> PostgresStore {
         let pool = PgPoolOptions::new().max_connections(3);
         let pool = pool.connect_lazy(&self.location).expect("a URL");
-        let store = PostgresStore::new(pool).with_table(self.postgres_table());
+        let store = PostgresStore::builder(pool)
+            .table(self.postgres_table())
+            .build();
         store.expect("a name")
     }
 

@@ -72,8 +72,9 @@ fn postgres(url: &str) -> PostgresStore {
 }
 
 fn notified(url: &str) -> PostgresStore {
-    let store = postgres(url).with_table("notified").expect("a name");
-    store.with_notifications(pool(url))
+    let builder = PostgresStore::builder(pool(url)).table("notified");
+    let builder = builder.notifications(pool(url));
+    builder.build().expect("a store")
 }
 
 fn pool(url: &str) -> PgPool {

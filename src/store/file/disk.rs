@@ -133,10 +133,9 @@ fn refuse_world_access(path: &Path, metadata: &fs::Metadata) -> Result<(), Fault
         return Ok(());
     }
     let path = path.display();
-    Err(Fault::new(
-        StoreErrorKind::Unwritable,
-        format!("{path} is open to every user (mode {mode:o}), use `chmod 600 {path}`"),
-    ))
+    let message = format!("{path} is open to every user (mode {mode:o})");
+    let help = format!("use `chmod 600 {path}`");
+    Err(Fault::new(StoreErrorKind::Insecure, message).with_help(help))
 }
 
 #[cfg(not(unix))]
@@ -157,10 +156,9 @@ pub(super) fn refuse_world_writable(directory: &Path) -> Result<(), Fault> {
         return Ok(());
     }
     let path = directory.display();
-    Err(Fault::new(
-        StoreErrorKind::Unwritable,
-        format!("every user can write to {path} (mode {mode:o}), use `chmod 700 {path}`"),
-    ))
+    let message = format!("every user can write to {path} (mode {mode:o})");
+    let help = format!("use `chmod 700 {path}`");
+    Err(Fault::new(StoreErrorKind::Insecure, message).with_help(help))
 }
 
 #[cfg(not(unix))]

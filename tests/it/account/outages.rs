@@ -35,9 +35,10 @@ async fn s17_an_outage_of_postgres_costs_no_post_and_the_error_names_postgres() 
     // The pool retries a refused connection until the timeout.
     let timeout = Duration::from_secs(2);
     let pool = PgPoolOptions::new().connect_lazy(&server.url());
-    let store = PostgresStore::new(pool.expect("a URL"));
+    let builder = PostgresStore::builder(pool.expect("a URL")).timeout(timeout);
+    let store = builder.build().expect("a store");
     store.migrate().await.expect("migrated");
-    let account = signed_in(store.clone().with_timeout(timeout)).await;
+    let account = signed_in(store).await;
     server.stop();
     let name = format!("postgres at {}", server.address());
     assert_serves_valid_token_only(&account, &name).await;

@@ -54,7 +54,7 @@ async fn s27_a_record_that_every_user_can_access_is_not_used() {
     for signed in Signed::in_each_layout().await {
         for open in [0o604, 0o602, 0o644, 0o666] {
             chmod(&signed.file, open);
-            let kind = StoreErrorKind::Unwritable;
+            let kind = StoreErrorKind::Insecure;
             signed.assert_all_fail(kind, "open to every user").await;
             assert_eq!(mode(&signed.file), open, "the mode changed");
         }
@@ -82,7 +82,7 @@ fn s27_a_directory_that_every_user_can_write_to_is_not_used() {
         FileStore::single_file(root.path().join("tokens.json")),
     ] {
         let error = store.expect_err("open to every user");
-        assert_eq!(error.kind(), StoreErrorKind::Unwritable);
+        assert_eq!(error.kind(), StoreErrorKind::Insecure);
         assert!(error.to_string().contains("chmod 700"), "{error}");
     }
     assert_eq!(mode(root.path()), 0o777);
