@@ -28,7 +28,11 @@ const BENCHES: &[Bench] = &[
     ("request/in_memory", request::in_memory),
     ("request/loopback", request::loopback),
     #[cfg(unix)]
-    ("stores", stores::side_by_side),
+    ("stores/messages", stores::messages::with_and_without),
+    #[cfg(unix)]
+    ("stores/outage", stores::outage::until_an_error),
+    #[cfg(unix)]
+    ("stores/side_by_side", stores::side_by_side),
     ("token_path/one_thread", token_path::one_thread),
     ("token_path/two_threads", token_path::two_threads),
     ("waiters", waiters::ten_thousand),
