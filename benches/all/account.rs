@@ -1,4 +1,4 @@
-//! A signed-in account on the real clock, with everything else in memory.
+//! A signed-in account on the real clock, with a store and a token endpoint in memory.
 
 use std::{
     sync::{
@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// As long as a real one.
+/// As long as the service's access tokens.
 const ACCESS_TOKEN: &str = "NWNiOTMxOGFkOGVjMDhhNTAxZN2NkNjgxMjMwOWJiYTEzZTBmZGUzMjMThhMzYyMzc=";
 
 /// The value of the `Authorization` header.
@@ -26,12 +26,12 @@ pub(crate) fn header() -> String {
     format!("Bearer {ACCESS_TOKEN}")
 }
 
-/// An account whose token is fresh all the time.
+/// A manager whose default account has a fresh token.
 pub(crate) async fn fresh() -> TokenManager {
     signed_in(Endpoint::new(), SystemTime::now()).await
 }
 
-/// An account whose token has expired.
+/// A manager whose default account has an expired token.
 pub(crate) async fn expired(endpoint: Endpoint) -> TokenManager {
     signed_in(endpoint, SystemTime::now() - 2 * HOUR).await
 }
@@ -49,7 +49,7 @@ async fn signed_in(endpoint: Endpoint, issued_at: SystemTime) -> TokenManager {
     manager
 }
 
-/// Answers when it is told to. Clones share their state.
+/// Responds after [`respond`](Self::respond). Clones share their state.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint(Arc<Shared>);
 
@@ -69,7 +69,8 @@ impl Endpoint {
         }))
     }
 
-    pub(crate) fn response(&self) {
+    /// Lets one token request get its response.
+    pub(crate) fn respond(&self) {
         self.0.gate.add_permits(1);
     }
 
@@ -77,9 +78,9 @@ impl Endpoint {
         self.0.posts.load(Ordering::Relaxed)
     }
 
-    /// When the last response was given.
+    /// The time of the last response.
     pub(crate) fn responded(&self) -> Instant {
-        self.0.responded.lock().expect("a response was given")
+        self.0.responded.lock().expect("a response")
     }
 }
 

@@ -1,20 +1,23 @@
 //! Compares contenders in one run.
 //!
-//! On a machine that does other work too, two runs differ by more than the contenders do. So the
-//! contenders take turns, a few milliseconds each, and what counts is the ratio: of the medians, of
-//! the minima, and the median of the ratios of neighbouring turns.
+//! On a machine that does other work, two runs differ by more than the contenders do. So the
+//! contenders take turns, a few milliseconds each. The ratios count: of the medians, of the minima,
+//! and the median of the ratios of neighbouring turns.
 
-#![allow(clippy::print_stdout, reason = "printing is what a benchmark is for")]
-#![cfg_attr(not(unix), allow(dead_code, reason = "stores are measured on Unix"))]
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
+#![cfg_attr(
+    not(unix),
+    allow(dead_code, reason = "the benches of stores need Unix")
+)]
 
 use std::time::{Duration, Instant};
 
-/// How long to measure.
+/// The time that a bench takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effort {
-    /// For figures that are worth something.
+    /// Gives figures.
     Full,
-    /// To see that it works.
+    /// Shows that the bench works.
     Quick,
 }
 
@@ -26,7 +29,7 @@ impl Effort {
         }
     }
 
-    /// A time that nothing is measured by, so that it may be shorter.
+    /// A time that is not measured, shorter with less effort.
     pub(crate) fn at_length(self, full: Duration) -> Duration {
         match self {
             Self::Full => full,
@@ -34,7 +37,7 @@ impl Effort {
         }
     }
 
-    /// How long one turn takes, about.
+    /// The approximate time of a turn.
     fn turn(self) -> Duration {
         match self {
             Self::Full => Duration::from_millis(3),
@@ -43,14 +46,14 @@ impl Effort {
     }
 }
 
-/// One way of doing the job.
+/// One way to do the job.
 pub(crate) struct Contender<'a> {
     name: &'static str,
     run: Box<dyn FnMut(u32) -> Duration + 'a>,
 }
 
 impl<'a> Contender<'a> {
-    /// `job` is done over and over on this thread.
+    /// Repeats `job` on this thread.
     pub(crate) fn new(name: &'static str, mut job: impl FnMut() + 'a) -> Self {
         Self::timing_itself(name, move |times| {
             let start = Instant::now();
@@ -61,7 +64,7 @@ impl<'a> Contender<'a> {
         })
     }
 
-    /// `run` does the job as often as it is told, and says how long that took.
+    /// `run` repeats the job this number of times, and returns the time.
     pub(crate) fn timing_itself(name: &'static str, run: impl FnMut(u32) -> Duration + 'a) -> Self {
         Self {
             name,
@@ -74,12 +77,12 @@ pub(crate) fn heading(name: &str) {
     println!("\n{name}");
 }
 
-/// Prints what is to be known about the figures that follow.
+/// Prints a remark on the figures that follow.
 pub(crate) fn remark(text: &str) {
     println!("  {text}");
 }
 
-/// Measures all, and prints how each compares with the first.
+/// Measures all contenders, and prints their ratios to the first.
 pub(crate) fn compare(effort: Effort, rounds: usize, contenders: &mut [Contender<'_>]) {
     let times = turns(effort, contenders);
     let samples = take_turns(times, effort.rounds(rounds), contenders);
@@ -102,7 +105,7 @@ pub(crate) fn compare(effort: Effort, rounds: usize, contenders: &mut [Contender
     }
 }
 
-/// Does `times` jobs at each turn. Gives the nanoseconds of one job: for each contender, a sample
+/// Does `times` jobs at each turn. Returns the nanoseconds of one job: for each contender, a sample
 /// for each round.
 pub(crate) fn take_turns(
     times: u32,
@@ -112,7 +115,7 @@ pub(crate) fn take_turns(
     let mut samples = vec![Vec::new(); contenders.len()];
     let mut order: Vec<_> = (0..contenders.len()).collect();
     for _ in 0..rounds {
-        // Each meets the caches, and the disk, as whoever came before has left them.
+        // In a random order, since each contender changes the caches and the disk for the next.
         fastrand::shuffle(&mut order);
         for &nth in &order {
             let taken = (contenders[nth].run)(times);
@@ -122,7 +125,7 @@ pub(crate) fn take_turns(
     samples
 }
 
-/// Prints the spread of figures that are compared with nothing.
+/// Prints the median and the minimum of figures without a contender.
 pub(crate) fn print_spread(name: &str, unit: &str, samples: &[f64]) {
     println!(
         "  {name:<44} median {:.2} {unit}, minimum {:.2} {unit}",
@@ -131,13 +134,13 @@ pub(crate) fn print_spread(name: &str, unit: &str, samples: &[f64]) {
     );
 }
 
-/// Prints a row of a table in Markdown, as it stands in the README.
+/// Prints a row of a table in Markdown, for the README.
 pub(crate) fn print_row(first: &str, others: &[String]) {
     let cells: String = others.iter().map(|cell| format!(" {cell:>11} |")).collect();
     println!("| {first:<29} |{cells}");
 }
 
-/// How many jobs make one turn: the same for all, as it takes the first. Also warms all up.
+/// The number of jobs that fill a turn of the first contender. Also warms all contenders up.
 fn turns(effort: Effort, contenders: &mut [Contender<'_>]) -> u32 {
     let mut times = 1;
     while (contenders[0].run)(times) < effort.turn() {

@@ -1,7 +1,8 @@
-//! What a token costs. The figures, and how to read them, are in `benches/README.md`.
+//! Measures the cost of a token. `benches/README.md` has the figures, and explains them.
 //!
-//! `cargo bench` runs all; `cargo bench -- NAME` those whose name contains NAME. Without cargo's
-//! `--bench`, as under `cargo test --benches`, each runs just long enough to show that it works.
+//! `cargo bench` runs all benches. `cargo bench -- NAME` runs the benches whose names contain NAME.
+//! Without cargo's `--bench`, as under `cargo test --benches`, each bench runs just long enough to
+//! show that the bench works.
 
 mod account;
 mod harness;
@@ -27,7 +28,11 @@ const BENCHES: &[Bench] = &[
     ("request/in_memory", request::in_memory),
     ("request/loopback", request::loopback),
     #[cfg(unix)]
-    ("stores", stores::side_by_side),
+    ("stores/messages", stores::messages::with_and_without),
+    #[cfg(unix)]
+    ("stores/outage", stores::outage::until_an_error),
+    #[cfg(unix)]
+    ("stores/side_by_side", stores::side_by_side),
     ("token_path/one_thread", token_path::one_thread),
     ("token_path/two_threads", token_path::two_threads),
     ("waiters", waiters::ten_thousand),

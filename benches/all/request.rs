@@ -1,4 +1,4 @@
-//! A GET with a fresh token, against the least that anybody would write by hand.
+//! A GET with a fresh token, against the least code by hand.
 
 use std::hint::black_box;
 
@@ -21,7 +21,7 @@ use crate::{
     harness::{Contender, Effort, compare},
 };
 
-/// Without a network: what the middleware itself costs.
+/// Without a network: the cost of the middleware itself.
 pub(crate) fn in_memory(effort: Effort) {
     let runtime = runtime();
     let url: Url = "https://api.hellosign.com/v3/signature_request/list?page=2"
@@ -76,7 +76,7 @@ fn requests<'a>(
                 request.headers_mut().insert(ACCEPT, json);
                 let response = client.execute(request).await.expect("a response");
                 assert_eq!(response.status(), StatusCode::OK);
-                // Read to its end, so that the connection is kept.
+                // The client keeps a connection whose response is read to the end.
                 black_box(response.bytes().await.expect("a body"));
             }
             start.elapsed()
@@ -98,7 +98,7 @@ fn with_constant() -> ClientBuilder {
     ClientBuilder::new(reqwest::Client::new()).with(Constant(header))
 }
 
-/// Sends a token that never expires, and sends the request again after a 401.
+/// Attaches a token that never expires, and sends the request again after a 401.
 struct Constant(HeaderValue);
 
 #[async_trait]
@@ -121,7 +121,7 @@ impl Middleware for Constant {
     }
 }
 
-/// Answers itself, as reqwest's client would: with the URL that it was asked for.
+/// Responds in memory, with the URL of the request, as reqwest's client does.
 struct InMemory;
 
 #[async_trait]
@@ -141,7 +141,7 @@ async fn serve() -> Url {
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {
         while let Ok((connection, _)) = listener.accept().await {
-            tokio::spawn(answer(connection));
+            tokio::spawn(respond(connection));
         }
     });
     format!("http://{address}/v3/signature_request/list?page=2")
@@ -149,8 +149,8 @@ async fn serve() -> Url {
         .expect("a URL")
 }
 
-/// Answers whatever ends with an empty line, which is what a GET is.
-async fn answer(mut connection: TcpStream) -> std::io::Result<()> {
+/// Responds to each GET: a request that ends with an empty line.
+async fn respond(mut connection: TcpStream) -> std::io::Result<()> {
     connection.set_nodelay(true)?;
     let mut request = Vec::new();
     while connection.read_buf(&mut request).await? > 0 {

@@ -1,4 +1,4 @@
-//! The way of a fresh token alone: is it fresh, take its header, put it into the request's.
+//! The path of a fresh token: check the freshness, take the header, insert the header.
 
 use std::{
     hint::black_box,
@@ -61,7 +61,7 @@ pub(crate) fn two_threads(effort: Effort) {
     );
 }
 
-/// Every thread's time for one header, on average.
+/// The average time of a thread for one header.
 fn on_threads<'a, F>(
     name: &'static str,
     threads: u32,
@@ -75,7 +75,7 @@ where
         let run = || {
             let source = source();
             let mut headers = headers();
-            // The thread is new: its first token takes the long way.
+            // The first token of a thread takes longer: the thread has no copy yet.
             insert(&mut headers, source());
             start_line.wait();
             let start = Instant::now();
@@ -108,7 +108,7 @@ fn insert(headers: &mut HeaderMap, token: HeaderValue) {
     black_box(headers.insert(AUTHORIZATION, token));
 }
 
-/// A request's, with a token in it already, so that inserting one does not allocate.
+/// The headers of a request, with a token, so that an insertion does not allocate.
 fn headers() -> HeaderMap {
     let json = HeaderValue::from_static("application/json");
     HeaderMap::from_iter([(ACCEPT, json), (AUTHORIZATION, constant())])

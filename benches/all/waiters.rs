@@ -20,7 +20,7 @@ use crate::{
 
 const TASKS: usize = 10_000;
 
-/// One POST wakes all; how long after its response has the last one its token?
+/// One POST wakes all tasks. Measures the time from the response until the last task has its token.
 pub(crate) fn ten_thousand(effort: Effort) {
     for workers in [1, 2] {
         let runtime = Builder::new_multi_thread()
@@ -31,7 +31,7 @@ pub(crate) fn ten_thousand(effort: Effort) {
         let samples: Vec<f64> = (0..effort.rounds(100))
             .map(|_| runtime.block_on(wake_all()).as_secs_f64() * 1e3)
             .collect();
-        let name = format!("{TASKS} tasks, 1 POST, {workers} worker(s): all have it");
+        let name = format!("{TASKS} tasks woken by 1 POST, {workers} worker(s)");
         print_spread(&name, "ms after the response", &samples);
     }
 }
@@ -48,7 +48,7 @@ async fn wake_all() -> Duration {
     let tasks: Vec<_> = tasks.collect();
     waiting.all.notified().await;
 
-    endpoint.response();
+    endpoint.respond();
     let woken = try_join_all(tasks).await.expect("no panic");
     assert_eq!(endpoint.posts(), 1);
     let last = woken.into_iter().max().expect("there are tasks");
@@ -61,7 +61,7 @@ struct Waiting {
     all: Notify,
 }
 
-/// When the task had its token.
+/// Waits for the token, and returns the time of its arrival.
 async fn wait(account: Account, waiting: Arc<Waiting>) -> Instant {
     let mut token = pin!(account.token());
     assert!(token.as_mut().now_or_never().is_none(), "there is no token");

@@ -1,4 +1,4 @@
-//! A middleware of the program's own.
+//! A middleware that the program adds: a limit on parallel requests.
 
 use async_trait::async_trait;
 use http::Extensions;
@@ -6,7 +6,7 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 use tokio::sync::Semaphore;
 
-/// Sends so many requests at a time, since some systems allow a process no more than 256 open files.
+/// Sends a limited number of requests at a time. Some systems allow a process 256 open files only.
 pub(crate) struct AtMost(Semaphore);
 
 impl AtMost {
@@ -23,7 +23,7 @@ impl Middleware for AtMost {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let _permit = self.0.acquire().await.expect("it is never closed");
+        let _permit = self.0.acquire().await.expect("never closed");
         next.run(request, extensions).await
     }
 }

@@ -1,4 +1,4 @@
-//! What the fake service has seen.
+//! The requests that the fake service has counted.
 
 use std::ops::Sub;
 
@@ -6,20 +6,20 @@ use dropbox_sign_oauth::testing::FakeDropboxSign;
 
 use crate::timeline::Timeline;
 
-/// API requests by what became of them, and refreshes.
+/// API requests by the status of the response, and refreshes.
 #[derive(Clone, Copy)]
 pub(crate) struct Counts {
-    pub(crate) answered: usize,
-    pub(crate) refused: usize,
+    pub(crate) ok: usize,
+    pub(crate) rejected: usize,
     pub(crate) unavailable: usize,
     pub(crate) refreshes: usize,
 }
 
 impl Counts {
-    /// One request, answered at the first try.
+    /// One request with a 200 as its first response.
     pub(crate) const ONE_REQUEST: Self = Self {
-        answered: 1,
-        refused: 0,
+        ok: 1,
+        rejected: 0,
         unavailable: 0,
         refreshes: 0,
     };
@@ -35,21 +35,21 @@ impl Counts {
             .iter()
             .filter(|request| request.query.as_deref() == Some("refresh"));
         Self {
-            answered: with_status(200),
-            refused: with_status(401),
+            ok: with_status(200),
+            rejected: with_status(401),
             unavailable: with_status(503),
             refreshes: refreshes.count(),
         }
     }
 
     pub(crate) fn check(self, expected: Self, timeline: &Timeline) {
-        timeline.check("answered with 200", self.answered, expected.answered);
-        for (what, seen, expected) in [
-            ("answered with 401", self.refused, expected.refused),
-            ("answered with 503", self.unavailable, expected.unavailable),
+        timeline.check("responses with 200", self.ok, expected.ok);
+        for (name, seen, expected) in [
+            ("responses with 401", self.rejected, expected.rejected),
+            ("responses with 503", self.unavailable, expected.unavailable),
         ] {
             if (seen, expected) != (0, 0) {
-                timeline.check(what, seen, expected);
+                timeline.check(name, seen, expected);
             }
         }
         timeline.check("refreshes", self.refreshes, expected.refreshes);
@@ -61,8 +61,8 @@ impl Sub for Counts {
 
     fn sub(self, earlier: Self) -> Self {
         Self {
-            answered: self.answered - earlier.answered,
-            refused: self.refused - earlier.refused,
+            ok: self.ok - earlier.ok,
+            rejected: self.rejected - earlier.rejected,
             unavailable: self.unavailable - earlier.unavailable,
             refreshes: self.refreshes - earlier.refreshes,
         }

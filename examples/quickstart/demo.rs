@@ -1,4 +1,4 @@
-//! The program's life with a fake Dropbox Sign whose tokens live for seconds.
+//! Directs the program and a fake Dropbox Sign whose tokens live for seconds.
 
 use std::{error::Error, path::Path, time::Duration};
 
@@ -21,13 +21,13 @@ use crate::{
 };
 
 const LIFETIME: Duration = Duration::from_secs(4);
-/// A token that is refused younger than this (a tenth of its lifetime) is not refreshed again.
+/// A tenth of the lifetime. The middleware does not refresh a token that is rejected sooner.
 const COOLDOWN: Duration = Duration::from_millis(400);
 const AT_ONCE: usize = 200;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The fake service, and the program that it is to be used by.
+/// The fake service, and the timeline of the program.
 struct Demo {
     fake: FakeDropboxSign,
     hosts: Hosts,
@@ -93,7 +93,7 @@ impl Demo {
             .account(AccountId::default())
             .install(tokens)
             .await?;
-        self.timeline.note("installed and saved");
+        self.timeline.line("installed and saved");
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl Demo {
     async fn background_refresh(&self, program: &Program) -> Result<()> {
         self.wait_until(Freshness::Stale, &program.manager).await;
         self.timeline
-            .scene("Half of its life is over: sent with it, refreshed in the background");
+            .scene("Half of the lifetime is over: sent at once, refreshed in the background");
         let before = self.counts();
         self.get(program).await?;
         self.timeline.refreshes(1).await;
@@ -128,13 +128,12 @@ impl Demo {
             .scene("Expired: 200 requests at once wait for one refresh");
         let before = self.counts();
         try_join_all((0..AT_ONCE).map(|_| self.send(program))).await?;
-        self.timeline
-            .note(format_args!("{AT_ONCE} requests answered"));
+        self.timeline.line(format_args!("{AT_ONCE} responses"));
         self.timeline.refreshes(2).await;
         self.check(
             before,
             Counts {
-                answered: AT_ONCE,
+                ok: AT_ONCE,
                 refreshes: 1,
                 ..Counts::ONE_REQUEST
             },
@@ -144,7 +143,7 @@ impl Demo {
 
     async fn outage(&self, program: &Program) -> Result<()> {
         self.timeline
-            .scene("The API answers 503 once: reqwest-retry's business");
+            .scene("The API responds with 503 once: reqwest-retry sends the request again");
         self.fake.next_api_request(Fault::status(503));
         let before = self.counts();
         self.get(program).await?;
@@ -161,7 +160,7 @@ impl Demo {
     async fn revoked_token(&self, program: &Program) -> Result<()> {
         sleep(COOLDOWN).await;
         self.timeline
-            .scene("Revoked before its time: a 401, a refresh, a replay");
+            .scene("Revoked before the expiry: a 401, a refresh, a replay");
         self.fake.revoke_access_tokens();
         let before = self.counts();
         self.get(program).await?;
@@ -169,7 +168,7 @@ impl Demo {
         self.check(
             before,
             Counts {
-                refused: 1,
+                rejected: 1,
                 refreshes: 1,
                 ..Counts::ONE_REQUEST
             },
@@ -188,12 +187,12 @@ impl Demo {
         let form = Form::new().text("title", "Contract").part("files[0]", file);
         let response = program.uploads.post(url).multipart(form).send().await?;
         self.timeline
-            .note(format_args!("POST answered {}", response.status()));
+            .line(format_args!("POST: {}", response.status()));
         self.timeline.refreshes(4).await;
         self.check(
             before,
             Counts {
-                refused: 1,
+                rejected: 1,
                 refreshes: 1,
                 ..Counts::ONE_REQUEST
             },
@@ -212,7 +211,7 @@ impl Demo {
 
     async fn restart(&self, tokens: &Path) -> Result<()> {
         self.timeline
-            .scene("The program is started again: it goes on with the saved token");
+            .scene("The program starts again, and uses the saved token");
         let program = self.start_program(tokens)?;
         let before = self.counts();
         self.get(&program).await?;
@@ -225,29 +224,21 @@ impl Demo {
         println!("\nTotals");
         let total = self.counts();
         let timeline = &self.timeline;
-        timeline.check("requests answered with 200", total.answered, AT_ONCE + 6);
-        timeline.check(
-            "requests answered with 401, then replayed",
-            total.refused,
-            2,
-        );
-        timeline.check(
-            "requests answered with 503, then retried",
-            total.unavailable,
-            1,
-        );
+        timeline.check("responses with 200", total.ok, AT_ONCE + 6);
+        timeline.check("responses with 401, then replays", total.rejected, 2);
+        timeline.check("responses with 503, then retries", total.unavailable, 1);
         timeline.check(
             "token requests: 1 sign-in, 4 refreshes",
             self.fake.token_requests(),
             5,
         );
         let uses = self.fake.max_uses_of_one_refresh_token();
-        timeline.check("uses of any one refresh token, at most", uses, 1);
+        timeline.check("most uses of one refresh token", uses, 1);
     }
 
     async fn wait_until(&self, freshness: Freshness, manager: &TokenManager) {
         let account = manager.account(AccountId::default());
-        self.timeline.note("(some time passes)");
+        self.timeline.line("(time passes)");
         while account.current().is_none_or(|(_, now)| now < freshness) {
             sleep(Duration::from_millis(10)).await;
         }
@@ -256,7 +247,7 @@ impl Demo {
     async fn get(&self, program: &Program) -> Result<()> {
         let response = self.send(program).await?;
         self.timeline
-            .note(format_args!("GET answered {}", response.status()));
+            .line(format_args!("GET: {}", response.status()));
         Ok(())
     }
 

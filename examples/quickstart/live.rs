@@ -20,7 +20,7 @@ const CLIENT_ID: &str = "DROPBOX_SIGN_CLIENT_ID";
 const CLIENT_SECRET: &str = "DROPBOX_SIGN_CLIENT_SECRET";
 const REFRESH_TOKEN: &str = "DROPBOX_SIGN_REFRESH_TOKEN";
 
-/// What the environment holds.
+/// The credentials from the environment.
 pub(crate) struct Credentials {
     client_id: String,
     client_secret: String,
@@ -28,7 +28,11 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// `None` if it holds nothing of it; an error if it holds a part.
+    /// `None` without any of the variables.
+    ///
+    /// # Errors
+    ///
+    /// If some of the variables are missing.
     pub(crate) fn from_environment() -> Result<Option<Self>, Box<dyn Error>> {
         let value = |name| env::var(name).ok().filter(|value| !value.is_empty());
         match [CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN].map(value) {
@@ -51,7 +55,7 @@ pub(crate) async fn run(credentials: Credentials) -> Result<(), Box<dyn Error>> 
         return Err("the real service needs TLS: add `--features rustls`".into());
     }
     let file = token_file()?;
-    // Tokens of one API app are of no use to another.
+    // The tokens of an API app work with this app only.
     let account = AccountId::new(credentials.client_id.clone());
     let is_saved = is_saved(&file, &account).await?;
     println!("tokens are kept in {}", file.display());
@@ -62,8 +66,8 @@ pub(crate) async fn run(credentials: Credentials) -> Result<(), Box<dyn Error>> 
     let sink = timeline.clone();
     let program = Program::new(api, &hosts, &file, move |event| sink.event(event))?;
     if is_saved {
-        // A refresh may have spent the environment's token; then only its successor is good.
-        println!("they count, not {REFRESH_TOKEN}; remove the file to start from that again");
+        // A refresh may have spent the refresh token of the environment.
+        println!("the saved tokens count; remove the file to use {REFRESH_TOKEN} again");
     } else {
         let tokens = TokenSet::from_refresh_token(credentials.refresh_token);
         program
@@ -76,15 +80,15 @@ pub(crate) async fn run(credentials: Credentials) -> Result<(), Box<dyn Error>> 
     timeline.scene("GET /v3/account");
     let request = program.client.get(format!("{}/v3/account", hosts.api));
     let response = request.with_extension(account).send().await;
-    // Whatever became of the request, a rotated token is to be saved.
+    // The request may have rotated the refresh token, even if the request failed.
     program.manager.shutdown().await?;
     let response = response.map_err(|error| match TokenError::from_middleware(&error) {
         Some(ours) => Box::<dyn Error>::from(ours.clone()),
         None => error.into(),
     })?;
-    timeline.note(format_args!("answered {}", response.status()));
-    // The response is the user's own data: its size will do.
-    timeline.note(format_args!(
+    timeline.line(format_args!("GET: {}", response.status()));
+    // The body is the user's own data, so the size is printed instead.
+    timeline.line(format_args!(
         "{} bytes",
         response.error_for_status()?.bytes().await?.len()
     ));
@@ -96,7 +100,7 @@ async fn is_saved(file: &Path, account: &AccountId) -> Result<bool, Box<dyn Erro
     Ok(store.load(account).await?.is_some())
 }
 
-/// In the user's home, where no repository or backup of a project picks it up.
+/// In the user's home, outside of repositories.
 fn token_file() -> Result<PathBuf, Box<dyn Error>> {
     let home = env::home_dir().ok_or("there is no home directory to keep tokens in")?;
     Ok(home

@@ -4,12 +4,16 @@
 //! cargo run --example quickstart
 //! ```
 //!
-//! `program.rs` is what you would write; `demo.rs` directs a fake Dropbox Sign on loopback and checks
-//! what it got. With `DROPBOX_SIGN_CLIENT_ID`, `DROPBOX_SIGN_CLIENT_SECRET` and
-//! `DROPBOX_SIGN_REFRESH_TOKEN` set, `live.rs` asks the real service for the account instead; that
-//! needs TLS, so add `--features rustls`.
+//! `program.rs` is the code that a user writes. `demo.rs` directs a fake Dropbox Sign on loopback, and
+//! checks the requests. With `DROPBOX_SIGN_CLIENT_ID`, `DROPBOX_SIGN_CLIENT_SECRET` and
+//! `DROPBOX_SIGN_REFRESH_TOKEN` set, `live.rs` uses the real service instead. The real service needs
+//! TLS: add `--features rustls`.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program prints"
+)]
 
 mod at_most;
 mod counts;
@@ -32,7 +36,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether all went as it should.
+/// Returns whether all checks held.
 async fn run() -> Result<bool, Box<dyn Error>> {
     match live::Credentials::from_environment()? {
         Some(credentials) => live::run(credentials).await.map(|()| true),

@@ -1,4 +1,4 @@
-//! What a user of this crate writes.
+//! The code that a user of this crate writes.
 
 use std::{error::Error, path::Path, time::Duration};
 
@@ -14,14 +14,14 @@ use crate::at_most::AtMost;
 /// A program that calls Dropbox Sign.
 pub(crate) struct Program {
     pub(crate) manager: TokenManager,
-    /// For requests that may be sent again after any failure.
+    /// For requests that can be repeated after each kind of failure.
     pub(crate) client: ClientWithMiddleware,
-    /// For those that may not, since a second one would ask for a second signature. After a 401
-    /// nothing was done, so that replay is safe here too.
+    /// For requests that must not be repeated: a second request would ask for a second signature. A
+    /// replay after a 401 is safe, since the API has not processed the request.
     pub(crate) uploads: ClientWithMiddleware,
 }
 
-/// Where the service is.
+/// The URLs of the service.
 pub(crate) struct Hosts {
     pub(crate) token: String,
     pub(crate) api: String,
@@ -55,7 +55,7 @@ impl Program {
             .retry_bounds(Duration::from_millis(100), Duration::from_secs(1))
             .build_with_max_retries(3);
         let client = ClientBuilder::new(http.clone())
-            // Retries first: each try then takes the token that is valid at that moment.
+            // Outside of the middleware, so that each attempt carries the current token.
             .with(RetryTransientMiddleware::new_with_policy(retries))
             .with(auth.clone())
             .with(AtMost::new(20))

@@ -1,4 +1,4 @@
-//! What is printed, and whether it is what should be.
+//! Prints the timeline, and counts the failed checks.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
 use dropbox_sign_oauth::{Event, EventKind};
 use tokio::{sync::watch, time::timeout};
 
-/// Prints lines with the time at which they come, and keeps count. Clones share both.
+/// Prints lines with their time. Clones share the time and the counts.
 #[derive(Clone)]
 pub(crate) struct Timeline(Arc<Shared>);
 
@@ -28,55 +28,55 @@ impl Timeline {
         }))
     }
 
-    /// Begins a scene.
+    /// Prints the title of a scene.
     pub(crate) fn scene(&self, title: &str) {
         println!("\n{:6.2} s  {title}", self.seconds());
     }
 
-    /// Something that happened in it.
-    pub(crate) fn note(&self, text: impl fmt::Display) {
+    /// Prints a line of the scene.
+    pub(crate) fn line(&self, text: impl fmt::Display) {
         println!("{:6.2} s    {text}", self.seconds());
     }
 
-    /// Something that the middleware reports.
+    /// Prints an event of the middleware.
     pub(crate) fn event(&self, event: &Event) {
         match &event.kind {
             EventKind::RefreshStarted { reason, .. } => {
                 let reason = format!("{reason:?}").to_lowercase();
-                self.note(format_args!("> refresh started: the token was {reason}"));
+                self.line(format_args!("> refresh started: the token was {reason}"));
             }
             EventKind::Refreshed { lifetime, .. } => {
-                self.note(format_args!(
+                self.line(format_args!(
                     "> refreshed: a new token for {lifetime:?}, saved"
                 ));
                 self.0.refreshed.send_modify(|count| *count += 1);
             }
-            // The scenes tell of these themselves.
+            // The scenes print other lines instead.
             EventKind::Adopted { .. }
             | EventKind::Installed { .. }
             | EventKind::Rejected { .. } => {}
-            other => self.note(format_args!("> {other:?}")),
+            other => self.line(format_args!("> {other:?}")),
         }
     }
 
-    /// Waits until this many refreshes have been reported, but not for ever: a check tells then.
+    /// Waits for the events of this number of refreshes. Gives up after 10 s: a check fails then.
     pub(crate) async fn refreshes(&self, count: usize) {
         let mut refreshed = self.0.refreshed.subscribe();
         let reached = refreshed.wait_for(|refreshed| *refreshed >= count);
         let _ = timeout(Duration::from_secs(10), reached).await;
     }
 
-    /// Compares a result with what it should be.
-    pub(crate) fn check<T: PartialEq + fmt::Display>(&self, what: &str, seen: T, expected: T) {
+    /// Prints whether a result is the expected result.
+    pub(crate) fn check<T: PartialEq + fmt::Display>(&self, name: &str, seen: T, expected: T) {
         if seen == expected {
-            println!("    ok     {what}: {seen}");
+            println!("    ok     {name}: {seen}");
         } else {
-            println!("    WRONG  {what}: {seen}, expected {expected}");
+            println!("    WRONG  {name}: {seen}, expected {expected}");
             *self.0.wrong.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         }
     }
 
-    /// Whether every check held.
+    /// Whether all checks held.
     pub(crate) fn is_right(&self) -> bool {
         *self.0.wrong.lock().unwrap_or_else(PoisonError::into_inner) == 0
     }

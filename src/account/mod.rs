@@ -1,22 +1,22 @@
 //! One account's token: kept, refreshed in time, and never by two flights at once.
 //!
-//! An [`Account`] is a handle; clones stand for the same account. The modules, floor by floor. Each
-//! imports from the floors below its own only, which a test checks:
+//! An [`Account`] is a handle; clones stand for the same account. A module uses modules of lower
+//! floors only, which `cargo test --lib acyclic` checks:
 //!
 //! | floor | module | what is in it |
 //! |---|---|---|
-//! | 6 | `mod` | the handle: serves a fresh token, else starts a flight or waits for one |
-//! | 5 | `flight` | the plan of one refresh, in a task of its own |
-//! | 4 | `saving`, `exchange`, `sign_in` | saving a grant, the token request, installing and signing out |
-//! | 3 | `intent`, `lease` | the write-ahead intent in the record, the right to refresh |
-//! | 2 | `reload` | what the stored record says is to be done |
-//! | 1 | `tokens`, `outcome` | making tokens that may be sent, what an error means |
-//! | 0 | `context` | what one account has, and what every step needs of it |
+//! | 9 | `mod` | the handle: serves a fresh token, else starts a flight or waits for one |
+//! | 8 | `flight` | the plan of one refresh, in a task of its own |
+//! | 7 | `saving`, `exchange`, `sign_in` | saving a grant, the token request, installing and signing out |
+//! | 6 | `intent`, `lease` | the write-ahead intent in the record, the right to refresh |
+//! | 5 | `reload` | what the stored record says is to be done |
+//! | 4 | `tokens`, `outcome` | making tokens that may be sent, what an error means |
+//! | 3 | `context` | what one account has, and what every step needs of it |
+//! | 2 | `single_flight` | one flight, one result for all waiters |
+//! | 1 | `state`, `thread_cache` | who uses which token, who refreshes, who waits; a thread's copy of a header |
+//! | 0 | `live_token`, `record_state`, `retry_pauses`, `sync` | a token in use, what is known of the stored record, pauses between saves, the lock of a flight |
 //!
-//! Below `context` are the parts that know no I/O: `single_flight` (one flight, one result for all
-//! waiters), `state` (who uses which token, who refreshes, who waits), `record_state` (what is known
-//! of the stored record), `live_token` (a token in use), `thread_cache` (the thread's own copy of a
-//! header) and `retry_pauses`.
+//! The modules below `context` know no I/O.
 
 mod context;
 mod exchange;
@@ -330,3 +330,6 @@ impl fmt::Debug for Account {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod acyclic;

@@ -1,20 +1,20 @@
-//! What went wrong in a store, before it is known which store and which account it was.
+//! Errors in the making, by code that knows neither the store's name nor the account.
 
-use std::error::Error as StdError;
+use std::{borrow::Cow, error::Error as StdError};
 
 use super::{StoreError, StoreErrorKind};
 use crate::account_id::AccountId;
 
-/// A [`StoreError`] in the making. No secret is in it.
+/// A [`StoreError`] in the making. Holds no secret.
 #[derive(Debug)]
 pub(super) struct Fault {
     kind: StoreErrorKind,
     message: String,
-    help: Option<&'static str>,
+    help: Option<Cow<'static, str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// A fault of what is stored.
+/// A fault of a stored record.
 pub(super) fn corrupt(message: impl Into<String>) -> Fault {
     Fault::new(StoreErrorKind::Corrupt, message)
 }
@@ -30,8 +30,8 @@ impl Fault {
     }
 
     /// As [`StoreError::with_help`].
-    pub(super) fn with_help(mut self, help: &'static str) -> Self {
-        self.help = Some(help);
+    pub(super) fn with_help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
+        self.help = Some(help.into());
         self
     }
 

@@ -1,14 +1,14 @@
-//! What a record is made of where it is kept: named fields, the same in every store.
+//! The fields of a stored record, the same in every store.
 //!
-//! | field             | what it holds                                                            |
+//! | field             | value                                                                    |
 //! |-------------------|--------------------------------------------------------------------------|
-//! | `format`          | [`FORMAT`]; a store checks it before it looks at anything else           |
+//! | `format`          | [`FORMAT`]; a store checks the format before any other field             |
 //! | `version`         | [`Version::as_u64`]                                                      |
-//! | `access_token`    | with `issued_at_ms` and `lifetime_ms`, or absent with them               |
+//! | `access_token`    | absent, or present with `issued_at_ms` and `lifetime_ms`                 |
 //! | `issued_at_ms`    | Unix milliseconds                                                        |
-//! | `lifetime_ms`     | milliseconds from then on                                                |
-//! | `refresh_token`   | or absent, but not together with `access_token`                          |
-//! | `presented_at_ms` | [`Record::presented_at`] in Unix milliseconds, or absent                 |
+//! | `lifetime_ms`     | milliseconds after `issued_at_ms`                                        |
+//! | `refresh_token`   | absent only if `access_token` is present                                 |
+//! | `presented_at_ms` | absent, or [`Record::presented_at`] in Unix milliseconds                 |
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,7 +24,7 @@ use crate::{
     token::{self, LONGEST_LIFETIME, TokenSet},
 };
 
-/// Counts up with every change to the format, however small.
+/// Rises with every change to the format, however small.
 pub(super) const FORMAT: u64 = 1;
 
 /// The latest time, in Unix milliseconds.
@@ -32,7 +32,7 @@ pub(super) const LATEST: u64 = token::LATEST.as_millis() as u64;
 
 const UNSENDABLE: &str = "the access token holds a character that no bearer token has";
 
-/// The fields of a record that is to be written. All numbers fit an `i64`.
+/// The fields of a record to write. All numbers fit an `i64`.
 #[derive(Serialize)]
 pub(super) struct Fields<'a> {
     pub(super) version: u64,
@@ -54,7 +54,7 @@ impl<'a> Fields<'a> {
         let access = tokens.access();
         let refresh = tokens.refresh_token();
         if access.is_none() && refresh.is_none() {
-            return Err(unsavable("there is no token in what should be saved"));
+            return Err(unsavable("the record to save holds no token"));
         }
         if access.is_some_and(|access| !access.token.is_sendable()) {
             return Err(unsavable(UNSENDABLE));
@@ -68,16 +68,9 @@ impl<'a> Fields<'a> {
             presented_at_ms: record.presented_at.map(unix_millis),
         })
     }
-
-    /// An upper bound of their length as JSON, where an escape makes six bytes of one at worst. A
-    /// buffer that need not grow leaves no copies of secrets behind.
-    pub(super) fn longest_json(&self) -> usize {
-        let secrets = [self.access_token, self.refresh_token];
-        512 + 6 * secrets.into_iter().flatten().map(str::len).sum::<usize>()
-    }
 }
 
-/// The fields of a record that was read, of a format that [is known](check_format).
+/// The fields of a record that was read, after [`check_format`].
 #[derive(Deserialize)]
 pub(super) struct StoredFields {
     pub(super) version: u64,
@@ -90,8 +83,8 @@ pub(super) struct StoredFields {
     pub(super) presented_at_ms: Option<u64>,
 }
 
-/// For `deserialize_with`: the secret types are no serde types, or they could be printed.
-pub(super) fn secret<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+/// For `deserialize_with`. The secret types are no serde types, because serde could print them.
+fn secret<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: From<String>,
@@ -103,30 +96,23 @@ impl StoredFields {
     pub(super) fn into_record(self) -> Result<Record, Fault> {
         let version = Version::from_u64(self.version)
             .ok_or_else(|| corrupt("a record's version is out of range"))?;
-        let refresh = self.refresh_token.filter(|token| !token.is_empty());
-        let access = (self.access_token, self.issued_at_ms, self.lifetime_ms);
-        let tokens = match (access, refresh) {
-            ((Some(access), Some(issued_at), Some(lifetime)), refresh) => {
-                if !access.is_sendable() {
-                    return Err(corrupt(UNSENDABLE));
-                }
-                let lifetime = Duration::from_millis(lifetime);
-                if lifetime > LONGEST_LIFETIME {
-                    return Err(corrupt("a record's lifetime is out of range"));
-                }
-                let tokens = TokenSet::new(access, time(issued_at)?, lifetime);
-                match refresh {
-                    Some(refresh) => tokens.with_refresh_token(refresh),
-                    None => tokens,
-                }
+        let access = match (self.access_token, self.issued_at_ms, self.lifetime_ms) {
+            (Some(token), Some(issued_at), Some(lifetime)) => {
+                Some(with_access_token(token, issued_at, lifetime)?)
             }
-            ((None, None, None), Some(refresh)) => TokenSet::from_refresh_token(refresh),
-            ((None, None, None), None) => return Err(corrupt("a record holds no token")),
+            (None, None, None) => None,
             _ => {
                 return Err(corrupt(
                     "a record has only some of access_token, issued_at_ms and lifetime_ms",
                 ));
             }
+        };
+        let refresh = self.refresh_token.filter(|token| !token.is_empty());
+        let tokens = match (access, refresh) {
+            (Some(tokens), Some(refresh)) => tokens.with_refresh_token(refresh),
+            (Some(tokens), None) => tokens,
+            (None, Some(refresh)) => TokenSet::from_refresh_token(refresh),
+            (None, None) => return Err(corrupt("a record holds no token")),
         };
         Ok(Record {
             tokens,
@@ -136,15 +122,32 @@ impl StoredFields {
     }
 }
 
+fn with_access_token(
+    token: AccessToken,
+    issued_at_ms: u64,
+    lifetime_ms: u64,
+) -> Result<TokenSet, Fault> {
+    if !token.is_sendable() {
+        return Err(corrupt(UNSENDABLE));
+    }
+    let lifetime = Duration::from_millis(lifetime_ms);
+    if lifetime > LONGEST_LIFETIME {
+        return Err(corrupt("a record's lifetime is out of range"));
+    }
+    Ok(TokenSet::new(token, time(issued_at_ms)?, lifetime))
+}
+
 fn unsavable(why: &str) -> Fault {
     corrupt(why).with_help("nothing was saved: pass the tokens exactly as the service issued them")
 }
 
-/// `place` is what has the format, "the file" for example.
+/// `place` is the holder of the format, "the file" for example.
 pub(super) fn check_format(format: u64, place: &str) -> Result<(), Fault> {
     match format {
         FORMAT => Ok(()),
-        0 => Err(corrupt("there is no format 0")),
+        0 => Err(corrupt(format!(
+            "{place} has format 0, which does not exist"
+        ))),
         newer => Err(Fault::new(
             StoreErrorKind::NewerFormat,
             format!("{place} has format {newer}, and {FORMAT} is the newest known here"),
@@ -154,7 +157,7 @@ pub(super) fn check_format(format: u64, place: &str) -> Result<(), Fault> {
 
 /// Whole milliseconds, rounded down: a token may seem older than it is, never younger.
 fn millis(duration: Duration) -> u64 {
-    // A believed lifetime is far below the bound.
+    // Lifetimes are far below the bound.
     u64::try_from(duration.as_millis())
         .unwrap_or(LATEST)
         .min(LATEST)
@@ -193,7 +196,7 @@ mod tests {
         Record::new(tokens).to_intent(issued_at + Duration::from_millis(7))
     }
 
-    fn refused(damage: impl FnOnce(&mut StoredFields)) -> StoreErrorKind {
+    fn kind_of_damaged(damage: impl FnOnce(&mut StoredFields)) -> StoreErrorKind {
         let example = example();
         let mut stored = stored(&Fields::new(&example).expect("fields"));
         damage(&mut stored);
@@ -201,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_comes_back_as_it_was() {
+    fn a_record_is_read_as_it_was_written() {
         for record in [
             example(),
             Record::new(example().tokens),
@@ -214,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn s27_fields_that_cannot_be_right_are_corrupt() {
+    fn s27_impossible_fields_are_corrupt() {
         let damages: [fn(&mut StoredFields); 7] = [
             |fields| fields.version = 0,
             |fields| fields.version = 1 << 53,
@@ -225,12 +228,12 @@ mod tests {
             |fields| fields.presented_at_ms = Some(LATEST + 1),
         ];
         for damage in damages {
-            assert_eq!(refused(damage), StoreErrorKind::Corrupt);
+            assert_eq!(kind_of_damaged(damage), StoreErrorKind::Corrupt);
         }
     }
 
     #[test]
-    fn s27_formats_are_told_apart() {
+    fn s27_format_0_is_corrupt_and_a_higher_format_is_newer() {
         let kind = |format| check_format(format, "it").err().map(|fault| fault.kind());
         assert_eq!(kind(FORMAT), None);
         assert_eq!(kind(0), Some(StoreErrorKind::Corrupt));
@@ -238,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_no_record() {
+    fn a_record_without_tokens_is_not_written() {
         let nothing = Record::new(TokenSet::from_refresh_token(""));
         assert!(Fields::new(&nothing).is_err());
     }

@@ -1,4 +1,4 @@
-//! Tokens for as long as the process lives.
+//! Tokens in memory.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -9,10 +9,21 @@ use tokio::{sync::OwnedMutexGuard, time::timeout};
 use super::{Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version};
 use crate::account_id::AccountId;
 
-/// Keeps tokens in memory. Clones share them.
+/// Keeps tokens in memory. Clones share their tokens.
 ///
-/// After a restart, the tokens are gone. With a service that rotates refresh tokens, that means a
-/// new sign-in: use [`FileStore`](super::FileStore) for anything that outlives an experiment.
+/// The tokens are lost when the process ends. If the service rotates refresh tokens, all accounts
+/// then have to sign in again. Use [`FileStore`](super::FileStore) for programs that restart.
+///
+/// ```
+/// use dropbox_sign_oauth::{ConfigError, OAuthApi, TokenManager, store::MemoryStore};
+///
+/// # fn f() -> Result<(), ConfigError> {
+/// let api = OAuthApi::builder("client-id", "client-secret").build()?;
+/// let manager = TokenManager::builder(api, MemoryStore::new()).build()?;
+/// # Ok(())
+/// # }
+/// # f().unwrap();
+/// ```
 #[derive(Clone, Default)]
 pub struct MemoryStore(Arc<Mutex<HashMap<AccountId, Slot>>>);
 
@@ -36,11 +47,8 @@ impl TokenStore for MemoryStore {
     }
 
     async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
-        Ok(self
-            .0
-            .lock()
-            .get(account)
-            .and_then(|slot| slot.record.clone()))
+        let slots = self.0.lock();
+        Ok(slots.get(account).and_then(|slot| slot.record.clone()))
     }
 
     async fn compare_and_swap(
@@ -63,10 +71,8 @@ impl TokenStore for MemoryStore {
         let Some(slot) = slots.get_mut(account) else {
             return Ok(false);
         };
-        Ok(slot
-            .record
-            .take_if(|record| record.version == expected)
-            .is_some())
+        let removed = slot.record.take_if(|record| record.version == expected);
+        Ok(removed.is_some())
     }
 
     async fn lease(
@@ -95,7 +101,7 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-/// Held until it is dropped: within one process, nobody's death goes unnoticed.
+/// Held until it is dropped. The lease ends with its process, so there is nothing to renew.
 #[derive(Debug)]
 struct MemoryLease(#[expect(dead_code, reason = "held for its drop")] OwnedMutexGuard<()>);
 

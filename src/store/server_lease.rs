@@ -1,177 +1,114 @@
-//! A lease that a server keeps under its owner's name, until its time is over.
+//! Leases that a server keeps under the owner's name, until their time to live ends.
 //!
-//! What the servers' leases have in common, whichever server it is: nobody waits for a lease that
-//! nobody has. A claim runs to its end, since one that is dropped halfway may yet be granted. And
-//! a lease that cannot be given back, because the server is out of order, is given back once it can.
+//! This module holds what the servers have in common: the wait for a lease that another process
+//! holds, and the release of a lease that nobody uses any more.
 
-use std::{
-    fmt,
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+mod lease;
+#[cfg(test)]
+mod tests;
 
-use async_trait::async_trait;
-use tokio::{
-    runtime::Handle,
-    time::{Instant, sleep},
-};
+use std::{fmt, future::Future, time::Duration};
 
-use super::{Lease, StoreError, StoreErrorKind, random, task::finished};
+use tokio::time::{Instant, sleep_until};
+
+pub(super) use self::lease::{ServerLease, Terms};
+use super::{LeaseRequest, StoreError, StoreErrorKind};
 use crate::account_id::AccountId;
 
-/// Before a lease that could not be given back is tried again. It triples each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The first pause of a process that polls. The pauses double up to the poll interval.
+const FIRST_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A server that keeps leases. All of these may be sent twice.
+/// A server that keeps leases. A request may reach the server more than once, and takes effect
+/// once.
 pub(super) trait LeaseKeeper: Clone + fmt::Debug + Send + Sync + 'static {
-    /// Claims it, once [`Terms::announce_claim`] was called. `None`: it is ours; `Some`: for how long
-    /// another has it yet.
-    fn claim(
+    type Listener: ReleaseListener;
+
+    /// Tries once to acquire the lease. Calls [`Terms::acquire_is_sent`] before the request leaves.
+    fn try_acquire(
         &self,
         terms: &Terms,
-    ) -> impl Future<Output = Result<Option<Duration>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Attempt, StoreError>> + Send;
 
-    /// Starts its time to live anew; says whether it was ours.
+    /// Starts the lease's time to live anew. `false`: the lease is no longer ours.
     fn renew(&self, terms: &Terms) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Leaves it alone if it is not ours.
-    fn give_back(&self, terms: &Terms) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Releases the lease. A lease that is not ours is left alone.
+    fn release(&self, terms: &Terms) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// An error of this store's.
+    /// Starts to listen for the release of the account's lease. `None`: the wait has to poll.
+    fn listen(&self, account: &AccountId) -> impl Future<Output = Option<Self::Listener>> + Send;
+
+    /// The longest pause between two attempts.
+    fn poll_interval(&self) -> Duration;
+
+    /// An error of this store.
     fn error(&self, kind: StoreErrorKind, message: &str, account: &AccountId) -> StoreError;
 }
 
-/// Whose lease it is, and for how long.
-pub(super) struct Terms {
-    pub(super) account: AccountId,
-    /// Random: no two leases have the same.
-    pub(super) owner: String,
-    pub(super) time_to_live: Duration,
-    /// Whether the server may have it under our name.
-    may_be_ours: AtomicBool,
+/// Hears of the release of one account's lease.
+pub(super) trait ReleaseListener: Send {
+    /// Waits until a release is heard of, at most until `deadline`. A release since the last call
+    /// counts. `false`: the connection is lost.
+    fn released(&mut self, deadline: Instant) -> impl Future<Output = bool> + Send;
 }
 
-impl Terms {
-    /// A claim is about to be sent.
-    pub(super) fn announce_claim(&self) {
-        self.may_be_ours.store(true, Ordering::Relaxed);
-    }
-
-    fn is_not_ours(&self) {
-        self.may_be_ours.store(false, Ordering::Relaxed);
-    }
+/// How one attempt to acquire a lease ended.
+pub(super) enum Attempt {
+    Acquired,
+    /// Another owner holds the lease for this long, unless that owner renews the lease.
+    HeldFor(Duration),
 }
 
-/// Given back in the background when dropped.
-pub(super) struct ServerLease<K: LeaseKeeper> {
-    keeper: K,
-    terms: Arc<Terms>,
-}
-
-/// What became of a claim.
-pub(super) enum Claim<K: LeaseKeeper> {
-    Ours(ServerLease<K>),
-    /// Another has it for so long, unless that one renews it. To be claimed again.
-    HeldFor(Duration, ServerLease<K>),
-}
-
-impl<K: LeaseKeeper> ServerLease<K> {
-    /// Not ours yet.
-    pub(super) fn new(keeper: K, account: &AccountId, time_to_live: Duration) -> Self {
-        Self {
-            keeper,
-            terms: Arc::new(Terms {
-                account: account.clone(),
-                owner: format!("{:016x}{:016x}", random(), random()),
-                time_to_live,
-                may_be_ours: AtomicBool::new(false),
-            }),
-        }
-    }
-
-    /// # Cancel safety
-    ///
-    /// A dropped claim runs to its end, and what it was granted is given back.
-    pub(super) async fn claim(self) -> Result<Claim<K>, StoreError> {
-        let stopped = self.error(StoreErrorKind::Unavailable, "the runtime is shutting down");
-        let claim = tokio::spawn(async move {
-            match self.keeper.claim(&self.terms).await? {
-                None => Ok(Claim::Ours(self)),
-                Some(held_for) => {
-                    self.terms.is_not_ours();
-                    Ok(Claim::HeldFor(held_for, self))
-                }
-            }
-        });
-        finished(claim).await.unwrap_or(Err(stopped))
-    }
-
-    fn error(&self, kind: StoreErrorKind, message: &str) -> StoreError {
-        self.keeper.error(kind, message, &self.terms.account)
-    }
-
-    pub(super) fn timed_out(&self) -> StoreError {
-        let message = "the lease is held by another refresh";
-        self.error(StoreErrorKind::LeaseTimeout, message)
-    }
-}
-
-#[async_trait]
-impl<K: LeaseKeeper> Lease for ServerLease<K> {
-    fn renew_every(&self) -> Option<Duration> {
-        Some(self.terms.time_to_live / 3)
-    }
-
-    async fn renew(&self) -> Result<(), StoreError> {
-        if self.keeper.renew(&self.terms).await? {
-            return Ok(());
-        }
-        self.terms.is_not_ours();
-        let message = "the lease ran out before it was renewed";
-        Err(self.error(StoreErrorKind::LeaseLost, message))
-    }
-
-    async fn release(self: Box<Self>) -> Result<(), StoreError> {
-        self.keeper.give_back(&self.terms).await?;
-        self.terms.is_not_ours();
-        Ok(())
-    }
-}
-
-impl<K: LeaseKeeper> Drop for ServerLease<K> {
-    fn drop(&mut self) {
-        if !self.terms.may_be_ours.load(Ordering::Relaxed) {
-            return;
-        }
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(give_back(self.keeper.clone(), Arc::clone(&self.terms)));
-        }
-    }
-}
-
-/// Tries until it succeeds, or the lease has ended by itself.
-async fn give_back(keeper: impl LeaseKeeper, terms: Arc<Terms>) {
-    let begun = Instant::now();
-    let mut pause = FIRST_PAUSE;
-    while keeper.give_back(&terms).await.is_err() {
-        let left = terms.time_to_live.saturating_sub(begun.elapsed());
+/// Acquires the account's lease. If another owner holds the lease, waits as long as `request.wait`.
+///
+/// # Cancel safety
+///
+/// A dropped wait releases the lease if the server grants the lease later.
+pub(super) async fn acquire<K: LeaseKeeper>(
+    keeper: &K,
+    account: &AccountId,
+    request: LeaseRequest,
+) -> Result<ServerLease<K>, StoreError> {
+    let started = Instant::now();
+    let mut lease = ServerLease::new(keeper.clone(), account, request.time_to_live);
+    let (mut listener, mut may_listen) = (None, true);
+    let mut interval = FIRST_INTERVAL.min(keeper.poll_interval());
+    loop {
+        let attempt;
+        (attempt, lease) = lease.try_acquire().await?;
+        let Attempt::HeldFor(held_for) = attempt else {
+            return Ok(lease);
+        };
+        let left = request.wait.saturating_sub(started.elapsed());
         if left.is_zero() {
-            return;
+            let message = "the lease is held by another refresh";
+            return Err(keeper.error(StoreErrorKind::LeaseTimeout, message, account));
         }
-        sleep(pause.min(left)).await;
-        pause *= 3;
+        if listener.is_none() && may_listen {
+            listener = keeper.listen(account).await;
+            may_listen = listener.is_some();
+            if may_listen {
+                interval = keeper.poll_interval();
+                // The holder may have released the lease before the listener heard of releases.
+                continue;
+            }
+        }
+        let deadline = Instant::now() + pause(interval, held_for).min(left);
+        let listens = match &mut listener {
+            Some(listener) => listener.released(deadline).await,
+            None => false,
+        };
+        if !listens {
+            // A server that ended the connection may need the pause to come back.
+            listener = None;
+            sleep_until(deadline).await;
+        }
+        interval = interval.saturating_mul(2).min(keeper.poll_interval());
     }
 }
 
-impl<K: LeaseKeeper> fmt::Debug for ServerLease<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerLease")
-            .field("store", &self.keeper)
-            .field("account", &self.terms.account)
-            .finish_non_exhaustive()
-    }
+/// The interval with jitter, but no longer than the lease is held: a dead holder releases nothing.
+fn pause(interval: Duration, held_for: Duration) -> Duration {
+    let interval = interval.mul_f64(0.5 + fastrand::f64() / 2.0);
+    interval.min(held_for.saturating_add(Duration::from_millis(1)))
 }

@@ -1,5 +1,5 @@
-//! A store behind an [`Arc`] is a store: for one that is chosen while the program runs, as an
-//! `Arc<dyn TokenStore>`.
+//! A store behind an [`Arc`] is a store, so that a program can choose an `Arc<dyn TokenStore>` at run
+//! time.
 
 use std::sync::Arc;
 

@@ -1,14 +1,14 @@
-//! One account's token over time: who refreshes, who waits, what is saved.
+//! One account's token over time: when flights refresh the token, who waits, what a store keeps.
 
 mod concurrency;
 mod durability;
 mod failures;
-mod held_up;
 mod intent;
 mod jitter;
 mod leases;
 #[cfg(unix)]
 mod outages;
+mod paused;
 mod sign_in;
 mod sinks;
 mod timing;

@@ -1,5 +1,5 @@
-//! Stores that are out of order, seen from a program: it is told the store, the account and the way
-//! out. Nothing is overwritten, and no refresh token is spent.
+//! Stores out of order, as a program sees them. The error names the store, the account and the next
+//! step. The store overwrites nothing, and no refresh token is spent.
 
 mod encrypted;
 mod file;
@@ -16,18 +16,18 @@ use dropbox_sign_oauth::{
 
 use crate::support::{Endpoint, HOUR, acme, tokens};
 
-/// What a program is told of a store in which `acme`'s tokens have expired.
-struct Refusal<'a> {
+/// The error that a program gets from a store in which `acme`'s tokens have expired.
+struct Expected<'a> {
     kind: ErrorKind,
-    /// What the store calls itself.
+    /// The store's name.
     store: String,
     problem: &'a str,
     help: &'a str,
 }
 
-impl Refusal<'_> {
-    /// Starts a program on the store. `stored` shows what is there, to the byte.
-    async fn holds(self, store: impl TokenStore, stored: impl Fn() -> Vec<u8>) {
+impl Expected<'_> {
+    /// Starts a program on the store. `stored` returns the stored bytes.
+    async fn assert_on(self, store: impl TokenStore, stored: impl Fn() -> Vec<u8>) {
         let before = stored();
         let endpoint = Endpoint::open();
         let clock = FakeClock::new();
@@ -44,18 +44,22 @@ impl Refusal<'_> {
         let account = manager.account(acme());
 
         let error = account.token().await.expect_err("a store out of order");
-        self.is_told_by(&error, self.kind);
-        // A new sign-in is no reason to overwrite what cannot be read.
+        self.assert_told(&error, self.kind);
+        // A new sign-in does not overwrite a record that cannot be read.
         let error = account.install(tokens("new")).await;
-        self.is_told_by(&error.expect_err("unsaved"), ErrorKind::SaveFailed);
+        self.assert_told(&error.expect_err("unsaved"), ErrorKind::SaveFailed);
         let error = manager.shutdown().await.expect_err("still unsaved");
-        self.is_told_by(&error, ErrorKind::SaveFailed);
+        self.assert_told(&error, ErrorKind::SaveFailed);
 
         assert_eq!(endpoint.posts(), 0);
-        assert!(stored() == before, "{}: it was changed", self.problem);
+        assert!(
+            stored() == before,
+            "{}: the record was changed",
+            self.problem
+        );
     }
 
-    fn is_told_by(&self, error: &Error, kind: ErrorKind) {
+    fn assert_told(&self, error: &Error, kind: ErrorKind) {
         let text = error.to_string();
         assert_eq!(error.kind(), kind, "{text}");
         for part in [&*self.store, "account `acme`", self.problem, self.help] {

@@ -1,4 +1,4 @@
-//! The file store, and what the conformance suite makes of each store and of broken ones.
+//! The file store, and the conformance suite on sound and on broken stores.
 
 mod broken;
 #[cfg(unix)]
@@ -33,7 +33,7 @@ async fn the_file_store_conforms_with_one_file() {
 }
 
 #[tokio::test]
-async fn the_file_store_conforms_with_one_file_and_shared_queues() {
+async fn the_file_store_conforms_with_one_file_and_clones() {
     let directory = temporary();
     let store = FileStore::single_file(directory.path().join("tokens.json")).expect("a store");
     store_conformance(|| async { store.clone() }).await;
@@ -54,10 +54,10 @@ async fn the_file_store_conforms_with_a_directory_and_threads() {
     conforming.await;
 }
 
-/// Either layout, with one record of `acme` in it.
+/// A store of either layout with one record, of `acme`.
 struct Signed {
     store: FileStore,
-    /// Where the record is.
+    /// The file that holds the record.
     file: PathBuf,
     /// The record's version.
     version: Version,
@@ -86,8 +86,8 @@ impl Signed {
         }
     }
 
-    /// Every operation fails with `kind`, says whose record it is, and leaves the file alone.
-    async fn assert_refused(&self, kind: StoreErrorKind, why: &str) {
+    /// Every operation fails with `kind`, names the account, and leaves the file as it is.
+    async fn assert_all_fail(&self, kind: StoreErrorKind, why: &str) {
         let acme = acme();
         let bytes = fs::read(&self.file).ok();
         let new = Record::new(tokens("new"));
@@ -102,15 +102,15 @@ impl Signed {
             store.delete(&acme, self.version).await.err(),
         ];
         for (n, error) in errors.into_iter().enumerate() {
-            let error = error.unwrap_or_else(|| panic!("{why}: operation {n} went through"));
+            let error = error.unwrap_or_else(|| panic!("{why}: operation {n} succeeded"));
             assert_eq!(error.kind(), kind, "{why}: operation {n}: {error}");
             assert_eq!(error.account(), Some(&acme), "{why}");
             let text = format!("{error} {error:?}");
             assert!(!text.contains("canary"), "{why}: {text}");
         }
         assert_eq!(fs::read(&self.file).ok(), bytes, "{why}: the file changed");
-        let aside = format!("{}.tmp", self.file.display());
-        assert!(!Path::new(&aside).exists(), "{why}: it left {aside}");
+        let temporary = format!("{}.tmp", self.file.display());
+        assert!(!Path::new(&temporary).exists(), "{why}: {temporary} exists");
     }
 }
 
@@ -123,32 +123,32 @@ async fn s27_a_damaged_file_is_corrupt_and_left_as_it_is() {
         for bytes in [b"".as_slice(), b" ", b"garbage", b"\xff\xfe", half, &nul] {
             fs::write(&signed.file, bytes).expect("written");
             let why = String::from_utf8_lossy(bytes);
-            signed.assert_refused(StoreErrorKind::Corrupt, &why).await;
+            signed.assert_all_fail(StoreErrorKind::Corrupt, &why).await;
         }
-        // Once mended, all is well, with nothing to restart.
+        // Once the file is repaired, the same store reads it.
         fs::write(&signed.file, whole).expect("written");
-        let record = signed.store.load(&acme()).await.expect("mended");
+        let record = signed.store.load(&acme()).await.expect("repaired");
         assert_eq!(record.expect("signed in").tokens, tokens("old"));
     }
 }
 
 #[tokio::test]
-async fn s27_a_newer_format_is_an_unknown_version_and_left_as_it_is() {
+async fn s27_a_file_of_a_newer_format_is_left_as_it_is() {
     for signed in Signed::in_each_layout().await {
         let newer = r#"{"format": 2, "refresh": "canary"}"#;
         fs::write(&signed.file, newer).expect("written");
         let kind = StoreErrorKind::NewerFormat;
-        signed.assert_refused(kind, "format 2").await;
+        signed.assert_all_fail(kind, "format 2").await;
     }
 }
 
 #[tokio::test]
-async fn s27_something_that_is_no_file_is_not_taken_for_nothing() {
+async fn s27_a_directory_in_place_of_the_file_does_not_read_as_not_signed_in() {
     for signed in Signed::in_each_layout().await {
         fs::remove_file(&signed.file).expect("removed");
         fs::create_dir(&signed.file).expect("created");
         let kind = StoreErrorKind::Corrupt;
-        signed.assert_refused(kind, "a directory").await;
+        signed.assert_all_fail(kind, "a directory").await;
     }
 }
 
@@ -161,46 +161,48 @@ async fn s27_a_record_under_another_account_s_name_is_corrupt() {
         .store
         .load(&"other".into())
         .await
-        .expect_err("acme's");
+        .expect_err("the record of another account");
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);
     assert!(error.to_string().contains("`acme`"), "{error}");
 
     fs::write(&signed.file, r#"{"format": 1, "accounts": []}"#).expect("written");
     let kind = StoreErrorKind::Corrupt;
-    signed.assert_refused(kind, "a file of nobody").await;
+    signed
+        .assert_all_fail(kind, "a file without accounts")
+        .await;
 }
 
-/// As when a volume is unmounted beneath the store.
+/// As after a volume was unmounted.
 #[tokio::test]
-async fn s27_a_place_that_is_gone_is_not_taken_for_empty() {
+async fn s27_a_missing_directory_does_not_read_as_empty() {
     for signed in Signed::in_each_layout().await {
         let directory = signed.file.parent().expect("a directory");
         for entry in fs::read_dir(directory).expect("listed") {
             fs::remove_file(entry.expect("an entry").path()).expect("removed");
         }
         let kind = StoreErrorKind::Unavailable;
-        signed.assert_refused(kind, "emptied").await;
+        signed.assert_all_fail(kind, "emptied").await;
         let entries = fs::read_dir(directory).expect("listed").count();
-        assert_eq!(entries, 0, "nothing was begun in the wrong place");
+        assert_eq!(entries, 0, "the store created files");
         fs::remove_dir(directory).expect("removed");
-        signed.assert_refused(kind, "removed").await;
+        signed.assert_all_fail(kind, "removed").await;
     }
 }
 
 #[test]
-fn s27_places_that_cannot_hold_a_store_are_refused_when_it_is_opened() {
+fn s27_opening_a_location_that_cannot_hold_a_store_fails() {
     let directory = temporary();
     let file = directory.path().join("file");
     fs::write(&file, "").expect("written");
 
-    for place in [
+    for opened in [
         FileStore::directory(&file),
         FileStore::directory(file.join("below")),
         FileStore::single_file(file.join("below")),
         FileStore::single_file(directory.path()),
         FileStore::single_file("/"),
     ] {
-        let error = place.expect_err("no place for a store");
+        let error = opened.expect_err("no location for a store");
         assert_eq!(error.kind(), StoreErrorKind::Unsupported, "{error}");
         assert!(error.store().starts_with("file store /"), "{error}");
     }
@@ -240,21 +242,21 @@ proptest! {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_half_written_is_replaced() {
+async fn a_file_that_a_killed_process_left_half_written_is_replaced() {
     for signed in Signed::in_each_layout().await {
-        let aside = format!("{}.tmp", signed.file.display());
-        fs::write(&aside, "half a rec").expect("written");
+        let temporary = format!("{}.tmp", signed.file.display());
+        fs::write(&temporary, "half a rec").expect("written");
         let record = signed.store.load(&acme()).await.expect("whole");
         let expected = record.map(|record| record.version);
         save(&signed.store, expected, "new").await;
-        assert!(!Path::new(&aside).exists());
+        assert!(!Path::new(&temporary).exists());
     }
 }
 
 #[tokio::test]
-async fn s51_lock_files_that_are_left_behind_block_nobody() {
+async fn s51_lock_files_of_a_dropped_lease_block_no_store() {
     for signed in Signed::in_each_layout().await {
-        // Those of the first sign-in are there already; what a lease leaves is added.
+        // The first save left its lock files, and this lease leaves another.
         drop(signed.store.lease(&acme(), PATIENT).await.expect("a lease"));
         let directory = signed.file.parent().expect("a directory");
         let left = fs::read_dir(directory).expect("listed").filter(|entry| {
@@ -269,7 +271,7 @@ async fn s51_lock_files_that_are_left_behind_block_nobody() {
             false => FileStore::directory(directory),
         };
         let again = again.expect("a store");
-        let lease = again.lease(&acme(), AT_ONCE).await.expect("at once");
+        let lease = again.lease(&acme(), AT_ONCE).await.expect("a free lease");
 
         let error = signed.store.lease(&acme(), AT_ONCE).await;
         let error = error.expect_err("held by another store");
@@ -285,7 +287,7 @@ async fn s51_lock_files_that_are_left_behind_block_nobody() {
 }
 
 #[test]
-fn s46_a_store_shows_no_tokens() {
+fn s46_debug_shows_no_tokens() {
     let directory = temporary();
     let store = FileStore::directory(directory.path()).expect("a store");
     let shown = format!("{store:?}");
@@ -293,7 +295,7 @@ fn s46_a_store_shows_no_tokens() {
 }
 
 #[tokio::test]
-async fn a_lease_of_a_dead_store_is_free() {
+async fn a_dropped_lease_of_a_dropped_store_is_free() {
     let directory = temporary();
     let store = FileStore::directory(directory.path()).expect("a store");
     let other = FileStore::directory(directory.path()).expect("a store");

@@ -1,58 +1,43 @@
-//! Leases of servers are given back as soon as the server answers again.
+//! A store releases its leases as soon as the server responds again.
 
-use std::sync::Arc;
-
-use dropbox_sign_oauth::store::{PostgresStore, RedisStore, StoreErrorKind, TokenStore};
-use sqlx::PgPool;
+use dropbox_sign_oauth::store::{StoreErrorKind, TokenStore};
 
 use crate::{
-    servers::{Postgres, Proxy, Redis},
+    servers::Proxy,
+    stores::{Kind, Place},
     support::{PATIENT, acme},
 };
 
 #[tokio::test]
-async fn redis_gets_a_lease_back_after_the_network_was_cut() {
-    let Some(redis) = Redis::shared() else { return };
-    let proxy = Proxy::to(redis.address()).await;
-    let store = |url: String| {
-        let builder = RedisStore::builder(url).prefix("given-back:");
-        builder.build().expect("a store")
-    };
-    let one = store(format!("redis://{}/", proxy.address()));
-    is_given_back(one, store(redis.url()), &proxy).await;
+async fn a_redis_store_releases_a_lease_when_the_network_is_mended() {
+    assert_releases(Kind::Redis).await;
 }
 
 #[tokio::test]
-async fn postgres_gets_a_lease_back_after_the_network_was_cut() {
-    let Some(postgres) = Postgres::shared() else {
-        return;
-    };
-    let proxy = Proxy::to(postgres.address()).await;
-    let store = |url: String| {
-        let pool = PgPool::connect_lazy(&url).expect("a URL");
-        let store = PostgresStore::new(pool).with_table("given_back");
-        store.expect("a name")
-    };
-    let other = store(postgres.url());
-    other.migrate().await.expect("migrated");
-    let one = store(format!("postgres://postgres@{}/postgres", proxy.address()));
-    is_given_back(one, other, &proxy).await;
+async fn a_postgres_store_releases_a_lease_when_the_network_is_mended() {
+    assert_releases(Kind::Postgres).await;
 }
 
-/// Nobody waits for an hour, which is how long the lease lives.
-async fn is_given_back(one: impl TokenStore, other: impl TokenStore, network: &Proxy) {
-    let other = Arc::new(other);
-    let lease = one.lease(&acme(), PATIENT).await.expect("free");
-    let next = tokio::spawn({
-        let other = Arc::clone(&other);
-        async move { other.lease(&acme(), PATIENT).await }
-    });
+/// The lease lives for an hour. The next holder waits for a minute.
+async fn assert_releases(kind: Kind) {
+    let Some(place) = Place::on_shared_server(kind).await else {
+        return;
+    };
+    let server = place.server_address();
+    let network = Proxy::to(server).await;
+    let store = place.address().through(server, network.address()).open();
+    let lease = store
+        .lease(&acme(), PATIENT)
+        .await
+        .expect("no other holder");
+    let other = place.open();
+    let next = tokio::spawn(async move { other.lease(&acme(), PATIENT).await });
     network.cut();
     let error = lease.release().await.expect_err("cut");
     assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
-    assert!(!next.is_finished(), "it was free all the time");
-    // The first try comes at once, with a connection of its own, and so does the second.
+    assert!(!next.is_finished(), "the lease was free");
+    // The first two attempts come at once, each with a connection of its own.
     network.until_tried_in_vain(2).await;
     network.mend();
-    next.await.expect("no panic").expect("given back");
+    next.await.expect("no panic").expect("a released lease");
 }

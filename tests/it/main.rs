@@ -1,6 +1,6 @@
 //! The integration tests: one binary, a file for each concern.
 //!
-//! A test named `sNN_…` is row NN of `tests/SCENARIOS.md`.
+//! A test named `sNN_…` holds row NN of `tests/SCENARIOS.md`.
 
 mod account;
 mod api;
@@ -21,4 +21,7 @@ mod server_harness;
 #[cfg(unix)]
 #[path = "../servers/mod.rs"]
 mod servers;
+#[path = "../stores/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "other test programs use the rest")]
+mod stores;
 mod support;

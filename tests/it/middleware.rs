@@ -1,4 +1,4 @@
-//! Requests through the middleware.
+//! Requests that pass through the middleware.
 
 mod accounts;
 mod bodies;
@@ -17,7 +17,7 @@ use dropbox_sign_oauth::{
 use http::header::AUTHORIZATION;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 
-/// A fake service, and a manager whose default account has just signed in there.
+/// A fake service, and a manager on the service. The default account has signed in.
 struct Setup {
     fake: FakeDropboxSign,
     clock: FakeClock,
@@ -32,7 +32,7 @@ impl Setup {
         setup
     }
 
-    /// Not signed in; the service has a clock of its own.
+    /// Without a sign-in, and with a clock of its own for the service.
     async fn with_clocks(service: FakeClock, clock: FakeClock) -> Self {
         let fake = FakeDropboxSign::builder().clock(service).start().await;
         let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
@@ -50,7 +50,7 @@ impl Setup {
         }
     }
 
-    /// The same, but the API refuses the token, which only the API knows as yet.
+    /// The API rejects the token of the default account. The account does not know yet.
     async fn revoked() -> Self {
         let setup = Self::new().await;
         setup.fake.revoke_access_tokens();
@@ -67,7 +67,7 @@ impl Setup {
         self.manager.account(AccountId::default())
     }
 
-    /// The token in use, as the header shows it.
+    /// The `Authorization` header of the token in use.
     fn header_of(&self, account: &str) -> String {
         let (token, _) = self.manager.account(account).current().expect("a token");
         token.header().to_str().expect("visible ASCII").to_owned()
@@ -95,7 +95,7 @@ impl Setup {
         self.fake.recorded_api_requests()
     }
 
-    /// The `Authorization` headers that the API saw, a list for each request.
+    /// The `Authorization` headers of each request that the API received.
     fn headers(&self) -> Vec<Vec<String>> {
         let text = |value: &http::HeaderValue| value.to_str().expect("visible ASCII").to_owned();
         let headers = |request: RecordedRequest| {

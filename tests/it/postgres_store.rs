@@ -1,11 +1,11 @@
 //! The PostgreSQL store, against a server of its own.
 
 mod broken;
+mod errors;
 mod leases;
 mod notifications;
 mod outages;
 mod pooler;
-mod refusals;
 
 use std::time::Duration;
 
@@ -24,10 +24,10 @@ use crate::{
     support::{AT_ONCE, FOR_HOURS, PATIENT, acme, save, tokens},
 };
 
-/// Only for what would otherwise hang.
+/// The limit for a test that would otherwise hang.
 const HANGS: Duration = Duration::from_secs(120);
 
-/// For what must not happen while a test runs.
+/// Longer than any test.
 const NEVER: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
@@ -45,9 +45,8 @@ async fn the_postgres_store_conforms_in_a_schema_with_a_shared_pool_and_threads(
         return;
     };
     server.psql("create schema auth");
-    let store = store(&server.url())
-        .with_table("auth.user")
-        .expect("a name");
+    let builder = PostgresStore::builder(pool(&server.url())).table("auth.user");
+    let store = builder.build().expect("a store");
     store.migrate().await.expect("migrated");
     let conforming = async move {
         store_conformance(async || store.clone()).await;
@@ -56,7 +55,7 @@ async fn the_postgres_store_conforms_in_a_schema_with_a_shared_pool_and_threads(
 }
 
 #[tokio::test]
-async fn migrating_again_or_at_once_keeps_what_is_there() {
+async fn migrating_again_or_at_the_same_time_keeps_the_records() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -74,7 +73,7 @@ async fn migrating_again_or_at_once_keeps_what_is_there() {
 }
 
 #[tokio::test]
-async fn a_row_goes_with_its_record_and_its_lease() {
+async fn a_row_is_removed_once_it_has_neither_record_nor_lease() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -88,15 +87,15 @@ async fn a_row_goes_with_its_record_and_its_lease() {
     assert_eq!(rows(), "0");
 }
 
-/// As after an upgrade of other processes: see `src/store/postgres/migrate.rs`.
+/// As after an upgrade of other processes; see `src/store/postgres/migrate.rs`.
 #[tokio::test]
-async fn a_table_with_columns_of_a_later_version_will_do() {
+async fn a_table_with_columns_of_a_later_version_works() {
     let Some(server) = Postgres::start() else {
         return;
     };
     let store = migrated(&server).await;
     server.psql("alter table dropbox_sign_tokens add column later text");
-    store.migrate().await.expect("as it should be");
+    store.migrate().await.expect("nothing to do");
     let version = save(&store, None, "a").await;
     let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
     let version = save(&store, Some(version), "b").await;
@@ -105,7 +104,7 @@ async fn a_table_with_columns_of_a_later_version_will_do() {
 }
 
 #[tokio::test]
-async fn a_table_made_by_the_documented_statement_will_do() {
+async fn a_table_made_by_the_documented_statement_works() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -114,12 +113,36 @@ async fn a_table_made_by_the_documented_statement_will_do() {
     server.psql("create role app login password 'right'");
     server.psql("grant select, insert, update, delete on mine to app");
     let url = server.url().replace("postgres@", "app:right@");
-    let store = store(&url).with_table("mine").expect("a name");
+    let builder = PostgresStore::builder(pool(&url)).table("mine");
+    let store = builder.build().expect("a store");
     store.migrate().await.expect("nothing to do");
     let version = save(&store, None, "a").await;
     let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
     lease.release().await.expect("released");
     assert!(store.delete(&acme(), version).await.expect("deleted"));
+}
+
+#[tokio::test]
+async fn settings_that_cannot_work_are_errors() {
+    // Nothing listens there, and nothing connects.
+    let builder = || PostgresStore::builder(pool("postgres://app:canary@127.0.0.1:1/app"));
+    for (builder, setting) in [
+        (builder().table("Tokens"), "table"),
+        (builder().table("a; drop table b"), "table"),
+        (builder().timeout(Duration::ZERO), "timeout"),
+        (builder().poll_interval(Duration::ZERO), "poll_interval"),
+        (builder().poll_interval(2 * NEVER), "poll_interval"),
+    ] {
+        let shown = format!("{builder:?}");
+        assert!(!shown.contains("canary"), "{shown}");
+        let error = builder.build().expect_err(setting).to_string();
+        assert!(
+            error.starts_with(&format!("{setting}: must be ")),
+            "{error}"
+        );
+    }
+    let store = builder().poll_interval(NEVER).build().expect("a store");
+    assert!(!format!("{store:?}").contains("canary"));
 }
 
 fn store(url: &str) -> PostgresStore {

@@ -5,7 +5,7 @@ mod cluster;
 mod cluster_faults;
 mod faults;
 mod leases;
-mod lost_answers;
+mod lost_responses;
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ async fn stores_with_different_prefixes_do_not_see_each_other() {
 }
 
 #[tokio::test]
-async fn what_is_kept_is_what_the_documentation_says() {
+async fn the_keys_and_fields_are_as_documented() {
     let Some(redis) = Redis::start() else { return };
     let store = store(&redis.url());
     let version = save(&store, None, "first").await;
@@ -73,7 +73,7 @@ async fn what_is_kept_is_what_the_documentation_says() {
     assert_eq!(keys, [LEASE, RECORD]);
     lease.release().await.expect("released");
 
-    // Fields that the new record lacks are gone, and nothing makes it end.
+    // Fields that the new record lacks are gone, and the record has no time to live.
     let fields = redis.cli(&["HGETALL", RECORD]);
     let version = record.version.as_u64();
     let expected = format!("format\n1\nversion\n{version}\nrefresh_token\nalone");
@@ -88,7 +88,7 @@ async fn what_is_kept_is_what_the_documentation_says() {
 }
 
 #[tokio::test]
-async fn a_server_that_restarts_is_found_again_with_its_records() {
+async fn a_store_finds_a_restarted_server_and_its_records() {
     let Some(mut redis) = Redis::start() else {
         return;
     };
@@ -97,12 +97,12 @@ async fn a_server_that_restarts_is_found_again_with_its_records() {
     redis.stop();
     store.load(&acme()).await.expect_err("down");
     redis.resume();
-    // Its scripts are forgotten, its records are not.
+    // The server has forgotten the scripts and kept the records.
     save(&store, Some(version), "after").await;
 }
 
 #[tokio::test]
-async fn a_script_is_sent_in_full_once_and_again_to_a_server_that_lost_it() {
+async fn a_script_s_source_is_sent_once_and_again_after_a_flush() {
     let Some(redis) = Redis::start() else { return };
     let store = store(&redis.url());
     let mut version = save(&store, None, "0").await;
@@ -116,7 +116,7 @@ async fn a_script_is_sent_in_full_once_and_again_to_a_server_that_lost_it() {
     assert_eq!(calls(&redis, "eval"), 2);
 }
 
-/// How often the server was given a command.
+/// How often the server received a command.
 fn calls(redis: &Redis, command: &str) -> u64 {
     let statistics = redis.cli(&["INFO", "commandstats"]);
     let prefix = format!("cmdstat_{command}:calls=");
@@ -125,9 +125,9 @@ fn calls(redis: &Redis, command: &str) -> u64 {
     calls.map_or(0, |calls| calls.parse().expect("a number"))
 }
 
-/// What a connection that was closed while idle does not show until it is used.
+/// The store notices the broken connection when it sends the next command.
 #[tokio::test]
-async fn a_connection_that_broke_unnoticed_costs_no_error() {
+async fn a_connection_that_breaks_while_idle_costs_no_error() {
     let Some(redis) = Redis::start() else { return };
     let store = store(&redis.url());
     let mut version = save(&store, None, "0").await;
@@ -139,7 +139,7 @@ async fn a_connection_that_broke_unnoticed_costs_no_error() {
     assert!(store.delete(&acme(), version).await.expect("deleted"));
 }
 
-/// Only for what would otherwise hang.
+/// The limit for a test that would otherwise hang.
 const HANGS: Duration = Duration::from_secs(120);
 
 const RECORD: &str = "dropbox-sign-oauth:{acme}:record";
@@ -149,26 +149,26 @@ fn store(url: &str) -> RedisStore {
     RedisStore::builder(url).build().expect("a store")
 }
 
-/// Without the message, it would look again in half an hour.
-async fn is_woken_by_a_message(redis: &Redis, url: &str) {
+/// Without the message, the waiting process would try again in half an hour.
+async fn assert_woken_by_a_message(redis: &Redis, url: &str) {
     let [one, other] = [(); 2].map(|()| {
         let builder = RedisStore::builder(url).poll_interval(FOR_HOURS.wait);
         builder.build().expect("a store")
     });
     let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let waiter = tokio::spawn(async move { other.lease(&acme(), FOR_HOURS).await });
-    until_somebody_listens(redis).await;
+    until_a_process_listens(redis).await;
     lease.release().await.expect("released");
     let lease = timeout(HANGS, waiter).await.expect("not hanging");
     lease.expect("no panic").expect("a lease");
 }
 
-async fn until_somebody_listens(redis: &Redis) {
+async fn until_a_process_listens(redis: &Redis) {
     let channel = LEASE.replace(":lease", ":released");
     let listening = async {
         while !redis.cli(&["PUBSUB", "NUMSUB", &channel]).ends_with('1') {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(HANGS, listening).await.expect("it listens");
+    timeout(HANGS, listening).await.expect("a listener");
 }

@@ -1,4 +1,4 @@
-//! No secret shows anywhere, whatever happens.
+//! No secret shows in logs, errors, events or `Debug` output.
 
 use std::{
     fmt::Debug,
@@ -21,7 +21,7 @@ use crate::support::{HOUR, Kind, ScriptedStore};
 
 const CLIENT_SECRET: &str = "canary-client-secret";
 
-/// All that was logged, or shown on purpose.
+/// The text of all logs, errors, events and `Debug` output.
 #[derive(Clone, Default)]
 struct Shown(Arc<Mutex<String>>);
 
@@ -66,7 +66,7 @@ impl<'a> MakeWriter<'a> for Shown {
     }
 }
 
-/// What a token request may meet with; each tells the secrets of the request back where it can.
+/// The faults of token requests. A fault with a body repeats the secrets of the request.
 fn faults(tokens: &TokenSet) -> Vec<Fault> {
     let refresh_token = tokens.refresh_token().expect("a refresh token");
     let all = format!("{CLIENT_SECRET} {}", refresh_token.expose_secret());
@@ -154,9 +154,9 @@ impl Setup {
         secrets.extend(access_token.into_iter().chain(refresh_token));
     }
 
-    /// Signs in anew, and sends a request whose refresh meets with this one of the faults. Says
-    /// whether there are more.
-    async fn go_through(&self, nth: usize) -> bool {
+    /// Signs in, and sends a request whose refresh meets the n-th fault. `false`: this was the last
+    /// fault.
+    async fn meet_fault(&self, nth: usize) -> bool {
         let tokens = self.fake.sign_in();
         self.remember(&tokens);
         self.shown.debug(&tokens);
@@ -198,15 +198,15 @@ async fn no_canary_shows(store: ScriptedStore) {
         .with_span_events(FmtSpan::FULL)
         .with_writer(shown.clone())
         .finish();
-    // As long as there is one subscriber only, whoever comes first to a log statement decides for all
-    // threads whether anybody listens; and on those of other tests nobody does.
+    // With a single subscriber, the first thread at a log statement decides for all threads whether
+    // the statement is enabled. On the threads of other tests there is no subscriber.
     let _second = tracing::Dispatch::new(NoSubscriber::default());
-    // This thread's: the test runs on it alone.
+    // The default of this thread is enough: the test runs on this thread alone.
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let setup = Setup::new(store.clone(), shown.clone()).await;
     let mut nth = 0;
-    while setup.go_through(nth).await {
+    while setup.meet_fault(nth).await {
         setup.fake.revoke_access_tokens();
         setup.request().await;
         let record = store.load(&AccountId::default()).await.expect("loads");

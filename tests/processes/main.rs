@@ -1,12 +1,12 @@
-//! Real processes that share a store: what happens when they compete, are killed or are stopped.
+//! Real processes that share a store: the processes compete, and the tests kill and stop them.
 //!
-//! This one program is both sides. As a test program it plays the service, starts the stores'
-//! servers and directs workers; a worker is the same program with the argument `worker::ARGUMENT`.
+//! This program plays both sides. As a test program it runs the service, starts the stores' servers
+//! and directs workers. A worker is the same program with the argument `worker::ARGUMENT`.
 //!
-//! Each test runs once for each store that it is about: `cargo test --test processes redis`. How
-//! often processes are killed, and how many tokens expire, is for `scale` to say.
+//! Each test runs once for each of its kinds of store: `cargo test --test processes redis`. `scale`
+//! sets how many processes are killed and how many tokens expire.
 //!
-//! Processes are stopped by signals, which is why all this is for Unix.
+//! Signals stop the processes, so the tests need Unix.
 
 #[cfg(unix)]
 mod unix;

@@ -1,4 +1,4 @@
-//! Many processes find the same token expired: how long until the last has the new one?
+//! Many processes find the same token expired: how long until the last has the new token?
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,7 +15,7 @@ use crate::harness::Effort;
 
 pub(crate) const PROCESSES: usize = 8;
 
-/// Milliseconds from the response of the one token request, a sample for each round.
+/// Milliseconds from the response to the one token request, a sample for each round.
 pub(crate) async fn until_the_last_has_it(
     effort: Effort,
     place: &Place,
@@ -30,8 +30,8 @@ pub(crate) async fn until_the_last_has_it(
     for round in 0..=effort.rounds(30) {
         let account = AccountId::from(format!("crowd-{round}"));
         save_expired(&store, &account, fake).await;
-        // As long as a token request over the internet may take. At random, so that the response
-        // comes at any moment between two polls.
+        // A token request over the internet takes about as long. The time is random, so that the
+        // response comes at any moment between two polls.
         let reply_after = effort.at_length(Duration::from_millis(fastrand::u64(300..800)));
         let taken = one(&mut crowd, &account, fake, reply_after).await;
         if round > 0 {

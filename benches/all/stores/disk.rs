@@ -1,20 +1,20 @@
-//! The disk below all stores.
+//! The disk of all stores.
 
 use std::{env, fs, io::Write, path::Path, time::Instant};
 
 use super::milliseconds;
 use crate::harness::{Effort, median};
 
-/// Which it is, and how long a write takes to be on it: most of what a save costs.
+/// Names the disk, and measures a synced write: the largest part of a save.
 pub(crate) fn describe(effort: Effort) -> String {
     let folder = env::temp_dir();
-    let kind = file_system(&folder).unwrap_or_else(|| "a file system unknown to us".to_owned());
+    let kind = file_system(&folder).unwrap_or_else(|| "an unknown file system".to_owned());
     let synced = median(writes(effort.rounds(200)));
     let folder = folder.display();
     format!("Data in {folder} (TMPDIR), {kind}: 1 KiB is appended and synced in {synced:.2} ms.")
 }
 
-/// `tmpfs` would be worth a look: it syncs nothing.
+/// The file system's kind. On `tmpfs` the figures mean nothing, since it syncs nothing.
 fn file_system(path: &Path) -> Option<String> {
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
     let holding = mounts.lines().filter_map(|mount| {
@@ -22,7 +22,7 @@ fn file_system(path: &Path) -> Option<String> {
         let (point, kind) = (fields.next()?, fields.next()?);
         path.starts_with(point).then_some((point.len(), kind))
     });
-    // Of equal ones, the last is on top.
+    // The last of equal mount points is on top.
     let (_, kind) = holding.max_by_key(|(length, _)| *length)?;
     Some(kind.to_owned())
 }

@@ -1,7 +1,10 @@
-//! What each store costs: a refresh, the death of a lease's holder, a crowd of waiting processes.
+//! The cost of each store: of a refresh, of the death of a lease's holder, of a crowd of waiting
+//! processes.
 
 mod crowd;
 mod disk;
+pub(crate) mod messages;
+pub(crate) mod outage;
 mod place;
 pub(crate) mod process;
 mod refresh;
@@ -17,26 +20,26 @@ use dropbox_sign_oauth::{
 use tokio::runtime::Runtime;
 
 use self::{
-    place::{Kind, Places},
+    place::{Kind, Place, Places},
     refresh::Subject,
 };
 use crate::harness::{Effort, maximum, median, print_row, remark};
 
-/// Of the tokens.
+/// The lifetime of the tokens.
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 const LEGEND: [&str; 5] = [
     "All times are ms: medians, and the longest in parentheses.",
-    "refresh: a caller whose token has expired waits for the next",
-    "added: how much longer that takes than the bare token request",
-    "lease: from the death of its holder, who has just renewed it, until the next in line has it",
-    "waiting: from the response to the one token request until the last process has its token",
+    "refresh: how long a caller with an expired token waits for the next token",
+    "added: how much longer a refresh takes than the bare token request",
+    "lease: from the death of the holder, right after a renewal, until the next process holds the lease",
+    "waiting: from the response to the one token request until the last process has the token",
 ];
 
 /// One table, a row for each store.
 pub(crate) fn side_by_side(effort: Effort) {
     let runtime = Runtime::new().expect("a runtime");
-    // Pools of connections want to be made on one.
+    // sqlx makes pools on a runtime.
     let _inside = runtime.enter();
     let places = runtime.block_on(Places::prepare());
     let fake = runtime.block_on(FakeDropboxSign::builder().lifetime(LIFETIME).start());
@@ -85,7 +88,8 @@ fn subjects(places: &Places) -> Vec<Subject<'_>> {
         Subject::new("`MemoryStore`", Some(memory.clone())),
         Subject::new("the same in `EncryptedStore`", Some(encrypted(memory))),
     ];
-    for place in &places.all {
+    let in_table = |place: &&Place| place.kind != Kind::RedisWithoutChannels;
+    for place in places.all.iter().filter(in_table) {
         subjects.push(Subject::shared(place));
         if place.kind == Kind::Redis {
             let store = encrypted(place.open());
@@ -116,7 +120,7 @@ fn api(token_host: &str) -> OAuthApi {
         .expect("a valid configuration")
 }
 
-/// The refresh token of a new sign-in.
+/// Signs in, and returns the refresh token.
 fn sign_in(fake: &FakeDropboxSign) -> RefreshToken {
     let tokens = fake.sign_in();
     tokens.refresh_token().expect("it grants one").clone()

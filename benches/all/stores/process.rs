@@ -1,6 +1,7 @@
 //! Another process on the same store: this program once more, under orders.
 //!
-//! An order is a line on its standard input; a line on its standard output says that it is done.
+//! An order is a line on the standard input. A line on the standard output says that the order is
+//! carried out.
 
 use std::{env, process::Stdio, time::Duration};
 
@@ -19,16 +20,17 @@ use super::{
     place::{Kind, Place},
 };
 
-/// What makes it one: this argument, the kind of the store, its address, and the token host.
+/// The first argument of such a process. The others are the store's kind, its address and the token
+/// host.
 const UNDER_ORDERS: &str = "--under-orders";
 
 const DONE: &str = "done";
 
-/// A process; killed when dropped.
+/// A process, which is killed when dropped.
 pub(crate) struct Process {
     child: Child,
     orders: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
+    reports: Lines<BufReader<ChildStdout>>,
 }
 
 impl Process {
@@ -40,27 +42,27 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .expect("this program runs");
-        let answers = child.stdout.take().expect("piped");
+        let reports = child.stdout.take().expect("piped");
         Self {
             orders: child.stdin.take().expect("piped"),
-            answers: BufReader::new(answers).lines(),
+            reports: BufReader::new(reports).lines(),
             child,
         }
     }
 
-    /// Take the account's lease, and keep it.
+    /// Orders the process to acquire the account's lease, and to keep the lease.
     pub(crate) async fn hold(&mut self, account: &AccountId, life: Duration) {
         let life = life.as_millis();
         self.order(format!("hold {} {life}", account.as_str()))
             .await;
     }
 
-    /// Renew the lease.
+    /// Orders the process to renew the lease.
     pub(crate) async fn renew(&mut self) {
         self.order("renew".to_owned()).await;
     }
 
-    /// Get a token that is valid.
+    /// Orders the process to get a valid token.
     pub(crate) async fn ask_for_token(&mut self, account: &AccountId) {
         self.order(format!("token {}", account.as_str())).await;
     }
@@ -73,17 +75,17 @@ impl Process {
 
     /// Waits until the last order is carried out.
     pub(crate) async fn done(&mut self) {
-        let answer = self.answers.next_line().await.expect("an answer");
-        assert_eq!(answer.as_deref(), Some(DONE), "it has failed");
+        let report = self.reports.next_line().await.expect("a report");
+        assert_eq!(report.as_deref(), Some(DONE), "the order failed");
     }
 
-    /// Kills it, and waits until it is gone.
+    /// Kills the process, and waits until it is gone.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("killed");
     }
 }
 
-/// Does what it is told to, if this is such a process. `false`: it is the bench itself.
+/// Carries out orders, if this is such a process. `false`: this is the bench itself.
 pub(crate) fn serve_if_asked() -> bool {
     let arguments: Vec<_> = env::args().skip(1).collect();
     let [UNDER_ORDERS, kind, address, token_host] =
@@ -114,8 +116,8 @@ async fn serve(place: &Place, token_host: &str) {
                     Duration::from_millis(life.parse().expect("milliseconds")),
                     Duration::ZERO,
                 );
-                let had = store.lease(&account.into(), request).await;
-                lease = Some(had.expect("nobody else has it"));
+                let acquired = store.lease(&account.into(), request).await;
+                lease = Some(acquired.expect("the lease is free"));
             }
             ["renew"] => {
                 let held = lease.as_ref().expect("held");
@@ -127,9 +129,9 @@ async fn serve(place: &Place, token_host: &str) {
             }
             _ => panic!("no such order: {order}"),
         }
-        let mut answers = tokio::io::stdout();
-        let answer = format!("{DONE}\n");
-        answers.write_all(answer.as_bytes()).await.expect("heard");
-        answers.flush().await.expect("heard");
+        let mut reports = tokio::io::stdout();
+        let report = format!("{DONE}\n");
+        reports.write_all(report.as_bytes()).await.expect("read");
+        reports.flush().await.expect("read");
     }
 }

@@ -1,4 +1,4 @@
-//! A refresh through each store, against the bare token request.
+//! A refresh with each store, compared with the bare token request.
 
 use std::{
     sync::Arc,
@@ -20,7 +20,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) name: String,
     /// `None`: the token request alone.
     store: Option<Arc<dyn TokenStore>>,
-    /// Where other processes find the same.
+    /// The place that other processes share.
     pub(crate) shared: Option<&'a Place>,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Milliseconds for each of the subjects, which take turns.
+/// The median in milliseconds for each subject. The subjects take turns.
 pub(crate) fn medians(
     effort: Effort,
     runtime: &Runtime,
@@ -51,7 +51,7 @@ pub(crate) fn medians(
 ) -> Vec<f64> {
     let contender = |(nth, subject): (usize, &Subject<'_>)| match &subject.store {
         Some(store) => {
-            // Several may share a place.
+            // Several subjects may share a place.
             let account = AccountId::from(format!("refresh-{nth}"));
             through(store.clone(), account, runtime, fake)
         }
@@ -60,7 +60,7 @@ pub(crate) fn medians(
     let mut contenders: Vec<_> = subjects.iter().enumerate().map(contender).collect();
     let rounds = effort.rounds(300);
     let before = fake.token_requests();
-    // The first of each connects.
+    // The first turn of each connects.
     take_turns(1, 1, &mut contenders);
     let samples = take_turns(1, rounds, &mut contenders);
     let posts = fake.token_requests() - before;
@@ -84,7 +84,7 @@ fn bare<'a>(runtime: &'a Runtime, fake: &FakeDropboxSign) -> Contender<'a> {
     })
 }
 
-/// What a caller waits for who finds its token expired.
+/// The wait of a caller that finds its token expired.
 fn through<'a>(
     store: Arc<dyn TokenStore>,
     account: AccountId,
@@ -115,10 +115,10 @@ fn through<'a>(
     })
 }
 
-/// Waits until the refresh has given its lease back, which it does once the caller has its token:
-/// not in the next one's turn.
+/// Waits until the refresh has released its lease, which happens after the caller has its token. The
+/// release must not run in the next contender's turn.
 async fn landed(store: &dyn TokenStore, account: &AccountId) {
     let request = LeaseRequest::new(Duration::from_secs(60), Duration::from_secs(60));
-    let lease = store.lease(account, request).await.expect("given back");
+    let lease = store.lease(account, request).await.expect("released");
     lease.release().await.expect("released");
 }

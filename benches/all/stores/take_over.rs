@@ -1,4 +1,4 @@
-//! The holder of a lease dies: how long until the next in line has it?
+//! The holder of a lease dies: how long until the next process holds the lease?
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ use crate::harness::Effort;
 
 /// Milliseconds from the death, a sample for each round.
 ///
-/// The holder is a process that is killed right after it has renewed its lease, which is the worst
-/// moment. Whoever waits has done so for about a second by then: its polling has settled.
+/// The holder is killed right after a renewal, which is the worst moment. The next process has waited
+/// for about a second by then, so that its pauses have reached the poll interval.
 pub(crate) async fn after_death(
     effort: Effort,
     place: &Place,
@@ -44,12 +44,12 @@ async fn one(
     let waiter = tokio::spawn(async move {
         let request = LeaseRequest::new(life, life + Duration::from_secs(60));
         let lease = store.lease(&account, request).await.expect("taken over");
-        let had = Instant::now();
+        let acquired = Instant::now();
         lease.release().await.expect("released");
-        had
+        acquired
     });
     for _ in 0..4 {
-        // At random, so that the death falls on any moment between two polls.
+        // At random, so that the death comes at any moment between two polls.
         let share = 0.2 + 0.1 * fastrand::f64();
         sleep(life.min(Duration::from_secs(1)).mul_f64(share)).await;
         holder.renew().await;
@@ -57,7 +57,8 @@ async fn one(
     }
     let died = Instant::now();
     holder.kill().await;
-    let had = waiter.await.expect("no panic");
-    had.checked_duration_since(died)
-        .expect("nobody has it before the holder is dead")
+    let acquired = waiter.await.expect("no panic");
+    acquired
+        .checked_duration_since(died)
+        .expect("the lease is held until the holder dies")
 }

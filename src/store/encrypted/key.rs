@@ -1,4 +1,4 @@
-//! A key and its name.
+//! An encryption key and its id.
 
 use std::fmt;
 
@@ -6,9 +6,18 @@ use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 
 use crate::error::ConfigError;
 
-/// A key of 32 random bytes, and the name by which records tell which key they need.
+/// A key of 32 random bytes, and its id. Each record names the id of its key.
 ///
-/// `Debug` shows the name alone; the key is wiped from memory when it is dropped.
+/// ```
+/// use dropbox_sign_oauth::store::EncryptionKey;
+///
+/// # let bytes = [7; 32];
+/// let key = EncryptionKey::new("2026-11", &bytes)?;
+/// assert_eq!(format!("{key:?}"), r#"EncryptionKey { id: "2026-11", .. }"#);
+/// # Ok::<(), dropbox_sign_oauth::ConfigError>(())
+/// ```
+///
+/// `Debug` shows the id and no part of the key. The key's memory is zeroized when it is dropped.
 #[derive(Clone)]
 pub struct EncryptionKey {
     id: String,
@@ -16,22 +25,22 @@ pub struct EncryptionKey {
 }
 
 impl EncryptionKey {
-    /// A key that is kept elsewhere. The `id` stands in each record in the clear: up to 64 letters,
-    /// digits, `-`, `_` and `.`.
+    /// A key of exactly 32 bytes from a cryptographic random source. The `id` has 1 to 64 letters,
+    /// digits, `-`, `_` or `.`, and is not encrypted in the records.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the key is not of 32 bytes, or the id has other characters.
+    /// [`ConfigError`] if the key has another length, or the id another length or character.
     pub fn new(id: impl Into<String>, key: &[u8]) -> Result<Self, ConfigError> {
         let id = id.into();
         let is_simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if id.is_empty() || id.len() > 64 || !id.chars().all(is_simple) {
             return Err(invalid(
-                "the id must be of 1 to 64 letters, digits, `-`, `_` or `.`",
+                "the id must have 1 to 64 letters, digits, `-`, `_` or `.`",
             ));
         }
         let cipher = XChaCha20Poly1305::new_from_slice(key)
-            .map_err(|_| invalid("the key must be of 32 bytes, random ones"))?;
+            .map_err(|_| invalid("the key must have 32 random bytes"))?;
         Ok(Self { id, cipher })
     }
 
@@ -61,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_32_bytes_and_a_simple_name_are_a_key() {
+    fn a_key_has_32_bytes_and_a_simple_id() {
         assert!(EncryptionKey::new("2026-11", &[7; 32]).is_ok());
         for length in [0, 16, 31, 33, 64] {
             assert!(EncryptionKey::new("2026-11", &vec![7; length]).is_err());
@@ -72,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn s46_a_key_shows_its_name_alone() {
+    fn s46_debug_shows_the_id_and_no_part_of_the_key() {
         let key = EncryptionKey::new("2026-11", &[7; 32]).expect("a key");
         assert_eq!(format!("{key:?}"), r#"EncryptionKey { id: "2026-11", .. }"#);
     }

@@ -1,4 +1,4 @@
-//! Tokens under a key of yours, in whatever store.
+//! Encrypted tokens in any store.
 
 mod key;
 mod seal;
@@ -13,26 +13,39 @@ use super::{
 };
 use crate::account_id::AccountId;
 
-/// Encrypts each record before the store inside gets to see it.
+/// Encrypts each record before another store gets it.
 ///
-/// The cipher is XChaCha20-Poly1305. A record is bound to its account and its version: moved to
-/// another account, or put back under a newer version, it does not open. What stays in the clear
-/// are the accounts' names, the versions and the times of saving.
+/// The cipher is XChaCha20-Poly1305. A record is bound to its account and its version: a record that
+/// was moved to another account, or put back under a newer version, does not open. The names of
+/// accounts, the versions and the times of saves are not encrypted.
 ///
-/// To the store inside, a record is one of a refresh token only:
-/// `sealed:1:<key id>:<base64url of nonce and ciphertext>`. Within are the same fields that
-/// [`FileStore`](super::FileStore) documents, as JSON.
+/// ```
+/// use dropbox_sign_oauth::{
+///     ConfigError, OAuthApi, TokenManager,
+///     store::{EncryptedStore, EncryptionKey, MemoryStore},
+/// };
+///
+/// # fn f(api: OAuthApi, bytes: &[u8]) -> Result<TokenManager, ConfigError> {
+/// // `bytes` were made with: head -c 32 /dev/urandom > keys/2026-11
+/// let key = EncryptionKey::new("2026-11", bytes)?;
+/// let store = EncryptedStore::new(MemoryStore::new(), key);
+/// TokenManager::builder(api, store).build()
+/// # }
+/// # f(OAuthApi::builder("id", "secret").build().unwrap(), &[7; 32]).unwrap();
+/// ```
+///
+/// The other store gets a record with a refresh token only,
+/// `sealed:1:<key id>:<base64url of nonce and ciphertext>`. The plaintext is [`Record::to_json`].
 ///
 /// # Changing the key
 ///
-/// Write with the new key, and go on reading with the old one; each record changes over with its
+/// Write with the new key and read with the old key too. Each record changes to the new key with its
 /// next refresh:
 ///
 /// ```no_run
 /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
 /// use dropbox_sign_oauth::store::{EncryptedStore, EncryptionKey, FileStore};
 ///
-/// // Made with: head -c 32 /dev/urandom > keys/2026-11
 /// let new = EncryptionKey::new("2026-11", &std::fs::read("keys/2026-11")?)?;
 /// let old = EncryptionKey::new("2025-11", &std::fs::read("keys/2025-11")?)?;
 /// let store = EncryptedStore::new(FileStore::directory("tokens")?, new).read_with(old);
@@ -41,13 +54,13 @@ use crate::account_id::AccountId;
 /// # }
 /// ```
 ///
-/// Where several processes share the store, give all of them the new key to read with first.
+/// If several processes share the store, first let all of them read with the new key.
 ///
 /// # Errors
 ///
-/// A record that none of the keys opens is [`StoreErrorKind::Undecryptable`], and so is one that is
-/// not encrypted, unless [`accept_unencrypted`](Self::accept_unencrypted) is set. It is neither
-/// overwritten nor removed.
+/// A record that no key opens is [`StoreErrorKind::Undecryptable`]. So is a record that is not
+/// encrypted, unless [`accept_unencrypted`](Self::accept_unencrypted) is set. The store neither
+/// overwrites nor removes such a record.
 #[derive(Clone, Debug)]
 pub struct EncryptedStore<S> {
     inner: S,
@@ -58,7 +71,7 @@ pub struct EncryptedStore<S> {
 }
 
 impl<S: TokenStore> EncryptedStore<S> {
-    /// Writes to `inner` with this key, and reads what was written with it.
+    /// A store that keeps its records in `inner`, and reads and writes them with `key`.
     pub fn new(inner: S, key: EncryptionKey) -> Self {
         Self {
             name: format!("encrypted {}", inner.name()),
@@ -69,16 +82,16 @@ impl<S: TokenStore> EncryptedStore<S> {
         }
     }
 
-    /// Reads what was written with this key too.
+    /// Also reads records that were written with `key`. May be called several times.
     #[must_use]
     pub fn read_with(mut self, key: EncryptionKey) -> Self {
         self.old_keys.push(key);
         self
     }
 
-    /// Reads records that are not encrypted too, for the time of changing over to encryption:
-    /// each is encrypted with its next refresh. Whoever can write to the store inside can pass off
-    /// tokens as yours meanwhile.
+    /// Also reads records that are not encrypted, while a program changes to encryption. Each record
+    /// is encrypted with its next refresh. Until then, a user who can write to the inner store can
+    /// pass off tokens as yours.
     #[must_use]
     pub fn accept_unencrypted(mut self) -> Self {
         self.accepts_unencrypted = true;
@@ -131,7 +144,7 @@ impl<S: TokenStore> TokenStore for EncryptedStore<S> {
     ) -> Result<Swap, StoreError> {
         let sealed = seal::seal(&self.key, account, record);
         let sealed = sealed.map_err(|fault| self.error(fault, account))?;
-        // A record that cannot be read is safe: nobody knows the version to overwrite it by.
+        // A record that no key opens is safe: callers learn its version only from `load`.
         self.inner
             .compare_and_swap(account, expected, &sealed)
             .await

@@ -1,4 +1,4 @@
-//! Records in an envelope, and out of it.
+//! Seals records in envelopes, and opens envelopes.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use chacha20poly1305::{
@@ -11,25 +11,34 @@ use super::{
     super::{
         Record, StoreErrorKind, Version,
         fault::{Fault, corrupt},
-        fields::{Fields, StoredFields},
+        json,
     },
     EncryptionKey,
 };
 use crate::{account_id::AccountId, token::TokenSet};
 
 const PREFIX: &str = "sealed:1:";
+const FIRST_FORMAT: u64 = 1;
 const NONCE_BYTES: usize = 24;
 
-/// What the store inside gets.
+/// The record for the inner store.
 pub(super) fn seal(
     key: &EncryptionKey,
     account: &AccountId,
     record: &Record,
 ) -> Result<Record, Fault> {
-    let fields = Fields::new(record)?;
-    let mut plaintext = Zeroizing::new(Vec::with_capacity(fields.longest_json()));
-    serde_json::to_writer(&mut *plaintext, &fields)
-        .map_err(|_| corrupt("the record cannot be written as JSON"))?;
+    let plaintext = json::write_record(record)?;
+    let envelope = encrypt(key, account, record.version, &plaintext)?;
+    // The plaintext holds the intent.
+    Ok(Record::new(TokenSet::from_refresh_token(envelope)).with_version(record.version))
+}
+
+fn encrypt(
+    key: &EncryptionKey,
+    account: &AccountId,
+    version: Version,
+    plaintext: &[u8],
+) -> Result<String, Fault> {
     let nonce = XNonce::try_generate().map_err(|_| {
         Fault::new(
             StoreErrorKind::Unavailable,
@@ -37,8 +46,8 @@ pub(super) fn seal(
         )
     })?;
     let payload = Payload {
-        msg: &plaintext,
-        aad: &associated_data(account, record.version),
+        msg: plaintext,
+        aad: &associated_data(account, version),
     };
     let ciphertext = key
         .cipher()
@@ -46,21 +55,15 @@ pub(super) fn seal(
         .map_err(|_| corrupt("the record is too long to be encrypted"))?;
     let mut bytes = nonce.to_vec();
     bytes.extend(ciphertext);
-    let envelope = format!("{PREFIX}{}:{}", key.id(), BASE64.encode(bytes));
-    Ok(Record {
-        tokens: TokenSet::from_refresh_token(envelope),
-        version: record.version,
-        // Sealed with the rest.
-        presented_at: None,
-    })
+    Ok(format!("{PREFIX}{}:{}", key.id(), BASE64.encode(bytes)))
 }
 
-/// The name of the key that opens it; `None` if it is not sealed.
+/// The id of the key that seals the record; `None` if the record is not sealed.
 pub(super) fn key_id(stored: &Record) -> Option<&str> {
     envelope(stored).map(|(id, _)| id)
 }
 
-/// What was sealed.
+/// The record that was sealed.
 pub(super) fn open(
     key: &EncryptionKey,
     account: &AccountId,
@@ -69,7 +72,7 @@ pub(super) fn open(
     let (_, text) = envelope(stored).ok_or_else(|| corrupt("the record is not sealed"))?;
     let bytes = BASE64
         .decode(text)
-        .map_err(|_| corrupt("the sealed record is no base64url"))?;
+        .map_err(|_| corrupt("the sealed record is not base64url"))?;
     let (nonce, ciphertext) = bytes
         .split_first_chunk::<NONCE_BYTES>()
         .ok_or_else(|| corrupt("the sealed record is cut off"))?;
@@ -83,16 +86,14 @@ pub(super) fn open(
         .map(Zeroizing::new)
         .map_err(|_| {
             let message = format!(
-                "key `{}` does not open the record: the key is another, or the record was changed \
-                 or moved",
+                "key `{}` does not open the record: the key is wrong, or the record was changed or \
+                 moved",
                 key.id()
             );
             Fault::new(StoreErrorKind::Undecryptable, message)
         })?;
-    // The parser's own words would quote the text.
-    let fields: StoredFields =
-        serde_json::from_slice(&plaintext).map_err(|_| corrupt("what was sealed is no record"))?;
-    fields.into_record()
+    // The first versions of this crate sealed records without a format.
+    json::read_record(&plaintext, Some(FIRST_FORMAT))
 }
 
 fn envelope(stored: &Record) -> Option<(&str, &str)> {
@@ -100,7 +101,7 @@ fn envelope(stored: &Record) -> Option<(&str, &str)> {
     token.expose_secret().strip_prefix(PREFIX)?.split_once(':')
 }
 
-/// What a sealed record is bound to. The version is of fixed length: no two pairs look the same.
+/// The account and the version. The version has a fixed length, so no two pairs give the same bytes.
 fn associated_data(account: &AccountId, version: Version) -> Vec<u8> {
     let mut data = version.as_u64().to_be_bytes().to_vec();
     data.extend(account.as_str().as_bytes());
@@ -131,15 +132,12 @@ mod tests {
     }
 
     fn opened_as(text: &str, sealed: &Record) -> Result<Record, StoreErrorKind> {
-        let stored = Record {
-            tokens: TokenSet::from_refresh_token(text),
-            ..sealed.clone()
-        };
+        let stored = Record::new(TokenSet::from_refresh_token(text)).with_version(sealed.version);
         open(&key(), &"acme".into(), &stored).map_err(|fault| fault.kind())
     }
 
     #[test]
-    fn an_envelope_shows_the_key_s_name_and_nothing_else() {
+    fn s46_an_envelope_shows_the_key_s_id_and_no_token() {
         let (sealed, text) = sealed();
         assert_eq!(key_id(&sealed), Some("a"));
         assert!(sealed.tokens.access_token().is_none() && sealed.presented_at.is_none());
@@ -151,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_envelopes_of_one_record_are_alike() {
+    fn two_envelopes_of_one_record_differ() {
         let record = record();
         let seal = || seal(&key(), &"acme".into(), &record).expect("sealed");
         assert_ne!(seal().tokens, seal().tokens);
@@ -166,7 +164,7 @@ mod tests {
             let other = if &text[at..=at] == "A" { "B" } else { "A" };
             let changed = format!("{}{other}{}", &text[..at], &text[at + 1..]);
             let kind = opened_as(&changed, &sealed).expect_err("changed");
-            // The last character has bits that are no part of any byte.
+            // The last character has bits that belong to no byte.
             let is_last = at + 1 == text.len();
             assert!(kind == StoreErrorKind::Undecryptable || is_last, "at {at}");
         }
@@ -180,11 +178,28 @@ mod tests {
         let (sealed, _) = sealed();
         let moved = open(&key(), &"globex".into(), &sealed).map_err(|fault| fault.kind());
         assert_eq!(moved, Err(StoreErrorKind::Undecryptable));
-        let put_back = Record {
-            version: Version::unique(),
-            ..sealed
-        };
+        let put_back = sealed.with_version(Version::unique());
         let put_back = open(&key(), &"acme".into(), &put_back).map_err(|fault| fault.kind());
         assert_eq!(put_back, Err(StoreErrorKind::Undecryptable));
+    }
+
+    #[test]
+    fn a_record_that_was_sealed_without_its_format_opens() {
+        let version = Version::from_u64(3).expect("a version");
+        let sealed = Record::new(TokenSet::from_refresh_token(concat!(
+            "sealed:1:a:N1L7Yq575OZlp1AXGdYuBcskC896RcIQ2ozLeP00-vVMcXXLHYIK7JUxkVwnLKsLQsgcAbHwmcAn",
+            "hwPGaAZfZgrWsPbYavJluJEPQq5T3MSISwaZGoGtiYqreWo_Rgxxb-i8O9hkO0rD1INvf2C0zc4o85qKnLEpaJKf",
+            "rkCPqlBIiSw5NcDFtLddhpBl7bEPsx9SVmzuGDVXd79OUqEdNdQcxKxV78HZbTiTGtk4VOpL8GU",
+        )));
+        let opened = open(&key(), &"acme".into(), &sealed.with_version(version));
+        assert_eq!(opened.expect("a record"), record().with_version(version));
+    }
+
+    #[test]
+    fn s27_a_sealed_record_of_a_newer_format_is_recognised() {
+        let (sealed, _) = sealed();
+        let newer = encrypt(&key(), &"acme".into(), sealed.version, br#"{"format":2}"#);
+        let newer = newer.expect("encrypted");
+        assert_eq!(opened_as(&newer, &sealed), Err(StoreErrorKind::NewerFormat));
     }
 }

@@ -1,10 +1,9 @@
-//! Reading and replacing whole files, so that a crash leaves the old one or the new one.
+//! Reads and replaces whole files. After a crash, a file is the old file or the new file.
 
 use std::{
-    ffi::OsString,
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File},
     io::{self, Read, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use tempfile::NamedTempFile;
@@ -14,10 +13,11 @@ use zeroize::Zeroizing;
 use super::super::StoreErrorKind;
 use super::{
     super::fault::{Fault, corrupt},
+    directory::{directory_of, sync_directory, with_suffix},
     format::LONGEST_FILE,
 };
 
-/// One step of a write. Each may fail on its own.
+/// A step of a save. Each step can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Create,
@@ -27,9 +27,8 @@ pub(super) enum Step {
     SyncDirectory,
 }
 
-/// The way to the disk.
 pub(super) struct Disk {
-    /// Asked before each step. Tests let it fail there.
+    /// Called before each step. Tests let the step fail there.
     pub(super) before: fn(Step) -> io::Result<()>,
 }
 
@@ -40,20 +39,19 @@ impl Default for Disk {
 }
 
 impl Disk {
-    /// The file's bytes, or `None` if there is no such file.
+    /// The bytes of the file; `None` if there is no file.
     pub(super) fn read(&self, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
         let fault = |error| Fault::io("read", path, error);
-        // Looked at before it is opened, for opening a pipe waits for its other end.
-        match fs::metadata(path) {
-            Ok(metadata) if metadata.is_file() => {}
-            Ok(_) => {
+        // Opening a named pipe would wait for a writer, so the type is checked first.
+        let opened = fs::metadata(path).and_then(|metadata| match metadata.is_file() {
+            true => File::open(path).map(Some),
+            false => Ok(None),
+        });
+        let mut file = match opened {
+            Ok(Some(file)) => file,
+            Ok(None) => {
                 return Err(corrupt(format!("{} is not a regular file", path.display())));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(fault(error)),
-        }
-        let mut file = match File::open(path) {
-            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(fault(error)),
         };
@@ -62,8 +60,8 @@ impl Disk {
         if metadata.len() > LONGEST_FILE {
             return Err(corrupt(format!("{} exceeds 64 MiB", path.display())));
         }
-        // Large enough at once: a buffer that grows would leave copies of secrets behind. Files
-        // are replaced, never extended, so the length holds.
+        // The buffer has room for the file from the start: a buffer that grows leaves copies of
+        // secrets behind. Files are replaced, never extended, so the length holds.
         let capacity = usize::try_from(metadata.len()).unwrap_or_default() + 1;
         let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
         (&mut file)
@@ -73,11 +71,17 @@ impl Disk {
         Ok(Some(bytes))
     }
 
-    /// Makes `bytes` the contents of `path`, durably. On an error, the old contents stand, unless
-    /// it was the last step that failed: then the new ones do, and may not survive a power cut.
+    /// Makes `bytes` the contents of `path`, durably. If the last step fails, `path` has the new
+    /// contents, which may not survive a power cut. After any other error, `path` has the old
+    /// contents.
     pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), Fault> {
-        let aside = self.write_aside(path, bytes)?;
-        self.rename(aside, path)?;
+        let temporary = with_suffix(path, ".tmp");
+        let file = self
+            .write(&temporary, bytes)
+            .map_err(|error| Fault::io("write", &temporary, error))?;
+        self.before(Step::Rename)
+            .and_then(|()| file.persist(path).map_err(|error| error.error))
+            .map_err(|error| Fault::io("replace", path, error))?;
         self.sync_directory_of(path)
     }
 
@@ -86,37 +90,23 @@ impl Disk {
         self.sync_directory_of(path)
     }
 
-    /// Writes a file beside `path`, durably. It is 0600 from the start, and is removed again
-    /// unless it is renamed. The caller holds the lock of `path`, so that the name is ours, and
-    /// what a killed process left under it is garbage.
-    fn write_aside(&self, path: &Path, bytes: &[u8]) -> Result<NamedTempFile, Fault> {
-        let name = with_suffix(path, ".tmp");
-        let written = (|| {
-            self.before(Step::Create)?;
-            match fs::remove_file(&name) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let mut aside = tempfile::Builder::new()
-                .prefix(name.file_name().unwrap_or_default())
-                .rand_bytes(0)
-                .tempfile_in(directory_of(path))?;
-            self.before(Step::Write)?;
-            aside.write_all(bytes)?;
-            self.before(Step::Sync)?;
-            aside.as_file().sync_all()?;
-            Ok(aside)
-        })();
-        written.map_err(|error| Fault::io("write", &name, error))
-    }
-
-    fn rename(&self, aside: NamedTempFile, path: &Path) -> Result<(), Fault> {
-        let renamed = self
-            .before(Step::Rename)
-            .and_then(|()| aside.persist(path).map_err(|error| error.error));
-        renamed
-            .map(drop)
-            .map_err(|error| Fault::io("replace", path, error))
+    /// Writes a new file, durably. The file has mode 0600 from the start, and is removed unless it is
+    /// renamed. The caller holds the lock, so an existing file was left by a killed process.
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+        self.before(Step::Create)?;
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = tempfile::Builder::new()
+            .prefix(path.file_name().unwrap_or_default())
+            .rand_bytes(0)
+            .tempfile_in(directory_of(path))?;
+        self.before(Step::Write)?;
+        file.write_all(bytes)?;
+        self.before(Step::Sync)?;
+        file.as_file().sync_all()?;
+        Ok(file)
     }
 
     fn sync_directory_of(&self, path: &Path) -> Result<(), Fault> {
@@ -131,68 +121,9 @@ impl Disk {
     }
 }
 
-/// `path` with something appended to its last part.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// Creates the directory and its parents where they are missing, each for its owner alone.
-pub(super) fn create_directory(directory: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-
-    let missing: Vec<_> = directory
-        .ancestors()
-        .take_while(|ancestor| !ancestor.is_dir())
-        .collect();
-    builder.create(directory)?;
-    // A directory survives a power cut once its own entry does.
-    missing
-        .into_iter()
-        .try_for_each(|created| sync_directory(directory_of(created)))
-}
-
-/// Opens a file to lock, creating it where it is missing. Nothing is ever written to it.
-pub(super) fn open_lock_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-fn directory_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(path)
-}
-
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    match File::open(directory)?.sync_all() {
-        // Some file systems cannot, and need not.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-            ) =>
-        {
-            Ok(())
-        }
-        result => result,
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-/// A token file that everybody can read has leaked its tokens, and one that everybody can write
-/// may be anybody's. Access for the group is the operator's choice: Kubernetes sets it on the
-/// volumes that it mounts.
+/// A file that every user can read has leaked its tokens, and a file that every user can write may
+/// hold another user's tokens. Access for the group is the operator's choice: Kubernetes sets it on
+/// the volumes that it mounts.
 #[cfg(unix)]
 fn refuse_world_access(path: &Path, metadata: &fs::Metadata) -> Result<(), Fault> {
     use std::os::unix::fs::PermissionsExt;
@@ -202,10 +133,9 @@ fn refuse_world_access(path: &Path, metadata: &fs::Metadata) -> Result<(), Fault
         return Ok(());
     }
     let path = path.display();
-    Err(Fault::new(
-        StoreErrorKind::Unwritable,
-        format!("{path} is open to every user (mode {mode:o}), use `chmod 600 {path}`"),
-    ))
+    let message = format!("{path} is open to every user (mode {mode:o})");
+    let help = format!("use `chmod 600 {path}`");
+    Err(Fault::new(StoreErrorKind::Insecure, message).with_help(help))
 }
 
 #[cfg(not(unix))]
@@ -213,8 +143,8 @@ fn refuse_world_access(_: &Path, _: &fs::Metadata) -> Result<(), Fault> {
     Ok(())
 }
 
-/// In a directory that everybody can write to, anybody could replace a record; unless its sticky
-/// bit is set, as that of `/tmp` is.
+/// In a directory that every user can write to, every user can replace a record, unless the directory
+/// has the sticky bit, as `/tmp` does.
 #[cfg(unix)]
 pub(super) fn refuse_world_writable(directory: &Path) -> Result<(), Fault> {
     use std::os::unix::fs::PermissionsExt;
@@ -226,10 +156,9 @@ pub(super) fn refuse_world_writable(directory: &Path) -> Result<(), Fault> {
         return Ok(());
     }
     let path = directory.display();
-    Err(Fault::new(
-        StoreErrorKind::Unwritable,
-        format!("every user can write to {path} (mode {mode:o}), use `chmod 700 {path}`"),
-    ))
+    let message = format!("every user can write to {path} (mode {mode:o})");
+    let help = format!("use `chmod 700 {path}`");
+    Err(Fault::new(StoreErrorKind::Insecure, message).with_help(help))
 }
 
 #[cfg(not(unix))]

@@ -1,11 +1,11 @@
-//! What the operating system's errors mean.
+//! The meaning of the operating system's errors.
 
 use std::{io, path::Path};
 
 use super::super::{StoreErrorKind, fault::Fault};
 
 impl Fault {
-    /// `action` reads on after "cannot".
+    /// `action` completes a message that begins with "cannot".
     pub(super) fn io(action: &str, path: &Path, error: io::Error) -> Self {
         let message = format!("cannot {action} {}", path.display());
         let fault = Self::new(kind_of(error.kind()), message);
@@ -17,7 +17,7 @@ impl Fault {
     }
 }
 
-/// Where there is more to say than what the kind says.
+/// A more exact next step than the kind's help.
 fn help(error: io::ErrorKind) -> Option<&'static str> {
     use io::ErrorKind as Io;
 
@@ -35,17 +35,17 @@ fn kind_of(error: io::ErrorKind) -> StoreErrorKind {
     use io::ErrorKind as Io;
 
     match error {
-        Io::PermissionDenied
-        | Io::ReadOnlyFilesystem
-        | Io::StorageFull
-        | Io::QuotaExceeded
-        | Io::FileTooLarge
-        // The file is itself a mount point, which cannot be replaced.
-        | Io::ResourceBusy => StoreErrorKind::Unwritable,
-        // Something of the wrong sort stands in the place.
-        Io::Unsupported | Io::NotADirectory | Io::IsADirectory | Io::AlreadyExists => {
-            StoreErrorKind::Unsupported
+        Io::PermissionDenied => StoreErrorKind::AccessDenied,
+        Io::ReadOnlyFilesystem | Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => {
+            StoreErrorKind::Unwritable
         }
+        Io::Unsupported
+        // A directory or a pipe has the file's name.
+        | Io::NotADirectory
+        | Io::IsADirectory
+        | Io::AlreadyExists
+        // The file is a mount point, which no rename replaces.
+        | Io::ResourceBusy => StoreErrorKind::Unsupported,
         _ => StoreErrorKind::Unavailable,
     }
 }
@@ -55,25 +55,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s27_a_full_disk_and_missing_rights_are_unwritable() {
-        for kind in [
-            io::ErrorKind::StorageFull,
-            io::ErrorKind::QuotaExceeded,
-            io::ErrorKind::PermissionDenied,
-            io::ErrorKind::ReadOnlyFilesystem,
-            io::ErrorKind::ResourceBusy,
+    fn s27_a_full_disk_missing_rights_and_a_wrong_place_are_told_apart() {
+        use StoreErrorKind::{AccessDenied, Unavailable, Unsupported, Unwritable};
+
+        for (error, kind) in [
+            (io::ErrorKind::StorageFull, Unwritable),
+            (io::ErrorKind::QuotaExceeded, Unwritable),
+            (io::ErrorKind::ReadOnlyFilesystem, Unwritable),
+            (io::ErrorKind::PermissionDenied, AccessDenied),
+            (io::ErrorKind::ResourceBusy, Unsupported),
+            // An unknown failure may pass.
+            (io::ErrorKind::Other, Unavailable),
         ] {
-            assert_eq!(kind_of(kind), StoreErrorKind::Unwritable, "{kind:?}");
+            assert_eq!(kind_of(error), kind, "{error:?}");
         }
-        assert_eq!(
-            kind_of(io::ErrorKind::Other),
-            StoreErrorKind::Unavailable,
-            "an unknown failure may pass"
-        );
     }
 
     #[test]
-    fn s27_what_is_to_be_done_goes_by_what_was_refused() {
+    fn s27_each_failure_has_its_own_help() {
         for (kind, help) in [
             (io::ErrorKind::StorageFull, "; check free space and quotas"),
             (
@@ -90,7 +89,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn s27_the_system_s_own_numbers_are_understood() {
+    fn s27_the_system_s_error_numbers_have_kinds() {
         const EIO: i32 = 5;
         const ENOSPC: i32 = 28;
         const EROFS: i32 = 30;

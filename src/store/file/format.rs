@@ -1,6 +1,6 @@
-//! The contents of a file: bytes to records and back, without any I/O.
+//! Parses and writes the contents of a file, without I/O.
 //!
-//! The format is told in the documentation of [`FileStore`](super::FileStore).
+//! The documentation of [`FileStore`](super::FileStore) describes the format.
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,31 @@ use zeroize::Zeroizing;
 use super::super::{
     Record, StoreErrorKind, Version,
     fault::{Fault, corrupt},
-    fields::{self, FORMAT, Fields, StoredFields, check_format},
+    fields::{FORMAT, Fields, StoredFields},
+    json,
 };
-use crate::{
-    account_id::AccountId,
-    secret::{AccessToken, RefreshToken},
-};
+use crate::account_id::AccountId;
 
-/// The longest file that is read or written.
+const PLACE: &str = "the file";
+
+/// The longest file that is read or written, in bytes.
 pub(super) const LONGEST_FILE: u64 = 64 * 1024 * 1024;
 
-/// What one file holds.
+/// The records in one file.
 #[derive(Default)]
 pub(super) struct Accounts(BTreeMap<AccountId, Record>);
 
 impl Accounts {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
-        // On its own first: a newer format may look different in every other way.
-        let header: Header = parse(bytes)?;
-        check_format(header.format, "the file")?;
-        let contents: Contents = parse(bytes)?;
+        json::read_header(bytes, PLACE, None)?;
+        // The list is parsed twice, because `#[serde(flatten)]` buffers values. After an error,
+        // buffered secrets would not be wiped, and the error would name a later line.
+        let names: Entries<Name> = json::read(bytes, PLACE)?;
+        let records: Entries<StoredFields> = json::read(bytes, PLACE)?;
         let mut accounts = BTreeMap::new();
-        for entry in contents.accounts {
-            let account = AccountId::from(entry.account.as_str());
-            let record = entry.record()?;
-            if accounts.insert(account, record).is_some() {
+        for (name, fields) in names.accounts.into_iter().zip(records.accounts) {
+            let account = AccountId::from(name.account);
+            if accounts.insert(account, fields.into_record()?).is_some() {
                 return Err(corrupt("the file names an account twice"));
             }
         }
@@ -46,17 +46,10 @@ impl Accounts {
             format: FORMAT,
             accounts: self.0.iter().map(EntryOut::new).collect::<Result<_, _>>()?,
         };
-        // Large enough at once: a buffer that grows would leave copies of secrets behind.
-        let capacity = 64 + file.accounts.iter().map(EntryOut::longest).sum::<usize>();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
-        serde_json::to_writer_pretty(&mut *bytes, &file).map_err(|error| {
-            corrupt(format!(
-                "the records cannot be written as JSON{}",
-                at(&error)
-            ))
+        let bytes = json::write(|writer| {
+            serde_json::to_writer_pretty(&mut *writer, &file)?;
+            writer.write_all(b"\n").map_err(serde_json::Error::io)
         })?;
-        bytes.push(b'\n');
-        debug_assert!(bytes.len() <= capacity, "the buffer grew");
         if bytes.len() as u64 > LONGEST_FILE {
             return Err(Fault::new(
                 StoreErrorKind::Unwritable,
@@ -95,43 +88,13 @@ impl Accounts {
 }
 
 #[derive(Deserialize)]
-struct Header {
-    format: u64,
+struct Entries<T> {
+    accounts: Vec<T>,
 }
 
 #[derive(Deserialize)]
-struct Contents {
-    accounts: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
+struct Name {
     account: String,
-    version: u64,
-    #[serde(default, deserialize_with = "fields::secret")]
-    access_token: Option<AccessToken>,
-    #[serde(default)]
-    issued_at_ms: Option<u64>,
-    #[serde(default)]
-    lifetime_ms: Option<u64>,
-    #[serde(default, deserialize_with = "fields::secret")]
-    refresh_token: Option<RefreshToken>,
-    #[serde(default)]
-    presented_at_ms: Option<u64>,
-}
-
-impl Entry {
-    fn record(self) -> Result<Record, Fault> {
-        let fields = StoredFields {
-            version: self.version,
-            access_token: self.access_token,
-            issued_at_ms: self.issued_at_ms,
-            lifetime_ms: self.lifetime_ms,
-            refresh_token: self.refresh_token,
-            presented_at_ms: self.presented_at_ms,
-        };
-        fields.into_record()
-    }
 }
 
 #[derive(Serialize)]
@@ -154,21 +117,6 @@ impl<'a> EntryOut<'a> {
             fields: Fields::new(record)?,
         })
     }
-
-    /// An upper bound of its length in the file.
-    fn longest(&self) -> usize {
-        6 * self.account.len() + self.fields.longest_json()
-    }
-}
-
-fn parse<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Fault> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| corrupt(format!("the file is damaged{}", at(&error))))
-}
-
-/// Where parsing failed, and no more: the parser's own words quote the text, secrets included.
-fn at(error: &serde_json::Error) -> String {
-    format!(" at line {}, column {}", error.line(), error.column())
 }
 
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
@@ -204,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_example_is_what_is_read_and_written() {
+    fn the_documented_example_is_read_and_written() {
         let accounts = decode(EXAMPLE).unwrap_or_default();
         let record = accounts.get(&"acme".into()).expect("the account");
         let issued_at = UNIX_EPOCH + Duration::from_secs(1_735_689_600);
@@ -220,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn s27_what_cannot_be_right_is_corrupt() {
+    fn s27_impossible_contents_are_corrupt() {
         let refresh = r#""refresh_token": "canary-refresh""#;
         let access = r#""access_token": "canary-access","#;
         let cases = [
@@ -229,6 +177,10 @@ mod tests {
             (EXAMPLE, "[]"),
             (EXAMPLE, "null"),
             (EXAMPLE, r#"{"format": 1}"#),
+            (
+                EXAMPLE,
+                include_str!("../../fuzzing/seeds/file_format/fields_as_a_list.json"),
+            ),
             (r#""format": 1"#, r#""format": 0"#),
             (r#""format": 1"#, r#""format": -1"#),
             (r#""format": 1"#, r#""format": "1""#),
@@ -267,14 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn s27_a_newer_format_is_told_apart_whatever_else_it_holds() {
+    fn s27_a_newer_format_is_recognised_by_the_format_alone() {
         for newer in [r#"{"format": 2}"#, r#"{"records": 5, "format": 99}"#] {
             assert_eq!(decode(newer).err(), Some(StoreErrorKind::NewerFormat));
         }
     }
 
     #[test]
-    fn unknown_fields_absent_fields_and_white_space_do_not_matter() {
+    fn unknown_fields_absent_fields_and_white_space_are_ignored() {
         let text = r#"{"note": 1, "format": 1, "accounts": [
             {"account": "a", "version": 1, "x": [], "access_token": null, "refresh_token": "r"}
         ]}    "#;
@@ -285,7 +237,7 @@ mod tests {
 
     #[test]
     fn s46_no_error_quotes_the_file() {
-        // The parser's own errors do: "invalid type: string "canary", expected u64".
+        // The parser's own errors quote the file: "invalid type: string "canary", expected u64".
         for number in [": 1,", ": 3,", ": 1735689600000,", ": 86400000,"] {
             let text = EXAMPLE.replace(number, r#": "canary","#);
             assert_ne!(text, EXAMPLE);
@@ -298,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_file_can_hold_is_brought_into_range_or_refused() {
+    fn values_out_of_range_are_clamped_and_huge_files_are_not_written() {
         let mut accounts = Accounts::default();
         let far = UNIX_EPOCH + Duration::from_secs(1 << 60);
         let tokens = TokenSet::new("a", far, Duration::MAX);
@@ -306,7 +258,7 @@ mod tests {
         let bytes = accounts.encode().unwrap_or_default();
         assert!(
             Accounts::decode(&bytes).is_ok(),
-            "what is written can be read"
+            "a written file can be read"
         );
 
         let nothing = TokenSet::from_refresh_token("");
@@ -319,7 +271,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(
+        fn a_written_file_is_read_as_it_was_written(
             names in prop::collection::btree_set(any::<String>(), 1..5),
             access in prop::option::of(("[!-~]{1,30}", 0..=LATEST, 0..=315_360_000_000_u64)),
             refresh in "[\\PC\\x00-\\x1f]{1,30}",
@@ -334,7 +286,9 @@ mod tests {
                 None => TokenSet::from_refresh_token(refresh),
             };
             let mut record = Record::new(tokens);
-            record.presented_at = presented.map(|ms| UNIX_EPOCH + Duration::from_millis(ms));
+            if let Some(ms) = presented {
+                record = record.with_presented_at(UNIX_EPOCH + Duration::from_millis(ms));
+            }
             let mut accounts = Accounts::default();
             for name in &names {
                 prop_assert!(accounts.set(&name.as_str().into(), record.clone()).is_ok());

@@ -1,4 +1,4 @@
-//! Where a store's files are: the two layouts and their names.
+//! The location of a store's files: the two layouts and the file names.
 
 use std::{
     fs,
@@ -11,28 +11,30 @@ use super::{
         StoreErrorKind,
         fault::{Fault, corrupt},
     },
-    disk::{create_directory, refuse_world_writable, with_suffix},
+    directory::{create_directory, with_suffix},
+    disk::refuse_world_writable,
     format::Accounts,
     lock::Locks,
     name::stem,
 };
 use crate::account_id::AccountId;
 
+/// The files of one store, and their locks.
 pub(super) struct Location {
     layout: Layout,
     pub(super) locks: Arc<Locks>,
 }
 
-/// Absolute, and free of links that could change later.
+/// Paths are absolute, and without links that could change later.
 #[derive(Clone, Debug)]
 pub(super) enum Layout {
-    /// The one file.
+    /// The file of all accounts.
     SingleFile(PathBuf),
-    /// The directory of the files.
+    /// The directory with a file for each account.
     Directory(PathBuf),
 }
 
-/// The files that one account's record takes.
+/// The files of one account.
 #[derive(Clone)]
 pub(super) struct Files {
     /// Holds the record.
@@ -51,7 +53,7 @@ impl Location {
         };
         let directory = open_directory(parent)?;
         let file = match fs::canonicalize(&path) {
-            // Through a link, so that the file behind it is replaced and not the link.
+            // A save replaces the file behind a link, not the link.
             Ok(file) => file,
             Err(_) => directory.join(name),
         };
@@ -99,13 +101,13 @@ impl Location {
         }
     }
 
-    /// Whether a file without accounts is to be removed.
+    /// Whether to remove a file that holds no account any more.
     pub(super) fn removes_empty_files(&self) -> bool {
         matches!(self.layout, Layout::Directory(_))
     }
 
-    /// Refuses what [`Accounts::decode`] cannot know to be wrong: an account in the file of
-    /// another, because the file was renamed or copied, would otherwise read as not signed in.
+    /// Fails if a renamed or copied file holds other accounts than its name says. The account of the
+    /// name would otherwise read as not signed in.
     pub(super) fn check_contents(
         &self,
         account: &AccountId,

@@ -1,22 +1,22 @@
-//! From an account's name, which may be any text, to the name of its files.
+//! The names of an account's files. The name of the account may be any text.
 //!
-//! Lower-case ASCII letters, digits, `-` and `_` stand for themselves; every other byte becomes
-//! `%` and two lower-case hexadecimal digits. Names therefore differ on file systems that ignore
-//! case or normalise Unicode, and hold no separator. `account-` in front keeps clear of names that
-//! a system reserves (`con`, `..`, the empty one).
+//! Lower-case ASCII letters, digits, `-` and `_` stay as they are; every other byte becomes `%` and
+//! two lower-case hexadecimal digits. File names therefore differ on file systems that ignore case or
+//! normalise Unicode, and hold no separator. The prefix `account-` keeps them from names that a
+//! system reserves (`con`, `..`, the empty name).
 //!
-//! A name that gets too long is cut, and `~` and its hash follow. Two such names may meet in one
-//! file, which is why a file holds a list of accounts, even where it is usually one.
+//! A name that gets too long is cut, and `~` and its hash follow. Two such names may share a file,
+//! which is why a file holds a list of accounts.
 
 use super::super::fnv::fnv_1a;
 
-/// The longest escaped name that is used whole. With what stands around it, it keeps within the
-/// 143 bytes that the strictest file systems in use allow.
+/// The longest escaped name that is not cut. With prefix and extension, a file name then has at most
+/// the 143 bytes that the strictest file systems in use allow.
 const LONGEST: usize = 117;
-/// What is left of a longer one, for the eye.
+/// The length that a longer name is cut to.
 const CUT: usize = 100;
 
-/// The name of the account's files, without their extension.
+/// The name of the account's files, without the extension.
 pub(super) fn stem(account: &str) -> String {
     let mut stem = String::from("account-");
     let escaped = escape(account);
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_safe_and_readable() {
+    fn file_names_are_safe_and_readable() {
         assert_eq!(stem("acme_eu-1"), "account-acme_eu-1");
         assert_eq!(stem(""), "account-");
         assert_eq!(stem("../A"), "account-%2e%2e%2f%41");
@@ -56,23 +56,23 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_cut_and_differ_still() {
+    fn long_names_are_cut_and_still_differ() {
         let long = "x".repeat(300);
         let (a, b) = (stem(&format!("{long}a")), stem(&format!("{long}b")));
         assert_eq!(a.len(), "account-".len() + CUT + 17);
         assert_ne!(a, b);
-        // No whole name contains the mark of a cut one.
+        // Only cut names contain `~`.
         assert!(a.contains('~') && !stem("~").contains('~'));
     }
 
     proptest! {
         #[test]
-        fn short_names_never_meet(a in "\\PC{0,12}", b in "\\PC{0,12}") {
+        fn short_names_never_share_a_file(a in "\\PC{0,12}", b in "\\PC{0,12}") {
             prop_assert_eq!(a == b, stem(&a).eq_ignore_ascii_case(&stem(&b)));
         }
 
         #[test]
-        fn every_name_is_plain_ascii_and_short(name in any::<String>()) {
+        fn every_file_name_is_plain_ascii_and_short(name in any::<String>()) {
             let stem = stem(&name);
             prop_assert!(stem.len() <= 125);
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_%~".contains(&b);

@@ -1,4 +1,4 @@
-//! What takes a disk that fails at will.
+//! Tests with a disk whose steps fail or wait.
 
 use std::{
     fs, io,
@@ -8,8 +8,12 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{disk::Step, *};
-use crate::token::TokenSet;
+use super::{
+    super::{Record, Swap, TokenStore, Version},
+    disk::Step,
+    *,
+};
+use crate::{account_id::AccountId, token::TokenSet};
 
 type Before = fn(Step) -> io::Result<()>;
 
@@ -31,10 +35,10 @@ fn full_at(this: Step, step: Step) -> io::Result<()> {
     }
 }
 
-/// A store whose disk asks `before` each step, and its directory.
+/// A store whose disk calls `before` each step, and its directory.
 fn store(before: Before) -> (FileStore, TempDir) {
     let directory = tempfile::tempdir().expect("a directory");
-    let location = Location::directory(directory.path()).expect("a place");
+    let location = Location::directory(directory.path()).expect("a location");
     let store = FileStore(Arc::new(Inner {
         name: "file store x".to_owned(),
         location,
@@ -93,14 +97,14 @@ async fn s27_a_disk_that_is_full_at_any_step_of_a_save_leaves_the_old_record_or_
         let stored = sound.load(&account).await.expect("whole");
         let stored = stored.expect("signed in");
         if step == Step::SyncDirectory {
-            assert_eq!(stored, new, "the last step comes too late");
+            assert_eq!(stored, new, "the rename came before the last step");
         } else {
             assert_eq!(fs::read(&file).expect("a file"), old, "{step:?}");
         }
-        let aside = directory.path().join("account-acme.json.tmp");
-        assert!(!aside.exists(), "{step:?} leaves secrets lying about");
+        let temporary = directory.path().join("account-acme.json.tmp");
+        assert!(!temporary.exists(), "{step:?} leaves a file with secrets");
 
-        // Nor does it stand in the way of the next save.
+        // The next save succeeds.
         let expected = Some(stored.version);
         save(&sound, &account, expected, &record("newer")).await;
     }
@@ -110,7 +114,7 @@ async fn s27_a_disk_that_is_full_at_any_step_of_a_save_leaves_the_old_record_or_
 async fn accounts_whose_long_names_hash_alike_share_a_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = FileStore::directory(directory.path()).expect("a store");
-    // A collision of the hash, calculated by lattice reduction.
+    // Two names with the same hash, found by lattice reduction.
     let long = "x".repeat(120);
     let accounts = ["j3p2k6jvj2by3n0n", "u20z8o5jtvaotbza"]
         .map(|tail| AccountId::from(format!("{long}{tail}")));
@@ -128,30 +132,30 @@ async fn accounts_whose_long_names_hash_alike_share_a_file() {
     assert_eq!(stored.tokens, TokenSet::from_refresh_token(b.as_str()));
 }
 
-/// Where the next test's save goes.
+/// The temporary file of the next test's save.
 #[cfg(unix)]
-static ASIDE: parking_lot::Mutex<PathBuf> = parking_lot::Mutex::new(PathBuf::new());
+static TEMPORARY: parking_lot::Mutex<PathBuf> = parking_lot::Mutex::new(PathBuf::new());
 
 #[cfg(unix)]
 #[tokio::test]
-async fn s47_a_record_is_never_open_wider_while_it_is_written() {
+async fn s47_a_record_has_mode_0600_while_it_is_written() {
     use std::os::unix::fs::PermissionsExt;
 
     let (store, directory) = store(|step| {
         if step == Step::Create || step == Step::SyncDirectory {
             return Ok(());
         }
-        let metadata = fs::metadata(&*ASIDE.lock())?;
+        let metadata = fs::metadata(&*TEMPORARY.lock())?;
         match metadata.permissions().mode() & 0o777 {
             0o600 => Ok(()),
             wider => Err(io::Error::other(format!("mode {wider:o} at {step:?}"))),
         }
     });
-    *ASIDE.lock() = directory.path().join("account-acme.json.tmp");
+    *TEMPORARY.lock() = directory.path().join("account-acme.json.tmp");
     save(&store, &account(), None, &record("new")).await;
 }
 
-/// A save stops before it renames for as long as this is locked.
+/// A save waits before its rename while a test holds this lock.
 static GATE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 static AT_GATE: AtomicBool = AtomicBool::new(false);
 
@@ -172,7 +176,7 @@ async fn s19_a_save_runs_to_its_end_when_its_future_is_dropped() {
     while !AT_GATE.load(Ordering::SeqCst) {
         tokio::select! {
             biased;
-            _ = &mut save => panic!("it went through the gate"),
+            _ = &mut save => panic!("the save went through the gate"),
             () = tokio::task::yield_now() => {}
         }
     }
@@ -180,7 +184,7 @@ async fn s19_a_save_runs_to_its_end_when_its_future_is_dropped() {
     assert_eq!(store.load(&account).await.expect("no error"), None);
     drop(closed);
 
-    // It holds its lock to the end.
+    // The save holds its lock until it ends.
     drop(store.data_lock(&account).await.expect("unlocked"));
     let stored = store.load(&account).await.expect("no error");
     assert_eq!(stored, Some(new));

@@ -1,46 +1,37 @@
-//! A connection of the pool's, or why there is none.
+//! The connections to the server.
 //!
-//! sqlx's pool tries a refused connection again until its own time is over, and tells a server that
-//! is down from a pool that is busy as little before as after. Whoever waits for long therefore
-//! connects once beside the pool, and has the server's own word.
+//! sqlx's pool tries again until its own timeout while a server is down, and never says whether the
+//! server is down or the pool is busy. An operation that waits for long therefore connects once
+//! beside the pool, to get the server's own error.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{sync::Mutex, time};
 
 use super::super::{StoreErrorKind, fault::Fault};
 
-/// How long a pool may take before somebody asks why. It doubles each time.
+/// How long an operation waits for the pool before it connects beside the pool. Doubles each time.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// For how long a server that took a connection is believed to take others.
-const BELIEVED: Duration = Duration::from_secs(1);
+/// How long a connection beside the pool proves that the server is up.
+const PROOF_LASTS: Duration = Duration::from_secs(1);
 
-#[derive(Clone)]
 pub(super) struct Connections {
     pool: PgPool,
-    /// When the server last took a connection that was made beside the pool. Held by whoever makes
-    /// one: of a thousand who wait for a busy pool, one is enough.
-    accepted: Arc<Mutex<Option<Instant>>>,
+    /// The time of the last successful connection beside the pool. Locked while an operation connects:
+    /// one connection is enough for all operations that wait.
+    connected: Mutex<Option<Instant>>,
 }
 
 impl Connections {
     pub(super) fn new(pool: PgPool) -> Self {
-        Self {
-            pool,
-            accepted: Arc::default(),
-        }
+        let connected = Mutex::default();
+        Self { pool, connected }
     }
 
-    pub(super) fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
-    /// Waits no longer than `timeout`, and no longer than it takes to hear that it is of no use.
+    /// A connection of the pool. Fails as soon as the server's error is known, at the latest after
+    /// `timeout`.
     pub(super) async fn acquire(
         &self,
         timeout: Duration,
@@ -48,59 +39,60 @@ impl Connections {
         tokio::select! {
             biased;
             connection = self.pool.acquire() => Ok(connection?),
-            why_not = self.why_not(timeout) => Err(why_not),
+            fault = self.diagnose(timeout) => Err(fault),
         }
     }
 
-    /// Ends when the server refuses, or with `timeout`.
-    async fn why_not(&self, timeout: Duration) -> Fault {
-        let mut answer = None;
-        let asking = async {
+    /// Says why the pool has no connection: once the server denies a connection, or after `timeout`.
+    async fn diagnose(&self, timeout: Duration) -> Fault {
+        let mut latest = None;
+        let connecting = async {
             let mut pause = PATIENCE;
             loop {
                 time::sleep(pause).await;
-                match self.ask().await {
+                match self.connect_beside().await {
                     Err(error) if !may_pass(&error) => return error,
-                    latest => answer = Some(latest),
+                    result => latest = Some(result),
                 }
                 pause *= 2;
             }
         };
-        if let Ok(refusal) = time::timeout(timeout, asking).await {
-            return refusal.into();
+        if let Ok(error) = time::timeout(timeout, connecting).await {
+            return error.into();
         }
-        match answer {
-            None => no_answer(timeout),
+        match latest {
+            None => no_response(timeout),
             Some(Err(error)) => error.into(),
             Some(Ok(())) => {
                 let size = self.pool.options().get_max_connections();
                 let message = format!(
-                    "the server answers, but the pool of {size} had none free within {timeout:?}"
+                    "the server is up, but the pool of {size} had no connection free within \
+                     {timeout:?}"
                 );
                 Fault::new(StoreErrorKind::Unavailable, message)
             }
         }
     }
 
-    async fn ask(&self) -> Result<(), sqlx::Error> {
-        let mut accepted = self.accepted.lock().await;
-        if accepted.is_none_or(|at| at.elapsed() > BELIEVED) {
+    async fn connect_beside(&self) -> Result<(), sqlx::Error> {
+        let mut connected = self.connected.lock().await;
+        if connected.is_none_or(|at| at.elapsed() > PROOF_LASTS) {
             let options = self.pool.connect_options();
             let connection = PgConnection::connect_with(&options).await?;
-            *accepted = Some(Instant::now());
-            // It served its purpose, however it ends.
+            *connected = Some(Instant::now());
+            // The connection has served its purpose, so an error on closing does not matter.
             let _ = connection.close().await;
         }
         Ok(())
     }
 }
 
-pub(super) fn no_answer(timeout: Duration) -> Fault {
-    let message = format!("no answer within {timeout:?}");
+pub(super) fn no_response(timeout: Duration) -> Fault {
+    let message = format!("no response within {timeout:?}");
     Fault::new(StoreErrorKind::Unavailable, message)
 }
 
-/// A server that starts, or has all the connections that it may have, is worth the wait.
+/// Whether the error may pass soon: the server starts, or has no connection left.
 fn may_pass(error: &sqlx::Error) -> bool {
     let error = error.as_database_error();
     error.is_some_and(|error| error.is_transient_in_connect_phase())

@@ -1,4 +1,4 @@
-//! What the database's errors mean, by SQLSTATE.
+//! The meaning of the database's errors, by SQLSTATE.
 
 use std::{error::Error as StdError, fmt, io};
 
@@ -9,82 +9,77 @@ use super::super::{
 
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
+        use StoreErrorKind::Unavailable;
         use sqlx::Error as Sqlx;
 
         match error {
             Sqlx::Database(error) => {
                 let code = error.code().unwrap_or_default().into_owned();
-                refused(Refusal::new(code, error.message()))
+                meaning(Reported::new(code, error.message()))
             }
             Sqlx::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 let message = "the connection was refused: no server listens there";
-                Self::new(StoreErrorKind::Unavailable, message).with_source(error)
+                Self::new(Unavailable, message).with_source(error)
             }
-            Sqlx::Io(error) => {
-                Self::new(StoreErrorKind::Unavailable, "the connection failed").with_source(error)
+            Sqlx::Io(error) => Self::new(Unavailable, "the connection failed").with_source(error),
+            Sqlx::Tls(error) => {
+                Self::new(Unavailable, "no TLS connection could be made").with_source(error)
             }
-            Sqlx::Tls(error) => Self::new(
-                StoreErrorKind::Unavailable,
-                "no TLS connection could be made",
-            )
-            .with_source(error),
-            Sqlx::PoolTimedOut => Self::new(
-                StoreErrorKind::Unavailable,
-                "the pool had no connection to give in time",
-            ),
-            Sqlx::PoolClosed => Self::new(StoreErrorKind::Unavailable, "the pool is closed"),
+            Sqlx::PoolTimedOut => Self::new(Unavailable, "the pool had no connection free in time"),
+            Sqlx::PoolClosed => Self::new(Unavailable, "the pool is closed"),
             Sqlx::ColumnNotFound(_) | Sqlx::ColumnDecode { .. } | Sqlx::Decode(_) => {
                 corrupt("a column is not of its type")
             }
-            // Its text is not known to be free of values.
-            _ => Self::new(
-                StoreErrorKind::Unavailable,
-                "the exchange with the server failed",
-            ),
+            // The text of any other error may hold values.
+            _ => Self::new(Unavailable, "the exchange with the server failed"),
         }
     }
 }
 
-fn refused(refusal: Refusal) -> Fault {
-    use StoreErrorKind::{Unavailable, Unsupported, Unwritable};
+fn meaning(error: Reported) -> Fault {
+    use StoreErrorKind::{AccessDenied, NotSetUp, Unavailable, Unsupported, Unwritable};
 
-    let (kind, message, help) = match refusal.code.as_str() {
-        "42P01" => (Unwritable, "the table does not exist", "run migrate()"),
+    let (kind, message, help) = match error.code.as_str() {
+        "42P01" => (NotSetUp, "the table does not exist", "run migrate()"),
         "3F000" => (
-            Unwritable,
+            NotSetUp,
             "the schema does not exist",
-            "create it, then run migrate()",
+            "create the schema, then run migrate()",
+        ),
+        "3D000" => (
+            NotSetUp,
+            "the database does not exist",
+            "create the database, or correct the pool's options",
         ),
         "42703" => (
-            Unwritable,
+            NotSetUp,
             "the table lacks a column",
             "run migrate(), or use a table of another name",
         ),
         "42804" | "42P10" => (
-            Unwritable,
+            NotSetUp,
             "the table is not as migrate() makes it",
             "use a table of another name",
         ),
+        "28000" | "28P01" => (
+            AccessDenied,
+            "the server denies the user or the password",
+            "correct the pool's options",
+        ),
         "42501" => (
-            Unwritable,
+            AccessDenied,
             "the user lacks a privilege on the table or its schema",
-            "grant what the documentation of `PostgresStore` lists",
+            "grant the privileges that the documentation of `PostgresStore` lists",
         ),
         "25006" => (
             Unwritable,
             "the server or its transactions are read-only",
             "connect to the primary, as a user who may write",
         ),
-        "53100" => (Unwritable, "the server's disk is full", "make room on it"),
-        "28000" | "28P01" => (
+        "53100" => (
             Unwritable,
-            "the server refuses the user or the password",
-            "correct the pool's options",
-        ),
-        "3D000" => (
-            Unwritable,
-            "the database does not exist",
-            "create it, or correct the pool's options",
+            "the server's disk is full",
+            "make room on that disk",
         ),
         "22021" | "22P05" => (
             Unsupported,
@@ -93,38 +88,36 @@ fn refused(refusal: Refusal) -> Fault {
         ),
         "57014" => {
             let message = "the server did not finish the statement in time";
-            return Fault::new(Unavailable, message).with_source(refusal);
+            return Fault::new(Unavailable, message).with_source(error);
         }
         _ => {
-            let message = "the server answered with an error";
-            return Fault::new(Unavailable, message).with_source(refusal);
+            let message = "the server responded with an error";
+            return Fault::new(Unavailable, message).with_source(error);
         }
     };
-    Fault::new(kind, message)
-        .with_help(help)
-        .with_source(refusal)
+    Fault::new(kind, message).with_help(help).with_source(error)
 }
 
-/// What may be shown of a database's error: never its DETAIL, which quotes whole rows.
+/// The part of a database error that may be shown: never its DETAIL, which quotes whole rows.
 #[derive(Debug)]
-struct Refusal {
+struct Reported {
     code: String,
     message: Option<String>,
 }
 
-impl Refusal {
+impl Reported {
     fn new(code: String, message: &str) -> Self {
-        // Data exceptions, violated constraints and what triggers raise may quote values.
+        // Data exceptions, violated constraints and errors of triggers may quote values.
         let quotes_values = ["22", "23", "44", "P0"]
             .iter()
             .any(|class| code.starts_with(class));
-        let known_by_us = code.len() == 5 && !code.starts_with(|c: char| c > 'H');
-        let message = (known_by_us && !quotes_values).then(|| message.to_owned());
+        let is_known = code.len() == 5 && !code.starts_with(|c: char| c > 'H');
+        let message = (is_known && !quotes_values).then(|| message.to_owned());
         Self { code, message }
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for Reported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SQLSTATE {}", self.code)?;
         match &self.message {
@@ -134,32 +127,36 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl StdError for Refusal {}
+impl StdError for Reported {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn s27_states_are_told_apart() {
-        let kind = |code: &str| refused(Refusal::new(code.into(), "m")).kind();
-        for code in [
-            "42P01", "42501", "25006", "53100", "28P01", "3F000", "42703",
+    fn s27_each_sqlstate_has_its_kind() {
+        use StoreErrorKind::{AccessDenied, NotSetUp, Unavailable, Unwritable};
+
+        let kind = |code: &str| meaning(Reported::new(code.into(), "m")).kind();
+        for (codes, expected) in [
+            (&["42P01", "3F000", "42703", "3D000"][..], NotSetUp),
+            (&["42501", "28P01", "28000"], AccessDenied),
+            (&["25006", "53100"], Unwritable),
+            (&["57P01", "53300", "40P01", "57014", "XX000"], Unavailable),
         ] {
-            assert_eq!(kind(code), StoreErrorKind::Unwritable, "{code}");
-        }
-        for code in ["57P01", "53300", "40P01", "57014", "XX000"] {
-            assert_eq!(kind(code), StoreErrorKind::Unavailable, "{code}");
+            for code in codes {
+                assert_eq!(kind(code), expected, "{code}");
+            }
         }
     }
 
     #[test]
     fn s46_messages_that_may_quote_values_are_withheld() {
         for code in ["23514", "22P02", "P0001", "44000", "", "ZZ999"] {
-            let shown = format!("{:?}", refused(Refusal::new(code.into(), "canary")));
+            let shown = format!("{:?}", meaning(Reported::new(code.into(), "canary")));
             assert!(!shown.contains("canary"), "{shown}");
         }
-        let shown = Refusal::new("42P01".into(), "no such table").to_string();
+        let shown = Reported::new("42P01".into(), "no such table").to_string();
         assert_eq!(shown, "SQLSTATE 42P01: no such table");
     }
 }

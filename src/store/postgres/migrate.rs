@@ -1,30 +1,36 @@
-//! The making of the table.
+//! The creation of the table.
 //!
-//! A version that needs another column adds it to the table that exists, as a nullable one
-//! (`ALTER TABLE … ADD COLUMN IF NOT EXISTS`), and gives the records that use it another format. All
-//! statements name their columns, so that older versions go on working beside it.
+//! A version that needs another column adds a nullable column to the existing table (`ALTER TABLE …
+//! ADD COLUMN IF NOT EXISTS`), and gives the records that use the column another format. All
+//! statements name their columns, so that older versions go on working.
 
 use sqlx::Row;
 
 use super::{PostgresStore, StoreError, session::Session};
 
-/// For the transaction only. `IF NOT EXISTS` alone fails when two create it at once.
-const TAKE_TURNS: &str = "SELECT pg_advisory_xact_lock(7238539013725415019)";
+/// Locks until the transaction ends. `IF NOT EXISTS` alone fails if two processes create the table
+/// at the same time.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(7238539013725415019)";
 
 impl PostgresStore {
-    /// Creates the table if there is none. Any number of processes may do so at once, and at each
-    /// start. A schema is not created.
+    /// Creates the table if it does not exist. Any number of processes may call this at the same
+    /// time, at each start. A schema is not created.
     ///
-    /// This needs `CREATE` on the schema, which since PostgreSQL 15 not everybody has on `public`.
-    /// Where the table exists, it needs no more than any operation.
+    /// The user needs `CREATE` on the schema, which since PostgreSQL 15 not every user has on
+    /// `public`. If the table exists, the user needs no further privilege.
     ///
     /// # Errors
     ///
-    /// As for any operation; also when a table of that name has not the columns that it should.
+    /// Those of any operation, and [`StoreErrorKind::NotSetUp`](crate::store::StoreErrorKind::NotSetUp)
+    /// if the table exists without the necessary columns.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future creates the table, or leaves the database as it is.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let work = async |mut session: Session| {
             let sql = &self.0.sql;
-            session.raw(TAKE_TURNS).await?;
+            session.raw(LOCK).await?;
             let exists = sqlx::query("SELECT to_regclass($1) IS NOT NULL").bind(&self.0.table);
             let exists = session.read(exists).await?;
             let exists = exists.is_some_and(|row| row.try_get(0).unwrap_or(false));

@@ -1,5 +1,6 @@
 //! Tokens in a PostgreSQL table.
 
+mod builder;
 mod connections;
 mod fault;
 mod lease;
@@ -20,51 +21,52 @@ use async_trait::async_trait;
 use sqlx::PgPool;
 use tokio::time;
 
+pub use self::builder::PostgresStoreBuilder;
 use self::{
-    connections::{Connections, no_answer},
+    connections::{Connections, no_response},
     notifications::Notifications,
     row::number,
-    schema::{DEFAULT_TABLE, Sql, quoted},
+    schema::Sql,
     session::Session,
 };
 use super::{
-    Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
-    fault::Fault, fields::Fields,
+    Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version, fault::Fault,
+    fields::Fields, server_lease::acquire,
 };
 use crate::account_id::AccountId;
 
-/// Keeps tokens in a PostgreSQL table, a row for each account. Clones share the pool.
+/// Keeps tokens in a PostgreSQL table, with a row for each account. Clones share the pool.
 ///
-/// - A save is one statement that names the version which it replaces. A row that this version of
-///   the crate cannot read is never overwritten.
-/// - The lease stands in the row, on the database's clock: the clocks of your machines do not
-///   matter. Whoever waits for it asks again from time to time, and
-///   [hears of its release](Self::with_notifications) if you want.
-/// - Nothing outlives a transaction: poolers in transaction mode will do. (PgBouncer wants
-///   `extra_float_digits` left out: `PgConnectOptions::extra_float_digits(None)`.)
-/// - A server that refuses is an error within half a second, even where the pool would go on trying:
-///   a connection beside the pool asks it why nothing comes.
-/// - TLS is a feature of `sqlx` that you choose, `tls-rustls-ring` for example.
+/// - A save is one statement that names the version that it replaces. A save never overwrites a row
+///   that this version of the crate cannot read.
+/// - The lease is in the row, and the database's clock counts: the clocks of your machines do not
+///   matter. A process that waits for the lease polls, and with
+///   [notifications](PostgresStoreBuilder::notifications) hears of the release.
+/// - Nothing outlives a transaction, so that poolers in transaction mode work. (PgBouncer does not
+///   accept the parameter `extra_float_digits`. Leave it out with
+///   `PgConnectOptions::extra_float_digits(None)`.)
+/// - If the server is down, operations fail within half a second, although the pool alone would try
+///   until the timeout: the store connects beside the pool to learn the reason.
+/// - For TLS, enable a feature of `sqlx`, `tls-rustls-ring` for example.
 ///
-/// # Caveats
+/// # Requirements
 ///
-/// - Connect to the primary. A standby answers late, and a save that a failover loses may have
-///   been the only copy of a refresh token: replicate synchronously, and leave
-///   `synchronous_commit` on.
-/// - Tokens are stored as they are: whoever reads the table or a backup has them.
-/// - `sqlx` keeps copies of what it sends in buffers that are not wiped.
+/// - Connect to the primary, since a standby is behind. If a failover loses a save, the only copy of
+///   a refresh token may be lost: replicate synchronously, and leave `synchronous_commit` on.
+/// - Protect the table and its backups: the tokens are not encrypted.
+/// - `sqlx` does not wipe its send buffers, which hold copies of the tokens.
 ///
 /// # The table
 ///
-/// [`migrate`](Self::migrate) creates it. To create it yourself, put its name for `{table}`:
+/// [`migrate`](Self::migrate) creates the table. To create it yourself, put the name for `{table}`:
 ///
 /// ```sql
 #[doc = include_str!("schema.sql")]
 /// ```
 ///
-/// The user needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on it, and `USAGE` on its schema. A
-/// version of the crate that needs more columns says so in the changelog, and its `migrate` adds
-/// them; those before go on working meanwhile.
+/// The user needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on the table, and `USAGE` on the schema.
+/// If a later version of the crate needs more columns, the changelog says so, and `migrate` adds
+/// the columns. Earlier versions go on working meanwhile.
 ///
 /// # Example
 ///
@@ -81,84 +83,42 @@ use crate::account_id::AccountId;
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Inner>);
 
-#[derive(Clone)]
 struct Inner {
     connections: Connections,
-    /// For errors.
+    /// The store's name in errors.
     name: String,
     table: String,
     sql: Sql,
     timeout: Duration,
     poll_interval: Duration,
-    releases: Option<Arc<Notifications>>,
+    notifications: Option<Arc<Notifications>>,
 }
 
 impl PostgresStore {
-    /// A store in the table `dropbox_sign_tokens`. Nothing is sent yet.
+    /// A store in the table `dropbox_sign_tokens`, with the default settings. The store connects
+    /// when it is first used.
     pub fn new(pool: PgPool) -> Self {
-        Self(Arc::new(Inner {
-            name: name(&pool, DEFAULT_TABLE),
-            table: DEFAULT_TABLE.to_owned(),
-            sql: Sql::new(&format!("\"{DEFAULT_TABLE}\"")),
-            connections: Connections::new(pool),
-            timeout: Duration::from_secs(10),
-            poll_interval: Duration::from_millis(500),
-            releases: None,
-        }))
+        Self::builder(pool).with_default_table()
     }
 
-    /// Uses another table: `table`, or `schema.table`. Each part consists of lower-case letters of
-    /// ASCII, digits and underscores, and is up to 63 long.
+    /// Builds a store with other settings.
     ///
-    /// # Errors
-    ///
-    /// [`StoreErrorKind::Unsupported`] for any other name.
-    pub fn with_table(self, table: &str) -> Result<Self, StoreError> {
-        let Some(quoted) = quoted(table) else {
-            let message = format!("{table:?} is no plain name of a table");
-            return Err(self.error(Fault::new(StoreErrorKind::Unsupported, message), None));
-        };
-        Ok(self.with(|inner| {
-            inner.name = name(inner.connections.pool(), table);
-            inner.table = table.to_owned();
-            inner.sql = Sql::new(&quoted);
-        }))
+    /// ```no_run
+    /// # use dropbox_sign_oauth::store::PostgresStore;
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = sqlx::PgPool::connect("postgres://app@localhost/app").await?;
+    /// let store = PostgresStore::builder(pool.clone())
+    ///     .table("auth.tokens")
+    ///     .notifications(pool)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(pool: PgPool) -> PostgresStoreBuilder {
+        PostgresStoreBuilder::new(pool)
     }
 
-    /// How long one operation may take, waiting for a connection included. 10 seconds by default.
-    /// The server is told to give up after that, too.
-    #[must_use]
-    pub fn with_timeout(self, timeout: Duration) -> Self {
-        self.with(|inner| inner.timeout = timeout)
-    }
-
-    /// How often to look whether a lease that is waited for is free; 500 ms by default. Up to half
-    /// of it is taken off at random. Without notifications, the first looks come sooner, 50 ms
-    /// after each other and then longer.
-    #[must_use]
-    pub fn with_poll_interval(self, poll_interval: Duration) -> Self {
-        self.with(|inner| inner.poll_interval = poll_interval.max(Duration::from_millis(10)))
-    }
-
-    /// Sends word with `NOTIFY` of each lease that is given back, and listens to it while waiting
-    /// for one. Processes that share the table should all do so. What goes unheard is found by
-    /// [polling](Self::with_poll_interval).
-    ///
-    /// `direct` leads to the server itself, not through a pooler in transaction mode. While anybody
-    /// waits, one connection of it listens: it may be the store's own pool, if that has more than
-    /// one.
-    #[must_use]
-    pub fn with_notifications(self, direct: PgPool) -> Self {
-        self.with(|inner| inner.releases = Some(Notifications::new(direct)))
-    }
-
-    fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
-        let mut inner = Arc::unwrap_or_clone(self.0);
-        change(&mut inner);
-        Self(Arc::new(inner))
-    }
-
-    /// Runs `work` in a transaction, which it commits. All of it is bounded by the timeout.
+    /// Runs `work` in a transaction, and `work` commits. The timeout bounds the whole.
     async fn transact<T, W>(
         &self,
         account: Option<&AccountId>,
@@ -174,7 +134,7 @@ impl PostgresStore {
                 let work = async { work(Session::begin(connection, timeout).await?).await };
                 let left = timeout.saturating_sub(since.elapsed());
                 let done = time::timeout(left, work).await;
-                done.unwrap_or_else(|_| Err(no_answer(timeout)))
+                done.unwrap_or_else(|_| Err(no_response(timeout)))
             }
             Err(fault) => Err(fault),
         };
@@ -185,7 +145,7 @@ impl PostgresStore {
         fault.into_error(&self.0.name, account)
     }
 
-    /// The record, read in a transaction that may have written before.
+    /// Reads the record, in a transaction that may have written before.
     async fn read(
         &self,
         session: &mut Session,
@@ -231,7 +191,7 @@ impl TokenStore for PostgresStore {
             }
             let swap = match session.write(save).await? {
                 0 => {
-                    // Nothing was written; a record that cannot be read is why, or a conflict.
+                    // Fails if the reason is a record that cannot be read, and not a conflict.
                     self.read(&mut session, account).await?;
                     Swap::Conflict
                 }
@@ -251,7 +211,7 @@ impl TokenStore for PostgresStore {
                 .bind(number(expected.as_u64()));
             let deleted = session.write(delete).await? == 1;
             if deleted {
-                // The row stays for as long as it carries a lease.
+                // The row stays as long as it holds a lease.
                 let tidy = sqlx::query(&sql.tidy).bind(account.as_str());
                 session.write(tidy).await?;
             } else {
@@ -269,7 +229,7 @@ impl TokenStore for PostgresStore {
         account: &AccountId,
         request: LeaseRequest,
     ) -> Result<Box<dyn Lease>, StoreError> {
-        Ok(Box::new(lease::wait_for(self, account, request).await?))
+        Ok(Box::new(acquire(self, account, request).await?))
     }
 }
 
@@ -279,15 +239,7 @@ impl fmt::Debug for PostgresStore {
             .field("name", &self.0.name)
             .field("timeout", &self.0.timeout)
             .field("poll_interval", &self.0.poll_interval)
-            .field("notifications", &self.0.releases.is_some())
+            .field("notifications", &self.0.notifications.is_some())
             .finish_non_exhaustive()
     }
-}
-
-/// What the store calls itself.
-fn name(pool: &PgPool, table: &str) -> String {
-    let options = pool.connect_options();
-    let database = options.get_database().unwrap_or(options.get_username());
-    let (host, port) = (options.get_host(), options.get_port());
-    format!("postgres store {table} of {database} at {host}:{port}")
 }

@@ -1,7 +1,7 @@
-//! Word of leases that were given back: `LISTEN` and `NOTIFY`, for those who wait.
+//! Notifications of released leases, with `LISTEN` and `NOTIFY`.
 //!
-//! One connection listens for all who wait on a store, and only while there are any. What it misses
-//! costs them time and nothing else, since they look at the lease from time to time as well.
+//! One connection listens for all waiting tasks of a store, and only while tasks wait. A missed
+//! notification costs time and nothing else, since waiting tasks poll as well.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -15,95 +15,93 @@ use sqlx::{PgPool, postgres::PgListener};
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 
-use super::super::fnv::fnv_1a;
+use super::super::{fnv::fnv_1a, server_lease::ReleaseListener};
 use crate::account_id::AccountId;
 
-/// One for all tables: who is woken for another's table looks once in vain.
+/// One channel for all tables: a release in another table costs a waiting task one attempt.
 pub(super) const CHANNEL: &str = "dropbox_sign_oauth_released";
 
-/// Before a connection that was lost or refused is made again.
+/// The pause before a new connection replaces a connection that was lost or could not be made.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Says that the account's lease was given back. A hash, since every user of the database may
-/// listen, and names may be longer than PostgreSQL passes on. Accounts that share one merely wake
-/// each other.
+/// The payload for the account: a hash, since every user of the database may listen, and a name may
+/// be longer than a payload. Accounts that share a hash merely wake each other.
 pub(super) fn payload(account: &AccountId) -> String {
     format!("{:016x}", fnv_1a(account.as_str().as_bytes()))
 }
 
 pub(super) struct Notifications {
     pool: PgPool,
-    waiting: Mutex<Waiting>,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct State {
     /// By payload.
     accounts: HashMap<String, Account>,
-    listener: Option<JoinHandle<()>>,
+    task: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
 struct Account {
     waker: watch::Sender<()>,
-    waiters: usize,
+    listeners: usize,
 }
 
-/// Somebody who waits for an account's lease.
-pub(super) struct Waiter {
-    releases: Arc<Notifications>,
+/// Hears of the releases of one account's lease.
+pub(in crate::store) struct Listener {
+    notifications: Arc<Notifications>,
     payload: String,
     released: watch::Receiver<()>,
 }
 
 impl Notifications {
+    /// `pool` leads to the server itself, not through a pooler in transaction mode.
     pub(super) fn new(pool: PgPool) -> Arc<Self> {
-        let waiting = Mutex::default();
-        Arc::new(Self { pool, waiting })
+        let state = Mutex::default();
+        Arc::new(Self { pool, state })
     }
 
-    /// The waiter misses no release that is heard of from now on. Starts to listen, in the
-    /// background, if nobody does yet.
-    pub(super) fn waiter(self: &Arc<Self>, account: &AccountId) -> Waiter {
+    /// Listens from now on. The first listener connects, in the background.
+    pub(super) fn listen(self: &Arc<Self>, account: &AccountId) -> Listener {
         let payload = payload(account);
-        let mut waiting = self.waiting.lock();
-        let account = waiting.accounts.entry(payload.clone()).or_default();
-        account.waiters += 1;
+        let mut state = self.state.lock();
+        let account = state.accounts.entry(payload.clone()).or_default();
+        account.listeners += 1;
         let released = account.waker.subscribe();
-        // The runtime that it was started on may have ended.
-        let listens = waiting.listener.as_ref().is_some_and(|l| !l.is_finished());
-        if !listens {
-            waiting.listener = Some(tokio::spawn(Arc::clone(self).listen()));
+        // The runtime that ran the task may have ended.
+        if state.task.as_ref().is_none_or(JoinHandle::is_finished) {
+            state.task = Some(tokio::spawn(Arc::clone(self).keep_receiving()));
         }
-        Waiter {
-            releases: Arc::clone(self),
+        Listener {
+            notifications: Arc::clone(self),
             payload,
             released,
         }
     }
 
-    async fn listen(self: Arc<Self>) {
+    async fn keep_receiving(self: Arc<Self>) {
         loop {
-            // However it ends: they go on looking meanwhile.
-            let _ = self.hear().await;
+            // An error needs no report: waiting tasks poll meanwhile.
+            let _ = self.receive().await;
             sleep(PAUSE).await;
         }
     }
 
-    /// Until the connection is lost.
-    async fn hear(&self) -> Result<(), sqlx::Error> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
-        // What was given back before was not heard of: everybody looks once.
-        for account in self.waiting.lock().accounts.values() {
+    /// Receives notifications until the connection is lost.
+    async fn receive(&self) -> Result<(), sqlx::Error> {
+        let mut connection = PgListener::connect_with(&self.pool).await?;
+        connection.eager_reconnect(false);
+        connection.listen(CHANNEL).await?;
+        // The connection heard nothing of earlier releases, so that every task has to look once.
+        for account in self.state.lock().accounts.values() {
             account.waker.send_replace(());
         }
-        while let Some(word) = listener.try_recv().await? {
-            if let Some(account) = self.waiting.lock().accounts.get(word.payload()) {
+        while let Some(notification) = connection.try_recv().await? {
+            if let Some(account) = self.state.lock().accounts.get(notification.payload()) {
                 account.waker.send_replace(());
             }
         }
@@ -111,27 +109,27 @@ impl Notifications {
     }
 }
 
-impl Waiter {
-    /// Until a release is heard of, `limit` at most. One that came since the last time counts.
-    pub(super) async fn released(&mut self, limit: Duration) {
-        // The sender is there for as long as this is.
-        let _ = timeout(limit, self.released.changed()).await;
+impl ReleaseListener for Listener {
+    async fn released(&mut self, deadline: Instant) -> bool {
+        // The sender lives as long as this listener.
+        let _ = timeout_at(deadline, self.released.changed()).await;
+        true
     }
 }
 
-impl Drop for Waiter {
+impl Drop for Listener {
     fn drop(&mut self) {
-        let mut waiting = self.releases.waiting.lock();
-        if let Entry::Occupied(mut account) = waiting.accounts.entry(mem::take(&mut self.payload)) {
-            account.get_mut().waiters -= 1;
-            if account.get().waiters == 0 {
+        let mut state = self.notifications.state.lock();
+        if let Entry::Occupied(mut account) = state.accounts.entry(mem::take(&mut self.payload)) {
+            account.get_mut().listeners -= 1;
+            if account.get().listeners == 0 {
                 account.remove();
             }
         }
-        if waiting.accounts.is_empty() {
-            if let Some(listener) = waiting.listener.take() {
-                listener.abort();
-            }
+        if state.accounts.is_empty()
+            && let Some(task) = state.task.take()
+        {
+            task.abort();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Between a row and a record.
+//! Records as rows.
 
 use sqlx::{
     Postgres, Row,
@@ -13,7 +13,7 @@ use super::super::{
 };
 use crate::secret::{AccessToken, RefreshToken};
 
-/// Binds the parameters after `account` of the statements that save.
+/// Binds the parameters after `account` of a statement that saves.
 pub(super) fn bind<'q>(
     query: Query<'q, Postgres, PgArguments>,
     fields: &Fields<'q>,
@@ -27,7 +27,7 @@ pub(super) fn bind<'q>(
         .bind(fields.presented_at_ms.map(number))
 }
 
-/// `None` for a row that carries nothing but a lease.
+/// Reads a record. `None`: the row holds a lease alone.
 pub(super) fn record(row: &PgRow) -> Result<Option<Record>, Fault> {
     let numbers = ["version", "issued_at_ms", "lifetime_ms", "presented_at_ms"];
     let Some(format) = row.try_get::<Option<i64>, _>("format")? else {
@@ -72,7 +72,7 @@ fn stored(number: i64) -> Result<u64, Fault> {
     u64::try_from(number).map_err(|_| corrupt("a record holds a negative number"))
 }
 
-/// All numbers of a record fit.
+/// The number as a `bigint`, which holds every number of a record.
 pub(super) fn number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

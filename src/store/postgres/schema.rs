@@ -1,4 +1,4 @@
-//! The table, and every statement that is sent to it.
+//! The table, and every statement on the table.
 
 use super::{
     super::fields::{FORMAT, LATEST},
@@ -6,31 +6,32 @@ use super::{
 };
 use crate::token::LONGEST_LIFETIME;
 
-/// The table; `{table}` stands for its name. Part of the docs of [`PostgresStore`](super::PostgresStore).
+/// The statement that creates the table; `{table}` stands for the name. Part of the docs of
+/// [`PostgresStore`](super::PostgresStore).
 pub(super) const CREATE_TABLE: &str = include_str!("schema.sql");
 
 pub(super) const DEFAULT_TABLE: &str = "dropbox_sign_tokens";
 
-/// The longest name that PostgreSQL does not cut short.
+/// The longest name that PostgreSQL does not cut.
 const LONGEST_NAME: usize = 63;
 
-/// The table's name, quoted; `None` if it is not one that needs no quotes.
+/// The table's name in quotes. `None`: the name is no plain name.
 pub(super) fn quoted(table: &str) -> Option<String> {
     let parts: Vec<_> = table.split('.').collect();
     let valid = parts.len() <= 2 && parts.iter().all(|part| is_identifier(part));
-    // Quotes keep reserved words, `user` for example, from being taken for what they mean.
+    // A quoted name may be a reserved word, `user` for example.
     valid.then(|| format!("\"{}\"", parts.join("\".\"")))
 }
 
-/// In lower case, since an unquoted name elsewhere is folded to that and would be another table.
+/// In lower case alone: an unquoted name in another program is folded to lower case, and would mean
+/// another table.
 fn is_identifier(name: &str) -> bool {
     let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
     let goes_on = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     starts_well && name.chars().all(goes_on) && name.len() <= LONGEST_NAME
 }
 
-/// The statements for one table. Values are bound, never written into them.
-#[derive(Clone)]
+/// The statements for one table. Values are bound, never part of a statement's text.
 pub(super) struct Sql {
     pub(super) create: String,
     pub(super) columns_exist: String,
@@ -39,7 +40,7 @@ pub(super) struct Sql {
     pub(super) update: String,
     pub(super) delete: String,
     pub(super) tidy: String,
-    pub(super) claim: String,
+    pub(super) acquire: String,
     pub(super) held_for: String,
     pub(super) renew: String,
     pub(super) release: String,
@@ -87,7 +88,7 @@ impl Sql {
                 "DELETE FROM {table} AS t WHERE t.account = $1 AND {empty} \
                  AND (t.lease_until IS NULL OR t.lease_until <= clock_timestamp())"
             ),
-            claim: format!(
+            acquire: format!(
                 "INSERT INTO {table} AS t (account, lease_owner, lease_until) \
                  VALUES ($1, $2, {until}) \
                  ON CONFLICT (account) DO UPDATE SET lease_owner = $2, lease_until = {until} \
@@ -111,8 +112,9 @@ impl Sql {
     }
 }
 
-/// Whether this version of the crate reads the record: what `StoredFields::into_record` accepts.
-/// As a condition of the statement that writes, it leaves no moment for somebody in between.
+/// The condition for a record that this version of the crate can read: the record that
+/// `StoredFields::into_record` accepts. The condition belongs to the statement that writes, so that
+/// no other process can write in between.
 fn readable() -> String {
     let longest = LONGEST_LIFETIME.as_millis();
     format!(
@@ -131,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s27_names_that_are_no_plain_identifiers_are_refused() {
+    fn s27_only_plain_identifiers_are_names() {
         for name in ["tokens", "auth.tokens", "_t1", "user", &"a".repeat(63)] {
             assert!(quoted(name).is_some(), "{name}");
         }

@@ -1,4 +1,4 @@
-//! One short transaction on a connection of the pool.
+//! A short transaction on a connection of the pool.
 
 use std::{fmt, time::Duration};
 
@@ -9,17 +9,15 @@ use sqlx::{
     query::Query,
 };
 
-/// A transaction. Dropped before its [`commit`](Self::commit), it closes its connection, so that
-/// neither half a transaction nor half an answer finds its way back into the pool.
+/// A transaction. If it is dropped before its [`commit`](Self::commit), its connection closes, so
+/// that neither half a transaction nor half a response returns to the pool.
 ///
-/// sqlx sends a statement in two steps, even an unnamed one, with a `Sync` after each. A pooler in
-/// transaction mode may give the second step to another server, which has never heard of the
-/// statement; within a transaction it may not.
+/// DESIGN.md says why each statement needs a transaction.
 pub(super) struct Session(Option<PoolConnection<Postgres>>);
 
 impl Session {
-    /// The server gives a statement up after `timeout`, so that one that nobody waits for any
-    /// longer ends. The isolation level is the one that the statements are written for.
+    /// Begins a transaction at the isolation level that the statements are written for. The server
+    /// ends a statement after `timeout`, so that no statement runs on after its task has gone.
     pub(super) async fn begin(
         connection: PoolConnection<Postgres>,
         timeout: Duration,
@@ -33,7 +31,7 @@ impl Session {
         Ok(session)
     }
 
-    /// How many rows it wrote.
+    /// Runs a statement, and returns the number of rows that it wrote.
     pub(super) async fn write(
         &mut self,
         statement: Query<'_, Postgres, PgArguments>,
@@ -43,12 +41,13 @@ impl Session {
         Ok(done.rows_affected())
     }
 
-    /// Statements without values.
+    /// Runs statements without values.
     pub(super) async fn raw(&mut self, statements: &str) -> Result<(), sqlx::Error> {
         self.connection()?.execute(statements).await?;
         Ok(())
     }
 
+    /// Runs a statement, and returns its first row.
     pub(super) async fn read(
         &mut self,
         statement: Query<'_, Postgres, PgArguments>,
@@ -63,7 +62,7 @@ impl Session {
 
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
         self.raw("COMMIT").await?;
-        // Back to the pool.
+        // The connection returns to the pool.
         drop(self.0.take());
         Ok(())
     }

@@ -1,19 +1,16 @@
-//! How a store is made.
+//! The settings of a [`RedisStore`].
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use redis::{Client, ConnectionInfo, IntoConnectionInfo};
+use redis::{Client, ConnectionInfo};
 
 use super::{
-    super::{StoreError, StoreErrorKind},
-    Inner, RedisStore,
-    cluster::Cluster,
-    connection::Connection,
-    keys,
-    node::Node,
+    super::server_settings::check_times, Inner, RedisStore, cluster::Cluster,
+    connection::Connection, keys, node::Node, url,
 };
+use crate::error::ConfigError;
 
-/// Makes a [`RedisStore`].
+/// Builds a [`RedisStore`].
 #[must_use]
 #[derive(Clone)]
 pub struct RedisStoreBuilder {
@@ -23,7 +20,7 @@ pub struct RedisStoreBuilder {
     poll_interval: Duration,
 }
 
-/// URLs that may hold a password.
+/// URLs, which may hold a password.
 #[derive(Clone)]
 pub(super) enum Place {
     Server(String),
@@ -40,43 +37,49 @@ impl RedisStoreBuilder {
         }
     }
 
-    /// What the names of keys and channels begin with; `dropbox-sign-oauth:` by default. Stores with
+    /// The beginning of the names of keys and channels. Default: `dropbox-sign-oauth:`. Stores with
     /// different prefixes do not see each other.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// How long an operation may take, connecting included; 5 seconds by default. A longer wait for a
-    /// lease consists of several operations. In a cluster, a node that keeps silent for a quarter of
-    /// it is given up, and the others are asked where to go.
+    /// The longest time that an operation may take, connecting included; longer than zero. Default:
+    /// 5 seconds.
+    ///
+    /// A longer wait for a lease consists of several operations. In a cluster, the store leaves a
+    /// node that is silent for a quarter of this time, and asks the other nodes.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How often to look whether a lease that is waited for is free, should the message that says so
-    /// be lost; 1 second by default. Up to half of it is taken off at random.
+    /// The longest pause between two attempts to acquire a lease that another process holds: from
+    /// 10 milliseconds to one hour. Default: 1 second. Up to half of each pause is cut at random.
+    ///
+    /// Usually a message says that the lease is released, and this pause matters if the message is
+    /// lost. If the user may not use the channel, the pauses begin at 50 milliseconds and double.
     pub fn poll_interval(mut self, poll_interval: Duration) -> Self {
-        self.poll_interval = poll_interval.max(Duration::from_millis(10));
+        self.poll_interval = poll_interval;
         self
     }
 
-    /// Makes the store. It connects when it is first used, and needs a Tokio runtime then.
+    /// Checks the settings and builds the store. The store connects when it is first used, on a
+    /// Tokio runtime.
     ///
     /// # Errors
     ///
-    /// [`StoreErrorKind::Unsupported`] when a URL is none, or needs a feature that is not enabled,
-    /// when the URLs of a cluster do not go together, or when the prefix holds `{}`.
-    pub fn build(self) -> Result<RedisStore, StoreError> {
-        let unsupported =
-            |message| StoreError::new(StoreErrorKind::Unsupported, "redis store", message);
+    /// [`ConfigError`]: a URL that is malformed, or has a scheme, a database or an option that the
+    /// redis crate does not accept; TLS without a TLS feature of the redis crate; URLs that cannot
+    /// belong to one cluster; a prefix whose first braces are empty; a time out of its bounds.
+    pub fn build(self) -> Result<RedisStore, ConfigError> {
+        check_times(self.timeout, self.poll_interval)?;
         if !keys::is_usable(&self.prefix) {
-            return Err(unsupported(
-                "a prefix with `{}` would scatter an account's keys",
-            ));
+            let reason = "its first braces are empty, so that an account's keys would not share a \
+                          hash slot";
+            return Err(ConfigError::invalid("prefix", reason));
         }
-        let (name, connection) = self.place.open(self.timeout).map_err(unsupported)?;
+        let (name, connection) = self.place.open(self.timeout)?;
         Ok(RedisStore(Arc::new(Inner {
             name,
             prefix: self.prefix,
@@ -87,27 +90,20 @@ impl RedisStoreBuilder {
 }
 
 impl Place {
-    /// What it is called in errors, and the way to it.
-    fn open(self, timeout: Duration) -> Result<(String, Connection), &'static str> {
-        // The error itself might quote the URL's password.
-        let parse = |url: String| {
-            let settings = url.into_connection_info();
-            settings.map_err(
-                |_| "the URL is malformed, or asks for TLS without a TLS feature of `redis`",
-            )
-        };
+    /// The store's name in errors, and the way to the server.
+    fn open(self, timeout: Duration) -> Result<(String, Connection), ConfigError> {
         match self {
             Self::Server(url) => {
-                let settings = parse(url)?;
+                let settings = url::parse("url", &url)?;
                 let database = settings.redis_settings().db();
                 let name = format!("redis store {}/{database}", settings.addr());
-                let client = Client::open(settings).map_err(|_| "the URL cannot be used")?;
-                let node = Node::new(client);
+                let unusable = |_| ConfigError::invalid("url", "the `redis` crate cannot use it");
+                let node = Node::new(Client::open(settings).map_err(unusable)?);
                 Ok((name, Connection::Server { node, timeout }))
             }
             Self::Cluster(urls) => {
-                let nodes: Result<Vec<ConnectionInfo>, _> = urls.into_iter().map(parse).collect();
-                let nodes = nodes?;
+                let nodes = urls.iter().map(|url| url::parse("urls", url));
+                let nodes = nodes.collect::<Result<Vec<ConnectionInfo>, _>>()?;
                 let addresses: Vec<_> = nodes.iter().map(|n| n.addr().to_string()).collect();
                 let name = format!("redis cluster {}", addresses.join(","));
                 let cluster = Cluster::new(nodes, timeout)?;
@@ -119,7 +115,7 @@ impl Place {
 
 impl fmt::Debug for RedisStoreBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL may hold a password.
+        // Without the URL, which may hold a password.
         f.debug_struct("RedisStoreBuilder")
             .field("prefix", &self.prefix)
             .field("timeout", &self.timeout)

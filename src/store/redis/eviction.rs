@@ -1,12 +1,12 @@
-//! Whether the server may throw records away.
+//! The check whether the server may evict records.
 
 use redis::{RedisResult, aio::MultiplexedConnection, cmd, make_extension_error};
 
-/// A code of ours, beside the server's own.
+/// An error code of this crate, beside the server's own codes.
 pub(super) const EVICTS: &str = "EVICTS";
 
-/// Fails on a server that makes room by removing any key: an account without its record looks like
-/// one that never signed in. A server that does not tell is given the benefit of the doubt.
+/// Fails if the server may evict any key: an account without its record looks like an account that
+/// never signed in. A server that does not permit `INFO` passes.
 pub(super) async fn check(connection: &mut MultiplexedConnection) -> RedisResult<()> {
     let memory: RedisResult<String> = cmd("INFO").arg("memory").query_async(connection).await;
     match memory {
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_evicted_by_an_allkeys_policy_under_a_limit() {
+    fn an_allkeys_policy_under_a_limit_evicts_records() {
         for (memory, evicts) in [
             ("maxmemory:100\r\nmaxmemory_policy:allkeys-lru\r\n", true),
             ("maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n", false),

@@ -1,4 +1,4 @@
-//! What a failed command means.
+//! The meaning of the errors that a Redis command ends with.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use super::{
     eviction::EVICTS,
 };
 
-pub(super) fn no_answer(within: Duration) -> Fault {
-    let message = format!("no answer within {within:?}");
+pub(super) fn no_response(within: Duration) -> Fault {
+    let message = format!("no response within {within:?}");
     Fault::new(StoreErrorKind::Unavailable, message)
 }
 
 impl From<RedisError> for Fault {
-    /// The server's own words stay out of it: they may quote what was sent, tokens included.
+    /// Leaves out the server's own words, which may quote a command with its tokens.
     fn from(error: RedisError) -> Self {
         if error.is_io_error() {
             let message = "the server cannot be reached";
@@ -26,16 +26,9 @@ impl From<RedisError> for Fault {
 }
 
 fn meaning(error: &RedisError) -> Fault {
-    use StoreErrorKind::{Corrupt, Unavailable, Unsupported, Unwritable};
+    use StoreErrorKind::{AccessDenied, Corrupt, Unavailable, Unsupported, Unwritable};
 
-    const REFUSED: (StoreErrorKind, &str, &str) = (
-        Unwritable,
-        "the server refuses the user name or password",
-        "correct the URL",
-    );
-
-    let code = code(error);
-    let (kind, message, help) = match code {
+    let (kind, message, help) = match code(error) {
         "READONLY" => (
             Unwritable,
             "the server is a read-only replica",
@@ -43,30 +36,33 @@ fn meaning(error: &RedisError) -> Fault {
         ),
         "OOM" => (
             Unwritable,
-            "the server is at its `maxmemory`, and evicts nothing that would make room",
+            "the server is at its `maxmemory`, and no key may be evicted",
             "raise `maxmemory`, or remove other keys",
         ),
         "MISCONF" => (
             Unwritable,
-            "the server cannot save to its disk and refuses writes",
+            "the server cannot save to its disk and denies writes",
             "make room on that disk; the server's log says more",
         ),
         "NOREPLICAS" => (
             Unwritable,
-            "the server has too few replicas and refuses writes",
+            "the server has too few replicas and denies writes",
             "bring its replicas back",
         ),
         "NOAUTH" => (
-            Unwritable,
+            AccessDenied,
             "the server asks for a password",
-            "put it into the URL",
+            "put the password into the URL",
         ),
-        "WRONGPASS" => REFUSED,
-        _ if error.kind() == ErrorKind::AuthenticationFailed => REFUSED,
         "NOPERM" => (
-            Unwritable,
+            AccessDenied,
             "the server's access rules forbid a command or key to this user",
-            "give the user what the documentation of `RedisStore` lists",
+            "give the user the rights that the documentation of `RedisStore` lists",
+        ),
+        code if code == "WRONGPASS" || error.kind() == ErrorKind::AuthenticationFailed => (
+            AccessDenied,
+            "the server denies the user name or the password",
+            "correct the URL",
         ),
         "MOVED" | "ASK" | "CROSSSLOT" => (
             Unsupported,
@@ -75,33 +71,33 @@ fn meaning(error: &RedisError) -> Fault {
         ),
         EVICTS => (
             Unsupported,
-            "the server makes room by removing any key",
+            "the server may evict any key",
             "set its `maxmemory-policy` to `noeviction` or one of `volatile-*`",
         ),
         _ if error.kind() == ErrorKind::InvalidClientConfig => (
             Unsupported,
-            "the address needs a feature of the `redis` crate that is not enabled",
-            "enable one of its TLS features, or use another address",
+            "the redis crate cannot connect with the URL's host or options",
+            "check the host, and enable the features of the `redis` crate that the URL needs",
         ),
-        "WRONGTYPE" => {
-            return Fault::new(Corrupt, "something else is kept under the account's key");
-        }
+        "WRONGTYPE" => return Fault::new(Corrupt, "the account's key holds another type"),
         "CLUSTERDOWN" => {
-            let message = "the cluster is down, or a part of it that it cannot do without";
-            return Fault::new(Unavailable, message);
+            return Fault::new(
+                Unavailable,
+                "the cluster is down, or a necessary part of it",
+            );
         }
         "LOADING" => return Fault::new(Unavailable, "the server is still loading its data"),
         "" => {
-            let message = format!("the server was not understood ({})", error.category());
+            let message = format!("the response makes no sense ({})", error.category());
             return Fault::new(Unavailable, message);
         }
-        code => return Fault::new(Unavailable, format!("the server answered {code}")),
+        code => return Fault::new(Unavailable, format!("the server responded with {code}")),
     };
     Fault::new(kind, message).with_help(help)
 }
 
-/// Redis before version 7 hides the code of a script's error in its text. No version gives one to a
-/// command that a script's user may not run.
+/// The error's code. Redis before version 7 hides the code of a script's error in the text, and no
+/// version gives a code to a command that the script's user may not run.
 fn code(error: &RedisError) -> &str {
     const HIDDEN: [&str; 6] = [
         "READONLY",
@@ -135,35 +131,41 @@ fn code(error: &RedisError) -> &str {
 mod tests {
     use super::{super::super::StoreError, *};
 
-    fn answered(code: &str, detail: &str) -> StoreError {
+    fn responded(code: &str, detail: &str) -> StoreError {
         let error = redis::make_extension_error(code.to_owned(), Some(detail.to_owned()));
         Fault::from(error).into_error("redis store x", None)
     }
 
     #[test]
-    fn s27_codes_say_what_to_do() {
+    fn s27_each_code_has_its_kind() {
         for (code, kind) in [
             ("OOM", StoreErrorKind::Unwritable),
             ("MISCONF", StoreErrorKind::Unwritable),
+            ("NOREPLICAS", StoreErrorKind::Unwritable),
+            ("READONLY", StoreErrorKind::Unwritable),
+            ("NOAUTH", StoreErrorKind::AccessDenied),
+            ("WRONGPASS", StoreErrorKind::AccessDenied),
+            ("NOPERM", StoreErrorKind::AccessDenied),
+            ("MOVED", StoreErrorKind::Unsupported),
             ("WRONGTYPE", StoreErrorKind::Corrupt),
             ("SOMETHING", StoreErrorKind::Unavailable),
         ] {
-            assert_eq!(answered(code, "").kind(), kind, "{code}");
+            assert_eq!(responded(code, "").kind(), kind, "{code}");
         }
     }
 
     #[test]
-    fn s27_what_a_script_s_user_may_not_do_is_said() {
+    fn s27_a_code_that_a_script_hides_is_found() {
         for (detail, kind) in [
             // Redis 6 and 7.0.
             (
                 "The user executing the script can't run this command or subcommand script: x",
-                StoreErrorKind::Unwritable,
+                StoreErrorKind::AccessDenied,
             ),
             // Redis since 7.2, and Valkey.
             (
                 "ACL failure in script: User x has no permissions to run the 'set' command",
-                StoreErrorKind::Unwritable,
+                StoreErrorKind::AccessDenied,
             ),
             (
                 "Error running script: -OOM command not allowed when used memory > 'maxmemory'",
@@ -171,13 +173,13 @@ mod tests {
             ),
             ("anything", StoreErrorKind::Unavailable),
         ] {
-            assert_eq!(answered("ERR", detail).kind(), kind, "{detail}");
+            assert_eq!(responded("ERR", detail).kind(), kind, "{detail}");
         }
     }
 
     #[test]
-    fn s46_what_the_server_quotes_stays_out() {
-        let error = answered("ERR", "unknown command, with args beginning with: canary");
+    fn s46_errors_leave_out_the_server_s_words() {
+        let error = responded("ERR", "unknown command, with args beginning with: canary");
         assert!(!format!("{error} {error:?}").contains("canary"));
     }
 }

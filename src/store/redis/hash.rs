@@ -1,4 +1,4 @@
-//! A record as a Redis hash, and back.
+//! Records as Redis hashes.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use super::super::{
     fields::{FORMAT, Fields, StoredFields, check_format},
 };
 
-/// What a save writes and what it removes.
+/// The fields that a save sets, and the fields that a save removes.
 pub(super) struct Changes<'a> {
     pub(super) set: Vec<(&'static str, Text<'a>)>,
     pub(super) remove: Vec<&'static str>,
@@ -51,7 +51,7 @@ pub(super) fn decode(mut hash: HashMap<String, Vec<u8>>) -> Result<Option<Record
     if hash.is_empty() {
         return Ok(None);
     }
-    // On its own first: a newer format may look different in every other way.
+    // The format first, since a newer format may differ in every other field.
     let format = number(&mut hash, "format")?;
     let format = format.ok_or_else(|| corrupt("the hash has no `format`"))?;
     check_format(format, "the hash")?;

@@ -1,14 +1,14 @@
-//! What an account's keys are called.
+//! The names of an account's keys.
 
 use super::cluster;
 use crate::account_id::AccountId;
 
-/// The keys of one account. They share a hash slot, since Redis Cluster hashes what stands between
-/// the first braces alone.
+/// The keys of one account. The keys share a hash slot, since Redis Cluster hashes only the text
+/// between the first braces.
 pub(super) struct Keys {
     pub(super) record: String,
     pub(super) lease: String,
-    /// Not a key: where a lease's end is published.
+    /// The channel that a release is published on.
     pub(super) channel: String,
 }
 
@@ -28,14 +28,14 @@ impl Keys {
     }
 }
 
-/// Whether keys with this prefix have a hash tag: nothing between the first braces is none.
+/// Whether keys with this prefix have a hash tag. Empty first braces make no hash tag.
 pub(super) fn is_usable(prefix: &str) -> bool {
     !prefix
         .split_once('{')
         .is_some_and(|(_, rest)| rest.starts_with('}'))
 }
 
-/// A name without braces, different for each account, and never empty.
+/// A name without braces, which no two accounts share, and which is never empty.
 fn escape(name: &str) -> String {
     if name.is_empty() {
         return "%".to_owned();
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    /// What Redis Cluster hashes of a key, by its specification.
+    /// The part of a key that Redis Cluster hashes, by its specification.
     fn tag(key: &str) -> &str {
         let braced = key
             .split_once('{')
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_read_well() {
+    fn keys_are_readable() {
         let keys = Keys::new("app:", &"acme".into());
         assert_eq!(keys.record, "app:{acme}:record");
         assert_eq!(keys.lease, "app:{acme}:lease");

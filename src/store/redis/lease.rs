@@ -1,19 +1,16 @@
 //! The lease: a key with an owner and a time to live.
 
-use std::{
-    sync::LazyLock,
-    time::{Duration, Instant},
-};
+use std::{sync::LazyLock, time::Duration};
 
 use futures_util::StreamExt;
 use redis::aio::PubSub;
-use tokio::time::sleep;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     super::{
-        LeaseRequest, StoreError, StoreErrorKind,
+        StoreError, StoreErrorKind,
         fault::Fault,
-        server_lease::{Claim, LeaseKeeper, ServerLease, Terms},
+        server_lease::{Attempt, LeaseKeeper, ReleaseListener, Terms},
     },
     RedisStore,
     keys::Keys,
@@ -27,74 +24,18 @@ static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scri
 static RELEASE: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/release.lua")));
 
-/// Says that the lease was had; see `acquire.lua`.
-const OURS: i64 = -3;
-
-/// Waits until the lease is had or the wait is over.
-pub(super) async fn acquire(
-    store: &RedisStore,
-    account: &AccountId,
-    request: LeaseRequest,
-) -> Result<ServerLease<RedisStore>, StoreError> {
-    let since = Instant::now();
-    let keys = Keys::new(&store.0.prefix, account);
-    let mut lease = ServerLease::new(store.clone(), account, request.time_to_live);
-    let mut released: Option<PubSub> = None;
-    loop {
-        let held_for;
-        (held_for, lease) = match lease.claim().await? {
-            Claim::Ours(lease) => return Ok(lease),
-            Claim::HeldFor(held_for, again) => (held_for, again),
-        };
-        let left = request.wait.saturating_sub(since.elapsed());
-        if left.is_zero() {
-            return Err(lease.timed_out());
-        }
-        if released.is_none() {
-            // Bounded by itself; and what was released meanwhile is had by the next attempt.
-            released = store.0.connection.subscribe(&keys).await;
-            if released.is_some() {
-                continue;
-            }
-        }
-        let pause = pause(store.0.poll_interval, held_for).min(left);
-        if !woken(&mut released, pause).await {
-            released = None;
-        }
-    }
-}
-
-/// Until the lease is said to be released, at most for `pause`. `false`: the connection is lost.
-async fn woken(released: &mut Option<PubSub>, pause: Duration) -> bool {
-    let Some(released) = released else {
-        sleep(pause).await;
-        return true;
-    };
-    tokio::select! {
-        message = async { released.on_message().next().await } => {
-            if message.is_none() {
-                // Not at once: the server may be gone.
-                sleep(pause).await;
-            }
-            message.is_some()
-        }
-        () = sleep(pause) => true,
-    }
-}
-
-/// With jitter, and no longer than the holder has it for: one that died releases nothing.
-fn pause(poll_interval: Duration, held_for: Duration) -> Duration {
-    let interval = poll_interval.mul_f64(0.5 + fastrand::f64() / 2.0);
-    interval.min(held_for.saturating_add(Duration::from_millis(1)))
-}
+/// The response of `acquire.lua` if the lease is ours.
+const ACQUIRED: i64 = -3;
 
 impl LeaseKeeper for RedisStore {
-    async fn claim(&self, terms: &Terms) -> Result<Option<Duration>, StoreError> {
+    type Listener = PubSub;
+
+    async fn try_acquire(&self, terms: &Terms) -> Result<Attempt, StoreError> {
         let argument = milliseconds(terms.time_to_live);
-        match run(self, terms, &ACQUIRE, &argument, || terms.announce_claim()).await? {
-            OURS => Ok(None),
-            // A key that does not end is not ours, and somebody may remove it.
-            held_for => Ok(Some(
+        match run(self, terms, &ACQUIRE, &argument, || terms.acquire_is_sent()).await? {
+            ACQUIRED => Ok(Attempt::Acquired),
+            // A key without an end is not this crate's, and somebody may remove the key.
+            held_for => Ok(Attempt::HeldFor(
                 u64::try_from(held_for).map_or(Duration::MAX, Duration::from_millis),
             )),
         }
@@ -105,9 +46,18 @@ impl LeaseKeeper for RedisStore {
         Ok(run(self, terms, &RENEW, &argument, || {}).await? == 1)
     }
 
-    async fn give_back(&self, terms: &Terms) -> Result<(), StoreError> {
+    async fn release(&self, terms: &Terms) -> Result<(), StoreError> {
         let channel = Keys::new(&self.0.prefix, &terms.account).channel;
         run(self, terms, &RELEASE, &channel, || {}).await.map(drop)
+    }
+
+    async fn listen(&self, account: &AccountId) -> Option<PubSub> {
+        let keys = Keys::new(&self.0.prefix, account);
+        self.0.connection.subscribe(&keys).await
+    }
+
+    fn poll_interval(&self) -> Duration {
+        self.0.poll_interval
     }
 
     fn error(&self, kind: StoreErrorKind, message: &str, account: &AccountId) -> StoreError {
@@ -115,7 +65,14 @@ impl LeaseKeeper for RedisStore {
     }
 }
 
-/// The owner tells a script that it was sent before.
+impl ReleaseListener for PubSub {
+    async fn released(&mut self, deadline: Instant) -> bool {
+        let message = timeout_at(deadline, self.on_message().next()).await;
+        !matches!(message, Ok(None))
+    }
+}
+
+/// Runs a script on the account's lease. Calls `before` before each sending.
 async fn run(
     store: &RedisStore,
     terms: &Terms,
@@ -124,17 +81,17 @@ async fn run(
     before: impl Fn() + Send + Sync,
 ) -> Result<i64, StoreError> {
     let keys = Keys::new(&store.0.prefix, &terms.account);
-    let request: &Request<'_> = &|sending| {
+    let request: &Request<'_> = &|form| {
         before();
-        let mut command = script.on(&keys.lease, sending);
+        let mut command = script.on(&keys.lease, form);
         command.arg(&*terms.owner).arg(argument);
         command
     };
     store.query(&terms.account, &keys, request).await
 }
 
+/// A time to live that Redis accepts: neither zero nor beyond the end of its clock.
 fn milliseconds(time_to_live: Duration) -> String {
-    // Redis refuses zero, and what exceeds its own clock.
     let day = 24 * 60 * 60 * 1000;
     time_to_live.as_millis().clamp(1, day).to_string()
 }

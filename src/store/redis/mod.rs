@@ -10,6 +10,7 @@ mod keys;
 mod lease;
 mod node;
 mod script;
+mod url;
 
 use std::{
     collections::HashMap,
@@ -29,7 +30,10 @@ use self::{
     keys::Keys,
     script::{Request, Script},
 };
-use super::{Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version, fault::Fault};
+use super::{
+    Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version, fault::Fault,
+    server_lease::acquire,
+};
 use crate::account_id::AccountId;
 
 static SWAP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/swap.lua")));
@@ -39,40 +43,40 @@ static DELETE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scr
 /// [server](RedisStore::builder) or a [cluster](RedisStore::cluster). Clones share connections. Tested
 /// with Redis 7.0 and Valkey 8.0.
 ///
-/// An account has two keys, whose names begin with the [prefix](RedisStoreBuilder::prefix): a hash
-/// with its record, `dropbox-sign-oauth:{acme}:record`, and while it is refreshed, a lease,
-/// `dropbox-sign-oauth:{acme}:lease`. Both are in one hash slot. In names of accounts `%`, `{` and
-/// `}` are escaped.
+/// An account has two keys, whose names begin with the [prefix](RedisStoreBuilder::prefix). The hash
+/// `dropbox-sign-oauth:{acme}:record` holds the record. During a refresh,
+/// `dropbox-sign-oauth:{acme}:lease` holds the lease. Both keys are in one hash slot. In an account's
+/// name, `%`, `{` and `}` are escaped.
 ///
-/// - Saving and deleting are scripts, each of which happens as a whole or not at all.
-/// - A lease has an owner and a time to live, and is renewed at a third of it. Who waits is woken by
-///   a message, and polls besides. One that ran out is no danger to the record: its late holder's
-///   save is refused by the version.
-/// - Each operation is bounded by [`timeout`](RedisStoreBuilder::timeout). A connection that broke is
-///   replaced.
-/// - In a cluster, what passes within the timeout costs no error: a slot that moves to another node, a
-///   replica that takes over. A replica is never asked in its primary's place.
+/// - A script saves, and a script deletes. A script takes effect as a whole or not at all.
+/// - A lease has an owner and a time to live, and is renewed at a third of that time. A message wakes
+///   waiting processes, and they poll besides. A lease that ran out does not endanger the record:
+///   the version makes the late holder's save a conflict.
+/// - The [`timeout`](RedisStoreBuilder::timeout) bounds each operation. The store replaces a
+///   connection that broke.
+/// - In a cluster, an operation waits within the timeout while a slot moves or a replica takes over.
+///   No replica is asked in its primary's place.
 ///
-/// # What the server has to be
+/// # Requirements
 ///
-/// - **Durable.** Every refresh replaces the refresh token: a server that comes back with an older
-///   record has lost the account, until somebody signs in again. With `appendonly yes` and
-///   `appendfsync always` a save survives a crash; with `everysec`, the default, a second's
-///   saves are lost; with snapshots alone, minutes'.
-/// - **Not failing over lightly.** Replication is asynchronous, in a cluster as well: a replica that
-///   takes over may lack the last saves. `min-replicas-to-write` with a short `min-replicas-max-lag`
-///   bounds how many; nothing rules it out.
-/// - **Not evicting.** Records have no time to live. `maxmemory-policy` must be `noeviction` or one of
-///   `volatile-*`. A server that is seen to be otherwise when it is connected to fails with
+/// - **Durability.** Every refresh replaces the refresh token. If the server comes back with an older
+///   record, the account has to sign in again. With `appendonly yes` and `appendfsync always` a save
+///   survives a crash. With `appendfsync everysec`, the default, a crash loses the saves of a second;
+///   with snapshots alone, of minutes.
+/// - **Few failovers.** Replication is asynchronous, in a cluster too: a replica that takes over may
+///   lack the last saves. `min-replicas-to-write` with a short `min-replicas-max-lag` bounds the
+///   loss. No setting rules the loss out.
+/// - **No eviction.** Records have no time to live. `maxmemory-policy` must be `noeviction` or one of
+///   `volatile-*`. On a server with another policy, operations fail with
 ///   [`StoreErrorKind::Unsupported`](super::StoreErrorKind::Unsupported).
-/// - **Guarded.** Whoever can read it has the tokens: they are not encrypted. On the prefix's keys and
-///   channels the user needs `+@hash +@string +@keyspace +@scripting +@pubsub +@connection`, less
-///   `-@dangerous`; then `+info`, to see whether the server evicts, and in a cluster
-///   `+cluster|slots`.
+/// - **Protection.** The tokens are not encrypted: a user who can read the keys has the tokens. On the
+///   prefix's keys and channels the store's user needs `+@hash +@string +@keyspace +@scripting
+///   +@pubsub +@connection -@dangerous +info`, and in a cluster `+cluster|slots`. `INFO` tells the
+///   store whether the server evicts.
 ///
 /// # TLS
 ///
-/// Is your choice: enable one of the redis crate's features in your own `Cargo.toml`, and connect to
+/// Enable one of the redis crate's TLS features in your own `Cargo.toml`, and use a URL with
 /// `rediss://`.
 ///
 /// ```toml
@@ -97,7 +101,7 @@ static DELETE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scr
 pub struct RedisStore(Arc<Inner>);
 
 struct Inner {
-    /// What it calls itself in errors.
+    /// The store's name in errors.
     name: String,
     prefix: String,
     poll_interval: Duration,
@@ -105,15 +109,16 @@ struct Inner {
 }
 
 impl RedisStore {
-    /// A store on the server at a URL: `redis://[user][:password@]host[:port][/database]`, `rediss://`
-    /// with TLS, `redis+unix:///path`.
+    /// Builds a store on the server at a URL: `redis://[user][:password@]host[:port][/database]`,
+    /// `rediss://` with TLS, or `redis+unix:///path`.
     pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
         RedisStoreBuilder::new(Place::Server(url.into()))
     }
 
-    /// A store on a cluster. The URLs, as for a single server, are those of some of its nodes, best of
-    /// several, since one of them has to be up when the program starts; the others are found through
-    /// it. User, password and TLS are the same for all nodes.
+    /// Builds a store on a cluster, from the URLs of some of its nodes.
+    ///
+    /// The store finds the other nodes by itself. Name several nodes, since one of them has to be up
+    /// when the program starts. User, password and TLS are the same for all nodes.
     ///
     /// ```no_run
     /// # use dropbox_sign_oauth::store::RedisStore;
@@ -138,8 +143,8 @@ impl RedisStore {
         keys: &Keys,
         request: &Request<'_>,
     ) -> Result<T, StoreError> {
-        let answer = self.0.connection.query(keys, request).await;
-        answer.map_err(|fault| self.error(fault, account))
+        let response = self.0.connection.query(keys, request).await;
+        response.map_err(|fault| self.error(fault, account))
     }
 }
 
@@ -167,18 +172,17 @@ impl TokenStore for RedisStore {
         record: &Record,
     ) -> Result<Swap, StoreError> {
         let changes = Changes::new(record).map_err(|fault| self.error(fault, account))?;
-        // What cannot be read is not overwritten.
+        // The store must not overwrite a record that it cannot read.
         let stored = self.load(account).await?;
         if stored.map(|stored| stored.version) != expected {
             return Ok(Swap::Conflict);
         }
         let keys = Keys::new(&self.0.prefix, account);
-        let request: &Request<'_> = &|sending| {
-            let mut command = SWAP.on(&keys.record, sending);
+        let request: &Request<'_> = &|form| {
+            let mut command = SWAP.on(&keys.record, form);
             command
                 .arg(expected.map_or_else(String::new, |version| version.as_u64().to_string()))
                 .arg(record.version.as_u64())
-                .arg(u8::from(sending.again))
                 .arg(2 * changes.set.len());
             for (name, value) in &changes.set {
                 command.arg(*name);
@@ -199,15 +203,15 @@ impl TokenStore for RedisStore {
     }
 
     async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {
-        // What cannot be read is not removed.
+        // The store must not remove a record that it cannot read.
         let stored = self.load(account).await?;
         if stored.map(|stored| stored.version) != Some(expected) {
             return Ok(false);
         }
         let keys = Keys::new(&self.0.prefix, account);
-        let request: &Request<'_> = &|sending| {
-            let mut command = DELETE.on(&keys.record, sending);
-            command.arg(expected.as_u64()).arg(u8::from(sending.again));
+        let request: &Request<'_> = &|form| {
+            let mut command = DELETE.on(&keys.record, form);
+            command.arg(expected.as_u64());
             command
         };
         self.query(account, &keys, request).await
@@ -218,7 +222,7 @@ impl TokenStore for RedisStore {
         account: &AccountId,
         request: LeaseRequest,
     ) -> Result<Box<dyn Lease>, StoreError> {
-        Ok(Box::new(lease::acquire(self, account, request).await?))
+        Ok(Box::new(acquire(self, account, request).await?))
     }
 }
 

@@ -1,11 +1,14 @@
-//! One server, and the connection to it that all commands share, made anew after every failure.
+//! A server, and the connection to the server that all commands share.
 //!
-//! The redis crate's `ConnectionManager` keeps a connection whose packets are lost for as long as the
-//! operating system does, one to a primary that became a replica, and a refused password for ever.
+//! Any error drops the connection, and the next command connects anew. DESIGN.md says why the redis
+//! crate's `ConnectionManager` does not do.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
@@ -18,7 +21,7 @@ use redis::{
 
 use super::{
     eviction,
-    script::{Request, Sending},
+    script::{Form, Request},
 };
 
 #[derive(Clone)]
@@ -28,7 +31,7 @@ struct Shared {
     client: Client,
     current: Mutex<Option<Numbered>>,
     numbers: AtomicU64,
-    /// Held by whoever connects: others want the same connection.
+    /// Held while a command connects, so that the other commands share its connection.
     connecting: tokio::sync::Mutex<()>,
 }
 
@@ -45,43 +48,36 @@ impl Node {
         }))
     }
 
-    /// Sends the request once. Not bounded in time: the caller does that.
-    pub(super) async fn send<T: FromRedisValue>(
-        &self,
-        request: &Request<'_>,
-        again: bool,
-    ) -> RedisResult<T> {
+    /// Sends the request once. The caller bounds the time.
+    pub(super) async fn send<T: FromRedisValue>(&self, request: &Request<'_>) -> RedisResult<T> {
         let Numbered(number, mut connection) = self.connected().await?;
-        let mut doubt = Doubt(Some((self, number)));
-        let mut answer = ask(request, again, false, &mut connection).await;
+        let discard = Discard { node: self, number };
+        let mut response = request(Form::Hash).query_async(&mut connection).await;
         let no_script = ErrorKind::Server(ServerErrorKind::NoScript);
-        if matches!(&answer, Err(error) if error.kind() == no_script) {
-            answer = ask(request, again, true, &mut connection).await;
+        if matches!(&response, Err(error) if error.kind() == no_script) {
+            response = request(Form::Source).query_async(&mut connection).await;
         }
-        // Nothing is wrong with a connection that says where else to go.
-        if answer
-            .as_ref()
-            .err()
-            .is_none_or(RedisError::is_cluster_error)
-        {
-            doubt.0 = None;
+        let error = response.as_ref().err();
+        // A redirection is no fault of the connection.
+        if error.is_none_or(RedisError::is_cluster_error) {
+            discard.cancel();
         }
-        answer
+        response
     }
 
-    /// Sends the request once to a cluster's node that is about to take over the key.
+    /// Sends the request once, to a cluster's node that is about to take over the key.
     pub(super) async fn send_asking<T: FromRedisValue>(
         &self,
         request: &Request<'_>,
-        again: bool,
     ) -> RedisResult<T> {
-        // `ASKING` is for the next command alone. On a shared connection that might be another.
+        // `ASKING` counts for the next command alone. On a shared connection, the next command
+        // might be another task's.
         let mut connection = self.connect().await?;
         cmd("ASKING").exec_async(&mut connection).await?;
-        ask(request, again, true, &mut connection).await
+        request(Form::Source).query_async(&mut connection).await
     }
 
-    /// A connection of its own that listens to `channel`.
+    /// Opens a connection of its own that listens to `channel`.
     pub(super) async fn subscribe(&self, channel: &str) -> RedisResult<PubSub> {
         let mut connection = self.0.client.get_async_pubsub().await?;
         connection.subscribe(channel).await?;
@@ -115,25 +111,22 @@ impl Node {
     }
 }
 
-async fn ask<T: FromRedisValue>(
-    request: &Request<'_>,
-    again: bool,
-    in_full: bool,
-    connection: &mut MultiplexedConnection,
-) -> RedisResult<T> {
-    let command = request(Sending { again, in_full });
-    command.query_async(connection).await
+/// Drops the node's connection, on a cancelled future too, unless [`cancel`](Self::cancel) is
+/// called.
+struct Discard<'a> {
+    node: &'a Node,
+    number: u64,
 }
 
-/// Gives the connection up when it is dropped, unless it is taken back first. Whatever was wrong (a
-/// lost network, a primary that became a replica, a new password), a new one may be better off.
-struct Doubt<'a>(Option<(&'a Node, u64)>);
+impl Discard<'_> {
+    fn cancel(self) {
+        mem::forget(self);
+    }
+}
 
-impl Drop for Doubt<'_> {
+impl Drop for Discard<'_> {
     fn drop(&mut self) {
-        if let Some((node, number)) = self.0 {
-            let mut current = node.0.current.lock();
-            current.take_if(|connection| connection.0 == number);
-        }
+        let mut current = self.node.0.current.lock();
+        current.take_if(|connection| connection.0 == self.number);
     }
 }

@@ -1,37 +1,37 @@
-//! Scripts, which a server knows by their hash once it has had them in full.
+//! Scripts. A server knows a script by its hash, once the server has received the script's source.
 
 use redis::{Cmd, cmd};
 
-/// How a request is sent this time.
-#[derive(Clone, Copy)]
-pub(super) struct Sending {
-    /// It was sent before, and its answer was lost: it may have taken effect.
-    pub(super) again: bool,
-    /// The server does not know the script.
-    pub(super) in_full: bool,
+/// How a command names its script.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    Hash,
+    /// For a server that does not know the hash.
+    Source,
 }
 
-/// Makes the command to send. Called for each sending.
-pub(super) type Request<'a> = dyn Fn(Sending) -> Cmd + Send + Sync + 'a;
+/// Makes the command to send. The command may be sent more than once, and takes effect once: reads
+/// change nothing, and each script recognizes its own earlier run by the version or the owner.
+pub(super) type Request<'a> = dyn Fn(Form) -> Cmd + Send + Sync + 'a;
 
 /// A script that works on one key.
 pub(super) struct Script {
-    code: &'static str,
+    source: &'static str,
     hash: String,
 }
 
 impl Script {
-    pub(super) fn new(code: &'static str) -> Self {
-        let hash = redis::Script::new(code).get_hash().to_owned();
-        Self { code, hash }
+    pub(super) fn new(source: &'static str) -> Self {
+        let hash = redis::Script::new(source).get_hash().to_owned();
+        Self { source, hash }
     }
 
-    /// The command that runs it; arguments are yet to be added.
-    pub(super) fn on(&self, key: &str, sending: Sending) -> Cmd {
-        // `EVAL` makes it known as well as `SCRIPT LOAD` does, and is a round trip fewer.
-        let (name, script) = match sending.in_full {
-            true => ("EVAL", self.code),
-            false => ("EVALSHA", &*self.hash),
+    /// The command that runs the script on `key`. The caller adds the script's arguments.
+    pub(super) fn on(&self, key: &str, form: Form) -> Cmd {
+        // `EVAL` teaches the server the hash as `SCRIPT LOAD` does, and saves a round trip.
+        let (name, script) = match form {
+            Form::Hash => ("EVALSHA", &*self.hash),
+            Form::Source => ("EVAL", self.source),
         };
         let mut command = cmd(name);
         command.arg(script).arg(1).arg(key);

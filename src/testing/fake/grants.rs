@@ -107,10 +107,10 @@ impl Grants {
             Rotation::NoToken => None,
         };
         let granted = self.grant(family, refresh_token, now);
-        if self.rules.rotation == Rotation::NewToken {
-            if let Some(spent) = self.refresh_tokens.get_mut(token) {
-                spent.successor = Some(granted.clone());
-            }
+        if self.rules.rotation == Rotation::NewToken
+            && let Some(spent) = self.refresh_tokens.get_mut(token)
+        {
+            spent.successor = Some(granted.clone());
         }
         Some(granted)
     }

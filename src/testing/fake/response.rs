@@ -29,16 +29,16 @@ impl Fault {
         for (name, value) in &self.headers {
             response.headers_mut().insert(name, value.clone());
         }
-        if !self.edits.is_empty() {
-            if let Ok(Value::Object(mut fields)) = serde_json::from_slice(response.body()) {
-                for (name, value) in &self.edits {
-                    match value {
-                        Some(value) => fields.insert(name.clone(), value.clone()),
-                        None => fields.remove(name),
-                    };
-                }
-                *response.body_mut() = Value::Object(fields).to_string().into();
+        if !self.edits.is_empty()
+            && let Ok(Value::Object(mut fields)) = serde_json::from_slice(response.body())
+        {
+            for (name, value) in &self.edits {
+                match value {
+                    Some(value) => fields.insert(name.clone(), value.clone()),
+                    None => fields.remove(name),
+                };
             }
+            *response.body_mut() = Value::Object(fields).to_string().into();
         }
     }
 }

@@ -113,16 +113,16 @@ pub(super) async fn an_abandoned_wait_holds_nothing(
 }
 
 /// Dropping a waiter at the moment at which it acquires the lease leaves nothing behind either.
-pub(super) async fn an_abandoned_claim_holds_nothing(
+pub(super) async fn a_dropped_acquisition_holds_nothing(
     one: &impl TokenStore,
     other: &impl TokenStore,
 ) {
-    let rule = "an abandoned claim holds nothing";
-    let account = AccountId::from("abandoned-claim");
+    let rule = "a dropped acquisition holds nothing";
+    let account = AccountId::from("dropped-acquisition");
     for moment in 0..40 {
         let moment = Duration::from_micros(moment * 100);
-        let claim = other.lease(&account, PATIENT);
-        drop(tokio::time::timeout(moment, claim).await);
+        let acquisition = other.lease(&account, PATIENT);
+        drop(tokio::time::timeout(moment, acquisition).await);
         release(acquire(one, &account, PATIENT, rule).await, rule).await;
     }
 }

@@ -43,7 +43,7 @@ where
     records::a_save_expects_the_newest_version(&*one, &*other).await;
     records::a_repeated_save_is_recognised(&*one, &*other).await;
     records::every_field_survives(&*one, &*other).await;
-    records::the_journal_survives(&*one, &*other).await;
+    records::the_intent_survives(&*one, &*other).await;
     records::accounts_are_independent(&*one, &*other).await;
     records::deleting_expects_the_newest_version(&*one, &*other).await;
     records::after_deleting_the_account_starts_anew(&*one, &*other).await;
@@ -55,7 +55,7 @@ where
     leases::a_released_lease_goes_to_the_next(&one, &other).await;
     leases::a_dropped_lease_goes_to_the_next(&*one, &*other).await;
     leases::an_abandoned_wait_holds_nothing(&*one, &*other).await;
-    leases::an_abandoned_claim_holds_nothing(&*one, &*other).await;
+    leases::a_dropped_acquisition_holds_nothing(&*one, &*other).await;
     leases::a_held_lease_can_be_renewed(&*one, &*other).await;
     leases::a_lease_that_ran_out_is_left_alone(&*one, &*other).await;
 

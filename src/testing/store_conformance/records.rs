@@ -112,14 +112,14 @@ pub(super) async fn every_field_survives(one: &impl TokenStore, other: &impl Tok
 }
 
 /// Loading returns the time of an intent to the millisecond. The next record has no intent.
-pub(super) async fn the_journal_survives(one: &impl TokenStore, other: &impl TokenStore) {
-    let rule = "the journal survives";
-    let account = AccountId::from("journal");
+pub(super) async fn the_intent_survives(one: &impl TokenStore, other: &impl TokenStore) {
+    let rule = "the intent survives";
+    let account = AccountId::from("intent");
     let first = record("a");
-    let announced = first.to_intent(issued_at());
+    let intent = first.to_intent(issued_at());
     let last = record("b");
     let mut expected = None;
-    for record in [first, announced, last] {
+    for record in [first, intent, last] {
         let saved = swap(one, &account, expected, &record, rule).await;
         assert_eq!(saved, Swap::Saved, "{rule}");
         expected = Some(record.version);

@@ -1,4 +1,4 @@
-//! Many callers, one refresh.
+//! Many callers share one refresh.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use crate::support::{HOUR, Kind, SECOND, TestAccount};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s09_five_hundred_tasks_one_post() {
+async fn s09_five_hundred_tasks_share_one_post() {
     let account = TestAccount::gated(Kind::Memory).await;
     let tasks: Vec<_> = (0..500)
         .map(|_| {
@@ -30,7 +30,7 @@ async fn s09_five_hundred_tasks_one_post() {
 }
 
 #[tokio::test]
-async fn s11_a_late_401_does_not_throw_the_newer_token_away() {
+async fn s11_a_late_401_keeps_the_newer_token() {
     let account = TestAccount::new(Kind::Memory).await;
     account.install().await;
     let first = account.handle.token().await.expect("a token");
@@ -60,8 +60,8 @@ async fn s36_an_outage_costs_a_bounded_number_of_posts() {
     }
     assert_eq!(account.endpoint.posts(), 1);
 
-    // A quarter of an hour of it, with a hundred requests in each second. A pause takes from a
-    // tenth of its length to all of it: the last ones, of a minute, from 6 s.
+    // The outage takes 15 minutes, with 100 requests a second. Jitter shortens a pause to a tenth
+    // at most: the last pauses, of a minute, to 6 s.
     account
         .endpoint
         .fail_with([EndpointErrorKind::Transient; 1_000]);
@@ -80,7 +80,7 @@ async fn s36_an_outage_costs_a_bounded_number_of_posts() {
 }
 
 #[tokio::test]
-async fn s36_an_outage_ends_without_a_restart() {
+async fn s36_an_account_recovers_from_an_outage_without_a_restart() {
     let account = TestAccount::expired(Kind::Memory).await;
     account
         .endpoint
@@ -89,10 +89,10 @@ async fn s36_an_outage_ends_without_a_restart() {
     while account.token().await.is_err() {
         account.clock.advance(SECOND);
         seconds += 1;
-        assert!(seconds <= 1 + 2 + 4, "the backoff is over by then");
+        assert!(seconds <= 1 + 2 + 4, "the backoff ends earlier");
     }
     assert_eq!(account.endpoint.posts(), 4);
-    // The failures are forgotten: the next pause is a first pause.
+    // The next pause is a first pause again.
     account.clock.advance(HOUR);
     account.endpoint.fail_with([EndpointErrorKind::Transient]);
     account.token().await.expect_err("unavailable");
@@ -100,7 +100,7 @@ async fn s36_an_outage_ends_without_a_restart() {
     account.token().await.expect("a token");
 }
 
-/// Gives `alpha` tokens of `alpha` and `beta` those of `beta`, each after a delay of its own.
+/// Grants `alpha` and `beta` tokens with their own names, after delays.
 #[derive(Debug)]
 struct TwoTenants(Vec<Duration>);
 
@@ -123,7 +123,7 @@ impl TokenEndpoint for TwoTenants {
     }
 }
 
-/// One request: of which account, and how long after the one before it.
+/// The account of a request, and the pause before the request.
 fn request() -> impl Strategy<Value = (&'static str, Duration)> {
     let pause = (0_u64..2_000).prop_map(Duration::from_millis);
     (prop_oneof![Just("alpha"), Just("beta")], pause)
@@ -163,7 +163,7 @@ async fn two_tenants(delays: Vec<Duration>, requests: Vec<(&'static str, Duratio
     let mut callers = Vec::new();
     for (name, pause) in requests {
         tokio::time::sleep(pause).await;
-        // A token lives for a few requests.
+        // A token expires after a few requests.
         clock.advance(pause * 500);
         let handle = manager.account(name);
         callers.push(tokio::spawn(async move {

@@ -1,16 +1,16 @@
-//! A refresh token that was issued is not lost, and one that was spent is not presented again.
+//! An account loses no issued refresh token, and presents no spent refresh token.
 
 use dropbox_sign_oauth::{EndpointError, EndpointErrorKind, ErrorKind, ExpiresIn, TokenGrant};
 use futures_util::poll;
 
-use crate::support::{Fate, HOUR, Kind, TestAccount};
+use crate::support::{Fate, HOUR, Kind, TestAccount, UNSENDABLE};
 
 fn pair(access_token: &str, refresh_token: &str) -> (String, String) {
     (access_token.to_owned(), refresh_token.to_owned())
 }
 
 #[tokio::test]
-async fn s19_a_dropped_caller_loses_nothing() {
+async fn s19_a_dropped_caller_loses_no_token() {
     for kind in Kind::all() {
         let account = TestAccount::gated(kind).await;
         let mut dropped = Box::pin(account.handle.token());
@@ -25,7 +25,7 @@ async fn s19_a_dropped_caller_loses_nothing() {
 }
 
 #[tokio::test]
-async fn s20_a_shutdown_waits_for_the_refresh_to_be_saved() {
+async fn s20_a_shutdown_waits_until_the_flight_has_saved() {
     for kind in Kind::all() {
         let account = TestAccount::gated(kind).await;
         let mut dropped = Box::pin(account.handle.token());
@@ -41,7 +41,7 @@ async fn s20_a_shutdown_waits_for_the_refresh_to_be_saved() {
 }
 
 #[tokio::test]
-async fn s24_a_store_that_cannot_be_written_to_costs_no_post() {
+async fn s24_an_unwritable_store_costs_no_post() {
     for kind in Kind::all() {
         let account = TestAccount::expired(kind).await;
         let before = account.record().await;
@@ -59,10 +59,10 @@ async fn s24_a_store_that_cannot_be_written_to_costs_no_post() {
 }
 
 #[tokio::test]
-async fn s25_without_a_new_refresh_token_the_old_one_stays() {
+async fn s25_a_grant_without_a_refresh_token_keeps_the_old_refresh_token() {
     for kind in Kind::all() {
         let account = TestAccount::expired(kind).await;
-        account.endpoint.response_with(Ok(
+        account.endpoint.respond_with(Ok(
             TokenGrant::new("access-1").with_expires_in(ExpiresIn::After(HOUR))
         ));
         account.token().await.expect("a token");
@@ -76,32 +76,36 @@ async fn s25_without_a_new_refresh_token_the_old_one_stays() {
 }
 
 #[tokio::test]
-async fn s26_what_fails_after_the_reply_finds_the_pair_saved() {
+async fn s26_a_flight_saves_the_refresh_token_before_a_later_step_fails() {
     for kind in Kind::all() {
-        let account = TestAccount::expired(kind).await;
-        // Granted, but of no use: no header can carry it.
-        account
-            .endpoint
-            .response_with(Ok(TokenGrant::new("access\n1")
-                .with_refresh_token("refresh-1")
-                .with_expires_in(ExpiresIn::After(HOUR))));
-        let error = account.token().await.expect_err("no header can carry it");
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert_eq!(account.saved().await.1, "refresh-1");
-
-        account.clock.advance(HOUR);
-        assert_eq!(account.token().await.expect("a token"), "access-2");
-        assert_eq!(account.presented(), ["refresh-0", "refresh-1"]);
+        for access_token in UNSENDABLE {
+            saves_the_refresh_token_beside(access_token, kind).await;
+        }
     }
 }
 
+async fn saves_the_refresh_token_beside(access_token: &str, kind: Kind) {
+    let account = TestAccount::expired(kind).await;
+    let grant = TokenGrant::new(access_token)
+        .with_refresh_token("refresh-1")
+        .with_expires_in(ExpiresIn::After(HOUR));
+    account.endpoint.respond_with(Ok(grant));
+    let error = account.token().await.expect_err("an unusable token");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(account.saved().await.1, "refresh-1");
+
+    account.clock.advance(HOUR);
+    assert_eq!(account.token().await.expect("a token"), "access-2");
+    assert_eq!(account.presented(), ["refresh-0", "refresh-1"]);
+}
+
 #[tokio::test]
-async fn s26_a_refresh_token_beside_an_unusable_access_token_is_saved() {
+async fn s26_a_flight_saves_the_refresh_token_of_a_grant_without_an_access_token() {
     for kind in Kind::all() {
         let account = TestAccount::expired(kind).await;
         let error = EndpointError::new(EndpointErrorKind::Transient, "no access token")
             .with_refresh_token("refresh-1");
-        account.endpoint.response_with(Err(error));
+        account.endpoint.respond_with(Err(error));
         account.token().await.expect_err("no access token");
         assert_eq!(account.saved().await, pair("access-0", "refresh-1"));
 

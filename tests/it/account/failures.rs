@@ -1,16 +1,15 @@
-//! What a failed token request means.
+//! Failed token requests.
 
 use std::time::Duration;
 
 use dropbox_sign_oauth::{
-    Clock, EndpointError, EndpointErrorKind, ErrorKind, LostResponse, RefreshPolicy, TokenSet,
-    store::Record,
+    Clock, EndpointError, EndpointErrorKind, ErrorKind, LostResponse, RefreshPolicy, store::Record,
 };
 
-use crate::support::{HOUR, Kind, MINUTE, SECOND, TestAccount};
+use crate::support::{HOUR, Kind, MINUTE, SECOND, TestAccount, pair};
 
 #[tokio::test(start_paused = true)]
-async fn s28_what_was_not_sent_is_sent_again_within_the_budget() {
+async fn s28_a_flight_retries_unsent_requests_within_the_budget() {
     let account = TestAccount::expired(Kind::Memory).await;
     account.endpoint.fail_with([EndpointErrorKind::NotSent; 2]);
     assert_eq!(account.token().await.expect("a token"), "access-3");
@@ -18,25 +17,25 @@ async fn s28_what_was_not_sent_is_sent_again_within_the_budget() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s28_the_budget_for_what_was_not_sent_is_kept() {
+async fn s28_retries_of_unsent_requests_end_with_the_budget() {
     let account = TestAccount::expired(Kind::Memory).await;
     account
         .endpoint
         .fail_with([EndpointErrorKind::NotSent; 1_000]);
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     let error = account.token().await.expect_err("unreachable");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(begun.elapsed() <= RefreshPolicy::default().unsent_budget);
+    assert!(started.elapsed() <= RefreshPolicy::default().unsent_budget);
     let posts = account.endpoint.posts();
     assert!((3..40).contains(&posts), "{posts} POSTs");
-    // Now the backoff holds.
+    // The account waits for the end of the backoff.
     account.token().await.expect_err("unreachable");
     assert_eq!(account.endpoint.posts(), posts);
     assert_eq!(account.saved().await.1, "refresh-0");
 }
 
 #[tokio::test]
-async fn s29_a_lost_reply_is_replayed_once() {
+async fn s29_a_flight_replays_once_after_a_lost_response() {
     let account = TestAccount::expired(Kind::Memory).await;
     account.endpoint.fail_with([EndpointErrorKind::Ambiguous]);
     assert_eq!(account.token().await.expect("a token"), "access-2");
@@ -44,7 +43,7 @@ async fn s29_a_lost_reply_is_replayed_once() {
 }
 
 #[tokio::test]
-async fn s29_the_verdict_on_the_replay_counts() {
+async fn s29_the_response_to_the_replay_decides() {
     let account = TestAccount::expired(Kind::Memory).await;
     account.endpoint.fail_with([
         EndpointErrorKind::Ambiguous,
@@ -64,7 +63,7 @@ async fn s29_the_verdict_on_the_replay_counts() {
 }
 
 #[tokio::test]
-async fn s29_without_replay_a_lost_reply_ends_the_sign_in() {
+async fn s29_without_replay_a_lost_response_ends_the_sign_in() {
     for kind in Kind::all() {
         let policy = RefreshPolicy {
             lost_response: LostResponse::NeverReplay,
@@ -86,7 +85,7 @@ async fn s29_without_replay_a_lost_reply_ends_the_sign_in() {
 }
 
 #[tokio::test]
-async fn s30_a_refused_grant_gives_way_to_a_newer_record() {
+async fn s30_a_flight_whose_refresh_token_is_refused_adopts_a_newer_record() {
     for kind in Kind::all() {
         let account = TestAccount::gated(kind).await;
         account
@@ -94,10 +93,8 @@ async fn s30_a_refused_grant_gives_way_to_a_newer_record() {
             .fail_with([EndpointErrorKind::GrantRefused]);
         let mut token = Box::pin(account.token());
         account.until_posted(&mut token).await;
-        // Meanwhile a process without our lease has used the refresh token.
-        let tokens = TokenSet::new("access-of-the-winner", account.clock.wall(), HOUR)
-            .with_refresh_token("refresh-of-the-winner");
-        let winner = Record::new(tokens);
+        // Another process has used the refresh token without the lease.
+        let winner = Record::new(pair("of-the-winner", account.clock.wall(), HOUR));
         account.save_elsewhere(&winner).await;
         account.endpoint.release();
         assert_eq!(token.await.expect("a token"), "access-of-the-winner");
@@ -107,7 +104,7 @@ async fn s30_a_refused_grant_gives_way_to_a_newer_record() {
 }
 
 #[tokio::test]
-async fn s31_a_refused_grant_is_not_presented_again_until_new_tokens_come() {
+async fn s31_an_account_does_not_present_a_refused_refresh_token_again_until_an_install() {
     for kind in Kind::all() {
         let account = TestAccount::expired(kind).await;
         account
@@ -120,17 +117,17 @@ async fn s31_a_refused_grant_is_not_presented_again_until_new_tokens_come() {
             account.clock.advance(SECOND);
         }
         assert_eq!(account.endpoint.posts(), 1);
-        assert_eq!(account.saved().await.1, "refresh-0", "nothing is deleted");
+        assert_eq!(account.saved().await.1, "refresh-0", "the record remains");
         account.install().await;
         assert_eq!(account.token().await.expect("a token"), "access-0");
-        // Even where it is the same again.
+        // The same refresh token counts as a new one after the install.
         account.clock.advance(HOUR);
         assert_eq!(account.token().await.expect("a token"), "access-2");
     }
 }
 
 #[tokio::test]
-async fn s31_a_refused_grant_gives_way_to_tokens_that_appear_in_the_store() {
+async fn s31_an_account_presents_a_new_refresh_token_that_appears_in_the_store() {
     for kind in Kind::all() {
         let account = TestAccount::expired(kind).await;
         account
@@ -146,7 +143,7 @@ async fn s31_a_refused_grant_gives_way_to_tokens_that_appear_in_the_store() {
 }
 
 #[tokio::test]
-async fn s32_nothing_is_sent_before_the_service_said() {
+async fn s32_an_account_sends_no_request_before_the_time_that_the_service_asks_for() {
     let minutes_15 = 15 * MINUTE;
     for (asked, capped) in [
         (90 * SECOND, 90 * SECOND),
@@ -154,7 +151,7 @@ async fn s32_nothing_is_sent_before_the_service_said() {
         (Duration::MAX, minutes_15),
     ] {
         let account = TestAccount::expired(Kind::Memory).await;
-        account.endpoint.response_with(Err(busy(asked)));
+        account.endpoint.respond_with(Err(busy(asked)));
         let error = account.token().await.expect_err("busy");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         account.clock.advance(capped - SECOND);
@@ -167,14 +164,14 @@ async fn s32_nothing_is_sent_before_the_service_said() {
 }
 
 #[tokio::test]
-async fn s32_a_valid_token_is_served_meanwhile() {
+async fn s32_an_account_serves_a_valid_token_during_the_wait() {
     let account = TestAccount::new(Kind::Memory).await;
     account.install().await;
     account.clock.advance(HOUR - MINUTE);
-    account.endpoint.response_with(Err(busy(10 * MINUTE)));
+    account.endpoint.respond_with(Err(busy(10 * MINUTE)));
     for _ in 0..49 {
         assert_eq!(account.token().await.expect("a token"), "access-0");
-        // Lets the background refresh fail.
+        // The background refresh fails now.
         tokio::task::yield_now().await;
         account.clock.advance(SECOND);
     }
@@ -200,7 +197,7 @@ async fn s33_a_transient_failure_keeps_the_refresh_token() {
 }
 
 #[tokio::test]
-async fn s34_a_refused_client_is_no_verdict_on_the_account() {
+async fn s34_a_refused_client_does_not_end_the_sign_in() {
     let account = TestAccount::expired(Kind::Memory).await;
     account
         .endpoint
@@ -210,7 +207,7 @@ async fn s34_a_refused_client_is_no_verdict_on_the_account() {
     assert!(error.is_configuration());
     assert!(!error.is_reauthorization_required());
     assert_eq!(account.saved().await.1, "refresh-0");
-    // The configuration is corrected at the service: no new sign-in is needed.
+    // A corrected configuration needs no new sign-in.
     account.clock.advance(MINUTE);
     assert_eq!(account.token().await.expect("a token"), "access-2");
 }

@@ -1,13 +1,14 @@
-//! The note that a refresh token is about to be presented, and what others make of it.
+//! The write-ahead intent in the record, and what other processes do about an intent.
 
 use dropbox_sign_oauth::{
-    Clock, EndpointErrorKind, ErrorKind, EventKind, LostResponse, RefreshPolicy, store::Record,
+    AccountId, Clock, EndpointError, EndpointErrorKind, ErrorKind, EventKind, LostResponse, RefreshPolicy,
+    store::{LeaseRequest, Record, TokenStore},
 };
 
-use crate::support::{HOUR, Kind, TestAccount};
+use crate::support::{Fate, HOUR, Kind, MINUTE, TestAccount};
 
-/// An account whose record bears the note of a process that was killed.
-async fn in_doubt(kind: Kind, lost_response: LostResponse) -> TestAccount {
+/// An account whose token has expired, and whose record holds the intent of a killed process.
+async fn with_foreign_intent(kind: Kind, lost_response: LostResponse) -> TestAccount {
     let policy = RefreshPolicy {
         lost_response,
         ..RefreshPolicy::default()
@@ -19,7 +20,7 @@ async fn in_doubt(kind: Kind, lost_response: LostResponse) -> TestAccount {
     account
 }
 
-fn doubts(events: &[EventKind]) -> usize {
+fn foreign_intents(events: &[EventKind]) -> usize {
     events
         .iter()
         .filter(|event| matches!(event, EventKind::IntentFound { .. }))
@@ -27,13 +28,13 @@ fn doubts(events: &[EventKind]) -> usize {
 }
 
 #[tokio::test]
-async fn the_note_is_in_the_store_while_the_refresh_token_is_out() {
+async fn the_store_holds_an_intent_while_the_refresh_token_is_presented() {
     for kind in Kind::all() {
         let account = TestAccount::gated(kind).await;
         let mut token = Box::pin(account.token());
         account.until_posted(&mut token).await;
-        let noted = account.record().await.expect("a record");
-        assert_eq!(noted.presented_at, Some(account.clock.wall()));
+        let intent = account.record().await.expect("a record");
+        assert_eq!(intent.presented_at, Some(account.clock.wall()));
         account.endpoint.release();
         token.await.expect("a token");
         let saved = account.record().await.expect("a record");
@@ -42,10 +43,11 @@ async fn the_note_is_in_the_store_while_the_refresh_token_is_out() {
 }
 
 #[tokio::test]
-async fn a_definite_failure_takes_the_note_back() {
+async fn a_definite_failure_withdraws_the_intent() {
     for kind in Kind::all() {
         let account = TestAccount::expired(kind).await;
-        account.endpoint.fail_with([EndpointErrorKind::Transient]);
+        let refused = EndpointError::new(EndpointErrorKind::Transient, "busy").with_unspent();
+        account.endpoint.respond_with(Err(refused));
         account.token().await.expect_err("unavailable");
         let record = account.record().await.expect("a record");
         assert_eq!(record.presented_at, None);
@@ -53,7 +55,7 @@ async fn a_definite_failure_takes_the_note_back() {
 }
 
 #[tokio::test]
-async fn a_lost_reply_leaves_the_note() {
+async fn a_lost_response_leaves_the_intent() {
     for kind in Kind::all() {
         let account = TestAccount::expired(kind).await;
         account
@@ -62,35 +64,64 @@ async fn a_lost_reply_leaves_the_note() {
         account.token().await.expect_err("lost");
         let record = account.record().await.expect("a record");
         assert!(record.presented_at.is_some());
-        // One's own note leaves no doubt about others.
+        // The process's own intent is not a foreign intent.
         account.clock.advance(HOUR);
         account.token().await.expect("a token");
-        assert_eq!(doubts(&account.events().await), 0);
+        assert_eq!(foreign_intents(&account.events().await), 0);
     }
 }
 
 #[tokio::test]
-async fn s21_a_strangers_note_is_reported_and_the_token_presented_once_more() {
+async fn a_flight_withdraws_an_intent_whose_save_lost_its_response() {
     for kind in Kind::all() {
-        let account = in_doubt(kind, LostResponse::ReplayOnce).await;
+        let account = TestAccount::expired(kind).await;
+        account.store.next_saves([Fate::LoseResponse]);
+        let error = account.token().await.expect_err("no response");
+        assert_eq!(error.kind(), ErrorKind::StoreUnavailable);
+        assert_eq!(account.endpoint.posts(), 0);
+        let record = account.record().await.expect("a record");
+        assert_eq!(record.presented_at, None);
+    }
+}
+
+/// Otherwise the intent would tell other processes that the refresh token may be spent.
+#[tokio::test(start_paused = true)]
+async fn an_intent_that_cannot_be_withdrawn_at_once_is_withdrawn_under_the_lease() {
+    let account = TestAccount::expired(Kind::Memory).await;
+    account.store.next_saves([Fate::LoseResponse]);
+    account.store.next_saves([const { Fate::Fail }; 3]);
+    account.token().await.expect_err("no response");
+    let record = account.record().await.expect("a record");
+    assert!(record.presented_at.is_some(), "the intent");
+    let next = LeaseRequest::new(MINUTE, MINUTE);
+    let lease = account.store.lease(&AccountId::default(), next).await;
+    let _lease = lease.expect("a lease");
+    let record = account.record().await.expect("a record");
+    assert_eq!(record.presented_at, None);
+}
+
+#[tokio::test]
+async fn s21_a_foreign_intent_is_reported_and_the_refresh_token_is_presented_once_more() {
+    for kind in Kind::all() {
+        let account = with_foreign_intent(kind, LostResponse::ReplayOnce).await;
         assert_eq!(account.token().await.expect("a token"), "access-1");
         assert_eq!(account.presented(), ["refresh-0"]);
-        assert_eq!(doubts(&account.events().await), 1);
+        assert_eq!(foreign_intents(&account.events().await), 1);
     }
 }
 
 #[tokio::test]
-async fn s21_without_replay_a_strangers_note_ends_the_sign_in() {
+async fn s21_without_replay_a_foreign_intent_ends_the_sign_in() {
     for kind in Kind::all() {
-        let account = in_doubt(kind, LostResponse::NeverReplay).await;
+        let account = with_foreign_intent(kind, LostResponse::NeverReplay).await;
         for _ in 0..10 {
-            let error = account.token().await.expect_err("in doubt");
+            let error = account.token().await.expect_err("a foreign intent");
             assert_eq!(error.kind(), ErrorKind::Ambiguous);
             account.clock.advance(HOUR);
         }
         assert_eq!(account.endpoint.posts(), 0);
         account.install().await;
         assert_eq!(account.token().await.expect("a token"), "access-0");
-        assert_eq!(doubts(&account.events().await), 1);
+        assert_eq!(foreign_intents(&account.events().await), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! No lease, no request.
+//! An account without the lease sends no token request.
 
 use dropbox_sign_oauth::{
     AccountId, ErrorKind, EventKind, ExpiresIn, RefreshPolicy, TokenGrant,
@@ -9,13 +9,13 @@ use crate::support::{AT_ONCE, HOUR, Kind, MINUTE, PATIENT, SECOND, ScriptedStore
 
 fn impatient() -> RefreshPolicy {
     RefreshPolicy {
-        // In real time, which is the servers' and the operating system's.
+        // Real time: servers and operating systems have no fake clock.
         lease_wait: SECOND / 10,
         ..RefreshPolicy::default()
     }
 }
 
-/// Somebody else gets the account's lease.
+/// Another process acquires the account's lease.
 async fn hold(store: &ScriptedStore) -> Box<dyn Lease> {
     let lease = store.lease(&AccountId::default(), PATIENT).await;
     lease.expect("a lease")
@@ -26,7 +26,7 @@ fn lease_is_lost(event: &EventKind) -> bool {
 }
 
 #[tokio::test]
-async fn s14_a_holder_that_lost_its_lease_gives_way_to_whoever_saved_first() {
+async fn s14_a_holder_that_lost_its_lease_adopts_the_record_of_the_next_holder() {
     for kind in Kind::all_with_expiring_leases() {
         let paused = TestAccount::gated(kind).await;
         let mut late = Box::pin(paused.token());
@@ -37,14 +37,14 @@ async fn s14_a_holder_that_lost_its_lease_gives_way_to_whoever_saved_first() {
         let winner = paused.in_another_process();
         winner
             .endpoint
-            .response_with(Ok(TokenGrant::new("access-of-the-winner")
+            .respond_with(Ok(TokenGrant::new("access-of-the-winner")
                 .with_refresh_token("refresh-of-the-winner")
                 .with_expires_in(ExpiresIn::After(HOUR))));
         let token = winner.token().await.expect("a token");
         assert_eq!(token, "access-of-the-winner");
         let won = winner.record().await;
 
-        // The late one is granted tokens too, and has to drop them.
+        // The late process is granted tokens, too, and must drop them.
         paused.endpoint.release();
         assert_eq!(late.await.expect("a token"), "access-of-the-winner");
         for account in [&paused, &winner] {
@@ -58,13 +58,13 @@ async fn s14_a_holder_that_lost_its_lease_gives_way_to_whoever_saved_first() {
             .filter(|event| matches!(event, EventKind::SaveConflict));
         assert_eq!(conflicts.count(), 1);
         let events = winner.events().await;
-        let in_doubt = |event: &EventKind| matches!(event, EventKind::IntentFound { .. });
-        assert!(events.iter().any(in_doubt), "somebody's was out already");
+        let intent = |event: &EventKind| matches!(event, EventKind::IntentFound { .. });
+        assert!(events.iter().any(intent), "the paused process's intent");
     }
 }
 
 #[tokio::test]
-async fn s15_a_holder_that_lost_its_lease_does_not_end_the_next_ones() {
+async fn s15_a_holder_that_lost_its_lease_does_not_release_the_lease_of_the_next_holder() {
     for kind in Kind::all_with_expiring_leases() {
         let paused = TestAccount::gated(kind).await;
         let mut late = Box::pin(paused.token());
@@ -72,23 +72,23 @@ async fn s15_a_holder_that_lost_its_lease_does_not_end_the_next_ones() {
         paused.store.end_lease(&AccountId::default());
         let next = hold(&paused.store.of_another_process()).await;
 
-        // Nobody has saved meanwhile: what it was granted is not lost.
+        // No other process has saved, so the late save succeeds.
         paused.endpoint.release();
         assert_eq!(late.await.expect("a token"), "access-1");
         assert_eq!(paused.saved().await.1, "refresh-1");
-        // Its lease has been given back by then.
+        // After the shutdown the flight has released its lease.
         paused.manager.shutdown().await.expect("nothing to save");
 
         let lease = paused.store.lease(&AccountId::default(), AT_ONCE).await;
-        let error = lease.expect_err("held by the next one");
+        let error = lease.expect_err("held by the next holder");
         assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout);
-        next.renew().await.expect("the next one's");
+        next.renew().await.expect("the next holder has the lease");
         next.release().await.expect("released");
     }
 }
 
 #[tokio::test]
-async fn s16_without_the_lease_a_valid_token_is_served_and_nothing_sent() {
+async fn s16_an_account_without_the_lease_serves_a_valid_token_and_sends_no_request() {
     for kind in Kind::all() {
         let account = TestAccount::with_policy(kind, impatient()).await;
         account.install().await;
@@ -103,7 +103,7 @@ async fn s16_without_the_lease_a_valid_token_is_served_and_nothing_sent() {
 }
 
 #[tokio::test]
-async fn s16_without_the_lease_an_expired_token_is_an_error_of_its_own() {
+async fn s16_an_account_without_the_lease_returns_a_lease_timeout_for_an_expired_token() {
     for kind in Kind::all() {
         let account = TestAccount::with_policy(kind, impatient()).await;
         account.install_expired().await;
@@ -120,7 +120,7 @@ async fn s16_without_the_lease_an_expired_token_is_an_error_of_its_own() {
 }
 
 #[tokio::test]
-async fn s17_a_store_that_is_down_is_named_and_nothing_is_sent() {
+async fn s17_an_unavailable_store_costs_no_post_and_the_error_names_the_store() {
     for kind in Kind::all() {
         let account = TestAccount::new(kind).await;
         account.install().await;

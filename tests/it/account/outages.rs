@@ -1,4 +1,4 @@
-//! The store's server goes down and comes back, while the manager stays.
+//! The store's server stops and resumes. The manager lives on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn s17_an_outage_of_redis_is_named_costs_no_post_and_passes() {
+async fn s17_an_outage_of_redis_costs_no_post_and_the_error_names_redis() {
     let Some(mut server) = Redis::start() else {
         return;
     };
@@ -22,27 +22,28 @@ async fn s17_an_outage_of_redis_is_named_costs_no_post_and_passes() {
     let account = signed_in(store).await;
     server.stop();
     let name = format!("redis store {}", server.address());
-    lives_on_what_it_has(&account, &name).await;
+    assert_serves_valid_token_only(&account, &name).await;
     server.resume();
-    recovers(&account).await;
+    assert_recovers(&account).await;
 }
 
 #[tokio::test]
-async fn s17_an_outage_of_postgres_is_named_costs_no_post_and_passes() {
+async fn s17_an_outage_of_postgres_costs_no_post_and_the_error_names_postgres() {
     let Some(mut server) = Postgres::start() else {
         return;
     };
-    // The pool connects again and again until then.
-    let patience = Duration::from_secs(2);
+    // The pool retries a refused connection until the timeout.
+    let timeout = Duration::from_secs(2);
     let pool = PgPoolOptions::new().connect_lazy(&server.url());
-    let store = PostgresStore::new(pool.expect("a URL"));
+    let builder = PostgresStore::builder(pool.expect("a URL")).timeout(timeout);
+    let store = builder.build().expect("a store");
     store.migrate().await.expect("migrated");
-    let account = signed_in(store.clone().with_timeout(patience)).await;
+    let account = signed_in(store).await;
     server.stop();
     let name = format!("postgres at {}", server.address());
-    lives_on_what_it_has(&account, &name).await;
+    assert_serves_valid_token_only(&account, &name).await;
     server.resume();
-    recovers(&account).await;
+    assert_recovers(&account).await;
 }
 
 async fn signed_in(store: impl TokenStore) -> TestAccount {
@@ -52,7 +53,7 @@ async fn signed_in(store: impl TokenStore) -> TestAccount {
     account
 }
 
-async fn lives_on_what_it_has(account: &TestAccount, name: &str) {
+async fn assert_serves_valid_token_only(account: &TestAccount, name: &str) {
     account.clock.advance(HOUR - MINUTE);
     assert_eq!(account.token().await.expect("still valid"), "access-0");
     account.clock.advance(MINUTE);
@@ -64,8 +65,8 @@ async fn lives_on_what_it_has(account: &TestAccount, name: &str) {
     assert_eq!(account.endpoint.posts(), 0);
 }
 
-async fn recovers(account: &TestAccount) {
-    // Past any backoff.
+async fn assert_recovers(account: &TestAccount) {
+    // After the longest backoff.
     account.clock.advance(MINUTE);
     assert_eq!(account.token().await.expect("a token"), "access-1");
     assert_eq!(account.presented(), ["refresh-0"]);

@@ -1,18 +1,37 @@
 //! Signing in and out.
 
-use dropbox_sign_oauth::{ErrorKind, Freshness};
+use dropbox_sign_oauth::{Clock, ErrorKind, Freshness, TokenSet};
 use futures_util::poll;
 
-use crate::support::{Kind, TestAccount};
+use crate::support::{HOUR, Kind, TestAccount, UNSENDABLE};
 
 #[tokio::test]
-async fn without_tokens_the_error_names_the_account_and_nothing_is_sent() {
+async fn an_account_without_tokens_returns_an_error_with_its_name_and_sends_no_request() {
     for kind in Kind::all() {
         let account = TestAccount::new(kind).await;
         let error = account.token().await.expect_err("not signed in");
         assert_eq!(error.kind(), ErrorKind::NotAuthorized);
         assert!(error.to_string().contains("`default`"), "{error}");
         assert_eq!(account.endpoint.posts(), 0);
+    }
+}
+
+#[tokio::test]
+async fn installing_an_unusable_access_token_changes_neither_the_record_nor_the_token() {
+    for kind in Kind::all() {
+        let account = TestAccount::new(kind).await;
+        account.install().await;
+        let before = account.record().await;
+        for access_token in UNSENDABLE {
+            let tokens = TokenSet::new(access_token, account.clock.wall(), HOUR);
+            let tokens = tokens.with_refresh_token("refresh-1");
+            let error = account.handle.install(tokens).await;
+            let error = error.expect_err("an unusable token");
+            assert_eq!(error.kind(), ErrorKind::InvalidToken);
+            assert!(!format!("{error} {error:?}").contains(access_token));
+            assert_eq!(account.record().await, before);
+            assert_eq!(account.token().await.expect("a token"), "access-0");
+        }
     }
 }
 
@@ -32,7 +51,7 @@ async fn signing_out_removes_the_record_and_the_token() {
 }
 
 #[tokio::test]
-async fn s48_after_signing_out_during_a_refresh_nothing_is_stored() {
+async fn s48_signing_out_during_a_refresh_leaves_no_record() {
     for kind in Kind::all() {
         let account = TestAccount::gated(kind).await;
         let mut token = Box::pin(account.token());
@@ -41,7 +60,7 @@ async fn s48_after_signing_out_during_a_refresh_nothing_is_stored() {
         assert!(poll!(&mut sign_out).is_pending());
         account.endpoint.release();
         sign_out.await.expect("signed out");
-        // Its own refresh had begun before.
+        // The caller may get the token: the flight started before the sign-out.
         let _ = token.await;
         account.manager.shutdown().await.expect("nothing to save");
         assert_eq!(account.record().await, None);

@@ -1,4 +1,4 @@
-//! Whatever a hook does, the refresh completes.
+//! Event sinks. No sink delays a refresh.
 
 use std::sync::{
     Arc, Mutex,
@@ -24,7 +24,7 @@ fn manager(sink: impl EventSink) -> (TokenManager, FakeClock, Endpoint) {
     (manager, clock, endpoint)
 }
 
-/// Signs in, then lets the token expire that many times; each time there are some events.
+/// Signs in, and lets the token expire a number of times. Each refresh has several events.
 async fn expire(manager: &TokenManager, clock: &FakeClock, times: usize) {
     let account = manager.account("default");
     let tokens = TokenSet::from_refresh_token("refresh-0");
@@ -36,26 +36,63 @@ async fn expire(manager: &TokenManager, clock: &FakeClock, times: usize) {
     }
 }
 
-/// Tells of each event, then panics.
+#[tokio::test]
+async fn two_sinks_get_all_events() {
+    let (clock, endpoint) = (FakeClock::new(), Endpoint::open());
+    let recording = || {
+        let (sender, events) = channel();
+        let record = move |event: &Event| sender.send(format!("{event:?}")).expect("a receiver");
+        (record, events)
+    };
+    let ((one, of_one), (other, of_other)) = (recording(), recording());
+    let manager = TokenManager::builder(endpoint, MemoryStore::new())
+        .clock(clock.clone())
+        .event_sink(one)
+        .event_sink(other)
+        .build()
+        .expect("a valid configuration");
+    expire(&manager, &clock, 2).await;
+    manager.shutdown().await.expect("saved");
+    drop(manager);
+    let events: Vec<_> = of_one.iter().collect();
+    let names = [
+        "Installed",
+        "RefreshStarted",
+        "Refreshed",
+        "RefreshStarted",
+        "Refreshed",
+    ];
+    assert_eq!(events.len(), names.len(), "{events:?}");
+    assert!(
+        events
+            .iter()
+            .zip(names)
+            .all(|(event, name)| event.contains(name)),
+        "{events:?}"
+    );
+    assert_eq!(of_other.iter().collect::<Vec<_>>(), events);
+}
+
+/// Passes each event to the test, then panics.
 struct Panics(Sender<EventKind>);
 
 impl EventSink for Panics {
     fn on_event(&mut self, event: &Event) {
-        self.0.send(event.kind.clone()).expect("the test listens");
-        // `resume_unwind` does not call the panic hook, which would print it.
+        self.0.send(event.kind.clone()).expect("a receiver");
+        // `resume_unwind` does not call the panic hook, which would print the panic.
         std::panic::resume_unwind(Box::new("scripted"));
     }
 }
 
 #[tokio::test]
-async fn s49_a_sink_that_panics_holds_nothing_up() {
+async fn s49_a_sink_that_panics_delays_no_refresh() {
     let (sender, events) = channel();
     let (manager, clock, endpoint) = manager(Panics(sender));
     expire(&manager, &clock, 3).await;
     assert_eq!(endpoint.posts(), 3);
     manager.shutdown().await.expect("saved");
     drop(manager);
-    // It goes on getting events after its panics, to the last.
+    // The sink gets all events, despite its panics.
     let refreshed = events
         .iter()
         .filter(|kind| matches!(kind, EventKind::Refreshed { .. }))
@@ -64,25 +101,25 @@ async fn s49_a_sink_that_panics_holds_nothing_up() {
 }
 
 #[tokio::test]
-async fn s49_a_sink_that_hangs_holds_nothing_up() {
+async fn s49_a_sink_that_hangs_delays_no_refresh() {
     let (release, released) = channel::<()>();
     let hangs = move |_: &Event| {
-        // Until the test ends.
+        // Returns when the test ends.
         let _ = released.recv();
     };
     let (manager, clock, endpoint) = manager(hangs);
-    // More events than the backlog holds.
+    // These are more events than the backlog holds.
     expire(&manager, &clock, 1_000).await;
     assert_eq!(endpoint.posts(), 1_000);
     manager.shutdown().await.expect("saved");
     drop(release);
 }
 
-/// Asks for a token at each event, on the sink's thread.
+/// Waits for a token when a refresh starts, on the sink's thread.
 struct Calls {
     account: Arc<Mutex<Option<Account>>>,
     runtime: Handle,
-    got: Sender<bool>,
+    results: Sender<bool>,
 }
 
 impl EventSink for Calls {
@@ -91,25 +128,25 @@ impl EventSink for Calls {
         let Some(account) = account else { return };
         if let EventKind::RefreshStarted { .. } = event.kind {
             let token = self.runtime.block_on(account.token());
-            self.got.send(token.is_ok()).expect("the test listens");
+            self.results.send(token.is_ok()).expect("a receiver");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s49_a_sink_may_use_the_client() {
+async fn s49_a_sink_can_use_the_account() {
     let account = Arc::new(Mutex::new(None));
-    let (sender, got): (_, Receiver<bool>) = channel();
+    let (sender, results): (_, Receiver<bool>) = channel();
     let (manager, clock, endpoint) = manager(Calls {
         account: Arc::clone(&account),
         runtime: Handle::current(),
-        got: sender,
+        results: sender,
     });
     *account.lock().expect("not poisoned") = Some(manager.account("default"));
     expire(&manager, &clock, 1).await;
-    let got = tokio::task::spawn_blocking(move || got.recv());
-    assert!(got.await.expect("no panic").expect("an answer"));
+    let result = tokio::task::spawn_blocking(move || results.recv());
+    assert!(result.await.expect("no panic").expect("a result"));
     assert!(endpoint.posts() >= 1);
-    // The account holds the sender of events, whose thread holds the sink.
+    // The account holds the sender of the events, and the sink holds the account: a circle.
     account.lock().expect("not poisoned").take();
 }

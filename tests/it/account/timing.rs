@@ -1,13 +1,13 @@
-//! When a token is refreshed.
+//! The time of a refresh.
 
 use std::time::Duration;
 
-use dropbox_sign_oauth::{Clock, ExpiresIn, RefreshPolicy, TokenGrant, TokenSet, store::Record};
+use dropbox_sign_oauth::{Clock, ExpiresIn, RefreshPolicy, TokenGrant, store::Record};
 
-use crate::support::{Endpoint, HOUR, Kind, MINUTE, SECOND, ScriptedStore, TestAccount};
+use crate::support::{Endpoint, HOUR, Kind, MINUTE, SECOND, ScriptedStore, TestAccount, pair};
 
 #[tokio::test]
-async fn s01_a_fresh_token_needs_no_post() {
+async fn s01_a_fresh_token_costs_no_post() {
     let account = TestAccount::new(Kind::Memory).await;
     account.install().await;
     for _ in 0..100 {
@@ -17,7 +17,7 @@ async fn s01_a_fresh_token_needs_no_post() {
 }
 
 #[tokio::test]
-async fn s02_a_stale_token_is_served_while_one_post_refreshes_it() {
+async fn s02_an_account_serves_a_stale_token_beside_one_post() {
     let account = TestAccount::of(
         Endpoint::gated(),
         ScriptedStore::new(Kind::Memory).await,
@@ -35,7 +35,7 @@ async fn s02_a_stale_token_is_served_while_one_post_refreshes_it() {
 }
 
 #[tokio::test]
-async fn s03_an_expired_token_is_waited_for() {
+async fn s03_a_caller_waits_for_the_refresh_of_an_expired_token() {
     let account = TestAccount::expired(Kind::Memory).await;
     assert_eq!(account.token().await.expect("a token"), "access-1");
     assert_eq!(account.endpoint.posts(), 1);
@@ -50,7 +50,7 @@ async fn s05_a_lifetime_below_the_window_costs_one_post_a_lifetime() {
     for n in 1..=20 {
         account
             .endpoint
-            .response_with(Ok(TokenGrant::new(format!("access-{n}"))
+            .respond_with(Ok(TokenGrant::new(format!("access-{n}"))
                 .with_refresh_token(format!("refresh-{n}"))
                 .with_expires_in(ExpiresIn::After(LIFETIME))));
     }
@@ -59,17 +59,17 @@ async fn s05_a_lifetime_below_the_window_costs_one_post_a_lifetime() {
         for _ in 0..10 {
             account.token().await.expect("a token");
         }
-        // Lets a background refresh end.
+        // A background refresh ends now.
         tokio::time::sleep(SECOND).await;
         account.clock.advance(SECOND);
     }
-    // Refreshed in the second half of each lifetime, in the background.
+    // The background refreshes are in the second half of each lifetime.
     let posts = account.endpoint.posts();
     assert!((LIFETIMES as usize..=20).contains(&posts), "{posts} POSTs");
 }
 
 #[tokio::test]
-async fn s07_a_machine_that_slept_refreshes_at_the_next_use() {
+async fn s07_an_account_refreshes_at_the_next_use_after_the_machine_slept() {
     let account = TestAccount::new(Kind::Memory).await;
     account.install().await;
     account.clock.sleep_machine(8 * HOUR);
@@ -107,14 +107,13 @@ async fn s08_a_record_from_a_clock_that_is_ahead_or_behind_costs_one_post_at_mos
             true => now + 10 * MINUTE,
             false => now - 10 * MINUTE,
         };
-        let tokens =
-            TokenSet::new("access-0", issued_at, 9 * MINUTE).with_refresh_token("refresh-0");
-        account.save_elsewhere(&Record::new(tokens)).await;
+        let record = Record::new(pair("0", issued_at, 9 * MINUTE));
+        account.save_elsewhere(&record).await;
         for _ in 0..100 {
             assert_eq!(account.token().await.expect("a token"), expected);
         }
         assert_eq!(account.endpoint.posts(), usize::from(!ahead));
-        // Whatever the other clock said, it lives no longer than its lifetime.
+        // The token expires after its lifetime, although the other clock was wrong.
         account.clock.advance(9 * MINUTE);
         account.token().await.expect("a token");
         assert_eq!(account.endpoint.posts(), 1);

@@ -1,4 +1,4 @@
-//! The worst moment: the refresh token is spent, and the new one cannot be saved.
+//! The refresh token is spent, and the new refresh token cannot be saved.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use dropbox_sign_oauth::{ErrorKind, EventKind, RefreshPolicy, Unsaved};
 
 use crate::support::{Fate, HOUR, Kind, TestAccount};
 
-/// The journal's note, before the exchange.
-const NOTE: Fate = Fate::Work;
+/// The save of the intent, before the token request.
+const INTENT: Fate = Fate::Work;
 
-/// Saves until it works.
+/// Retries a save until the save succeeds.
 fn tireless() -> RefreshPolicy {
     RefreshPolicy {
         save_budget: HOUR,
@@ -17,7 +17,7 @@ fn tireless() -> RefreshPolicy {
     }
 }
 
-/// Tries to save when the tokens are granted, when the flight ends, and when the next one begins.
+/// Saves when the tokens are granted, when the flight ends, and when the next flight starts.
 fn resigned() -> RefreshPolicy {
     RefreshPolicy {
         save_budget: Duration::ZERO,
@@ -33,10 +33,10 @@ async fn expired(kind: Kind, policy: RefreshPolicy) -> TestAccount {
 }
 
 #[tokio::test]
-async fn s22_a_save_that_fails_twice_is_tried_again() {
+async fn s22_a_flight_retries_a_save_that_fails_twice() {
     for kind in Kind::all() {
         let account = expired(kind, tireless()).await;
-        account.store.next_saves([NOTE, Fate::Fail, Fate::Fail]);
+        account.store.next_saves([INTENT, Fate::Fail, Fate::Fail]);
         assert_eq!(account.token().await.expect("a token"), "access-1");
         assert_eq!(account.endpoint.posts(), 1);
         assert_eq!(account.saved().await.1, "refresh-1");
@@ -60,12 +60,12 @@ async fn s22_a_save_that_fails_twice_is_tried_again() {
 }
 
 #[tokio::test]
-async fn s22_a_save_whose_answer_was_lost_is_no_conflict() {
+async fn s22_a_save_that_lost_its_response_is_no_conflict() {
     for kind in Kind::all() {
         let account = expired(kind, tireless()).await;
         account
             .store
-            .next_saves([NOTE, Fate::LoseAnswer, Fate::LoseAnswer]);
+            .next_saves([INTENT, Fate::LoseResponse, Fate::LoseResponse]);
         assert_eq!(account.token().await.expect("a token"), "access-1");
         assert_eq!(account.saved().await.1, "refresh-1");
         assert_eq!(account.endpoint.posts(), 1);
@@ -82,17 +82,17 @@ async fn s22_a_save_whose_answer_was_lost_is_no_conflict() {
 }
 
 #[tokio::test]
-async fn s23_a_token_that_cannot_be_saved_is_used_and_its_predecessor_never_sent_again() {
+async fn s23_an_account_uses_an_unsaved_token_and_never_presents_the_spent_refresh_token() {
     for kind in Kind::all() {
         let account = expired(kind, resigned()).await;
-        account.store.next_saves([NOTE]);
+        account.store.next_saves([INTENT]);
         account.store.every_save(Fate::Fail);
         assert_eq!(account.token().await.expect("a token"), "access-1");
 
-        // The store holds a spent token, and the next expiry comes.
+        // The store holds the spent refresh token at the next expiry.
         for _ in 0..10 {
             account.clock.advance(HOUR);
-            let error = account.token().await.expect_err("nothing may be spent");
+            let error = account.token().await.expect_err("unsaved tokens");
             assert_eq!(error.kind(), ErrorKind::SaveFailed);
             assert!(error.is_retryable());
         }
@@ -113,7 +113,7 @@ async fn s23_a_token_that_cannot_be_saved_is_used_and_its_predecessor_never_sent
 }
 
 #[tokio::test]
-async fn s23_withheld_tokens_are_used_as_soon_as_they_are_saved() {
+async fn s23_an_account_uses_withheld_tokens_after_the_save() {
     for kind in Kind::all() {
         let policy = RefreshPolicy {
             unsaved: Unsaved::Withhold,
@@ -121,14 +121,14 @@ async fn s23_withheld_tokens_are_used_as_soon_as_they_are_saved() {
             ..RefreshPolicy::default()
         };
         let account = expired(kind, policy).await;
-        account.store.next_saves([NOTE]);
+        account.store.next_saves([INTENT]);
         account.store.every_save(Fate::Fail);
         let error = account.token().await.expect_err("withheld");
         assert_eq!(error.kind(), ErrorKind::SaveFailed);
-        let (current, _) = account.handle.current().expect("the expired one");
+        let (current, _) = account.handle.current().expect("the expired token");
         assert_eq!(current.access_token().expose_secret(), "access-0");
 
-        // The flight goes on saving under its lease; the shutdown waits for it.
+        // The flight retries the save under its lease. The shutdown waits for the flight.
         account.store.every_save(Fate::Work);
         account.manager.shutdown().await.expect("saved");
         assert_eq!(account.token().await.expect("a token"), "access-1");
@@ -138,10 +138,10 @@ async fn s23_withheld_tokens_are_used_as_soon_as_they_are_saved() {
 }
 
 #[tokio::test]
-async fn s23_a_shutdown_saves_what_could_not_be_saved_or_says_so() {
+async fn s23_a_shutdown_saves_unsaved_tokens_or_returns_an_error() {
     for kind in Kind::all() {
         let account = expired(kind, resigned()).await;
-        account.store.next_saves([NOTE]);
+        account.store.next_saves([INTENT]);
         account.store.every_save(Fate::Fail);
         account.token().await.expect("a token");
         let error = account.manager.shutdown().await.expect_err("unsaved");
@@ -154,7 +154,7 @@ async fn s23_a_shutdown_saves_what_could_not_be_saved_or_says_so() {
 }
 
 #[tokio::test]
-async fn s23_installed_tokens_that_cannot_be_saved_are_saved_before_the_next_refresh() {
+async fn s23_an_account_saves_unsaved_installed_tokens_before_the_next_refresh() {
     for kind in Kind::all() {
         let account = TestAccount::new(kind).await;
         account.store.every_save(Fate::Fail);

@@ -1,4 +1,4 @@
-//! Keys that do not fit.
+//! Encrypted records and the wrong key.
 
 use std::{fs, path::Path};
 
@@ -8,7 +8,7 @@ use dropbox_sign_oauth::{
 };
 use tempfile::TempDir;
 
-use super::Refusal;
+use super::Expected;
 use crate::support::save;
 
 #[tokio::test]
@@ -16,9 +16,9 @@ async fn s27_the_key_is_unknown() {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("tokens.json");
     save(&encrypted(&file, "old", 1), None, "old").await;
-    let refusal = refusal(&file, "no key `old`, with which the record is encrypted");
-    refusal
-        .holds(encrypted(&file, "new", 1), || bytes(&file))
+    let expected = expected(&file, "no key `old`, with which the record is encrypted");
+    expected
+        .assert_on(encrypted(&file, "new", 1), || bytes(&file))
         .await;
 }
 
@@ -27,9 +27,9 @@ async fn s27_the_key_is_another_of_the_same_name() {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("tokens.json");
     save(&encrypted(&file, "a", 1), None, "old").await;
-    let refusal = refusal(&file, "key `a` does not open the record");
-    refusal
-        .holds(encrypted(&file, "a", 2), || bytes(&file))
+    let expected = expected(&file, "key `a` does not open the record");
+    expected
+        .assert_on(encrypted(&file, "a", 2), || bytes(&file))
         .await;
 }
 
@@ -38,17 +38,17 @@ async fn s27_the_record_is_not_encrypted() {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("tokens.json");
     save(&plain(&file), None, "old").await;
-    let refusal = Refusal {
+    let expected = Expected {
         help: "allow it with `accept_unencrypted`",
-        ..refusal(&file, "the record is not encrypted")
+        ..expected(&file, "the record is not encrypted")
     };
-    refusal
-        .holds(encrypted(&file, "a", 1), || bytes(&file))
+    expected
+        .assert_on(encrypted(&file, "a", 1), || bytes(&file))
         .await;
 }
 
-fn refusal<'a>(file: &Path, problem: &'a str) -> Refusal<'a> {
-    Refusal {
+fn expected<'a>(file: &Path, problem: &'a str) -> Expected<'a> {
+    Expected {
         kind: ErrorKind::StoreDefective,
         store: format!("encrypted file store {}", file.display()),
         problem,

@@ -5,13 +5,13 @@ use std::{fs, path::PathBuf};
 use dropbox_sign_oauth::{ErrorKind, store::FileStore};
 use tempfile::TempDir;
 
-use super::Refusal;
+use super::Expected;
 use crate::support::save;
 
 /// A store with expired tokens of `acme`.
 struct Signed {
     store: FileStore,
-    /// Where the record is.
+    /// The record's file.
     file: PathBuf,
     directory: TempDir,
 }
@@ -28,15 +28,15 @@ impl Signed {
         }
     }
 
-    async fn refused(self, kind: ErrorKind, problem: &str, help: &str) {
-        let refusal = Refusal {
+    async fn assert_error(self, kind: ErrorKind, problem: &str, help: &str) {
+        let expected = Expected {
             kind,
             store: format!("file store {}", self.directory.path().display()),
             problem,
             help,
         };
         let stored = || fs::read(&self.file).unwrap_or_default();
-        refusal.holds(self.store, stored).await;
+        expected.assert_on(self.store, stored).await;
     }
 }
 
@@ -47,7 +47,7 @@ async fn s27_the_file_is_cut_off() {
     fs::write(&signed.file, &whole[..whole.len() / 2]).expect("written");
     let defective = ErrorKind::StoreDefective;
     signed
-        .refused(
+        .assert_error(
             defective,
             "the file is damaged at line",
             "restore it from a backup",
@@ -56,27 +56,29 @@ async fn s27_the_file_is_cut_off() {
 }
 
 #[tokio::test]
-async fn s27_the_file_is_of_a_newer_format() {
+async fn s27_the_file_has_a_newer_format() {
     let signed = Signed::new().await;
     let newer = r#"{"format": 2, "refresh": "canary"}"#;
     fs::write(&signed.file, newer).expect("written");
     let problem = "the file has format 2, and 1 is the newest known here";
     let defective = ErrorKind::StoreDefective;
     signed
-        .refused(defective, problem, "upgrade dropbox-sign-oauth")
+        .assert_error(defective, problem, "upgrade dropbox-sign-oauth")
         .await;
 }
 
 #[tokio::test]
-async fn s24_something_stands_in_the_way_of_a_save() {
+async fn s24_a_directory_has_the_name_of_the_temporary_file() {
     let signed = Signed::new().await;
     fs::create_dir(signed.directory.path().join("account-acme.json.tmp")).expect("created");
     let problem = "cannot write";
     let defective = ErrorKind::StoreDefective;
-    signed.refused(defective, problem, "mend the store").await;
+    signed
+        .assert_error(defective, problem, "repair the store")
+        .await;
 }
 
-/// As when its volume is unmounted.
+/// As when the volume is unmounted.
 #[tokio::test]
 async fn s27_the_directory_is_gone() {
     let signed = Signed::new().await;
@@ -84,7 +86,7 @@ async fn s27_the_directory_is_gone() {
     let problem = "no longer the place that was opened";
     let unavailable = ErrorKind::StoreUnavailable;
     signed
-        .refused(unavailable, problem, "check that the store is up")
+        .assert_error(unavailable, problem, "check that the store is up")
         .await;
 }
 
@@ -98,6 +100,6 @@ async fn s27_the_file_is_open_to_every_user() {
     fs::set_permissions(&signed.file, open).expect("chmod");
     let defective = ErrorKind::StoreDefective;
     signed
-        .refused(defective, "is open to every user", "use `chmod 600 ")
+        .assert_error(defective, "is open to every user", "use `chmod 600 ")
         .await;
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use dropbox_sign_oauth::{ErrorKind, store::PostgresStore};
+use dropbox_sign_oauth::{
+    ErrorKind,
+    store::{PostgresStore, PostgresStoreBuilder},
+};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use super::Refusal;
+use super::Expected;
 use crate::{
     servers::Postgres,
     support::{save, unique_name},
@@ -19,22 +22,23 @@ async fn s17_postgres_is_down() {
     let table = with_a_record(&server).await;
     let stored = rows(&server, &table);
     server.stop();
-    let refusal = Refusal {
+    let expected = Expected {
         kind: ErrorKind::StoreUnavailable,
         store: name(&server, &table),
-        problem: "no answer within 200ms",
+        problem: "no response within 200ms",
         help: "check that the store is up and reachable",
     };
-    // The pool connects again and again until then.
+    // Shorter than it takes to connect beside the pool.
     let patience = Duration::from_millis(200);
-    let store = store(&server, &table).with_timeout(patience);
-    refusal.holds(store, Vec::new).await;
+    let builder = builder(options(&server), &table).timeout(patience);
+    let store = builder.build().expect("a store");
+    expected.assert_on(store, Vec::new).await;
     server.resume();
     assert_eq!(rows(&server, &table), stored);
 }
 
 #[tokio::test]
-async fn s27_postgres_refuses_the_user() {
+async fn s27_postgres_denies_the_user() {
     let Some(mut server) = Postgres::start() else {
         return;
     };
@@ -51,19 +55,21 @@ async fn s27_postgres_refuses_the_user() {
     let wrong_password = options(&server).username("guest").password("canary wrong");
     let no_such_user = options(&server).username("nobody").password("canary");
     for options in [wrong_password, no_such_user] {
-        let refusal = Refusal {
+        let expected = Expected {
             kind: ErrorKind::StoreDefective,
             store: name(&server, &table),
-            problem: "the server refuses the user or the password",
-            help: "mend the store",
+            problem: "the server denies the user or the password",
+            help: "correct the pool's options",
         };
         let stored = || rows(&server, &table);
-        refusal.holds(store_with(options, &table), stored).await;
+        expected
+            .assert_on(store_with(options, &table), stored)
+            .await;
     }
 }
 
 #[tokio::test]
-async fn s24_postgres_refuses_to_write() {
+async fn s24_postgres_denies_writes() {
     let Some(server) = Postgres::shared() else {
         return;
     };
@@ -73,18 +79,28 @@ async fn s24_postgres_refuses_to_write() {
     server.psql(&format!("create role {reader} login"));
     server.psql(&format!("grant select on {table} to {reader}"));
     let unprivileged = options(&server).username(&reader);
-    for (options, problem) in [
-        (read_only, "the server or its transactions are read-only"),
-        (unprivileged, "the user lacks a privilege on the table"),
+    for (options, problem, help) in [
+        (
+            read_only,
+            "the server or its transactions are read-only",
+            "connect to the primary",
+        ),
+        (
+            unprivileged,
+            "the user lacks a privilege on the table",
+            "grant the privileges",
+        ),
     ] {
-        let refusal = Refusal {
+        let expected = Expected {
             kind: ErrorKind::StoreDefective,
             store: name(&server, &table),
             problem,
-            help: "mend the store",
+            help,
         };
         let stored = || rows(&server, &table);
-        refusal.holds(store_with(options, &table), stored).await;
+        expected
+            .assert_on(store_with(options, &table), stored)
+            .await;
     }
 }
 
@@ -94,7 +110,7 @@ async fn s27_postgres_has_no_table() {
         return;
     };
     let table = unique_name();
-    let refusal = Refusal {
+    let expected = Expected {
         kind: ErrorKind::StoreDefective,
         store: name(&server, &table),
         problem: "the table does not exist",
@@ -104,11 +120,11 @@ async fn s27_postgres_has_no_table() {
         let table = server.psql(&format!("select to_regclass('{table}')"));
         table.into_bytes()
     };
-    refusal.holds(store(&server, &table), tables).await;
+    expected.assert_on(store(&server, &table), tables).await;
 }
 
 #[tokio::test]
-async fn s27_postgres_holds_what_cannot_be_read() {
+async fn s27_postgres_holds_a_record_that_cannot_be_read() {
     let Some(server) = Postgres::shared() else {
         return;
     };
@@ -131,14 +147,14 @@ async fn s27_postgres_holds_what_cannot_be_read() {
     ] {
         let table = with_a_record(&server).await;
         server.psql(&format!("update {table} set {damage}"));
-        let refusal = Refusal {
+        let expected = Expected {
             kind: ErrorKind::StoreDefective,
             store: name(&server, &table),
             problem,
             help,
         };
         let stored = || rows(&server, &table);
-        refusal.holds(store(&server, &table), stored).await;
+        expected.assert_on(store(&server, &table), stored).await;
     }
 }
 
@@ -170,7 +186,10 @@ fn store(server: &Postgres, table: &str) -> PostgresStore {
 }
 
 fn store_with(options: PgConnectOptions, table: &str) -> PostgresStore {
+    builder(options, table).build().expect("a store")
+}
+
+fn builder(options: PgConnectOptions, table: &str) -> PostgresStoreBuilder {
     let pool = PgPoolOptions::new().connect_lazy_with(options);
-    let store = PostgresStore::new(pool).with_table(table);
-    store.expect("a name")
+    PostgresStore::builder(pool).table(table)
 }

@@ -2,7 +2,7 @@
 
 use dropbox_sign_oauth::{ErrorKind, store::RedisStore};
 
-use super::Refusal;
+use super::Expected;
 use crate::{
     servers::Redis,
     support::{save, unique_name},
@@ -19,36 +19,41 @@ async fn s17_redis_is_down() {
     save(&store, None, "old").await;
     let stored = record(&server);
     server.stop();
-    let refusal = Refusal {
+    let expected = Expected {
         kind: ErrorKind::StoreUnavailable,
         store: name(&server),
         problem: "the server cannot be reached",
         help: "check that the store is up and reachable",
     };
-    refusal.holds(store, Vec::new).await;
+    expected.assert_on(store, Vec::new).await;
     server.resume();
     assert_eq!(record(&server), stored);
 }
 
 #[tokio::test]
-async fn s27_redis_refuses_the_password() {
+async fn s27_redis_denies_the_password() {
     let Some(server) = Redis::start_with(&["--requirepass", "canary-right"]) else {
         return;
     };
     let url = |user: &str| format!("redis://{user}{}/", server.address());
     save(&store(&url(":canary-right@")), None, "old").await;
-    for (user, problem) in [
-        ("", "the server asks for a password"),
+    for (user, problem, help) in [
+        (
+            "",
+            "the server asks for a password",
+            "put the password into",
+        ),
         (
             ":canary-wrong@",
-            "the server refuses the user name or password",
+            "the server denies the user name or the password",
+            "correct the URL",
         ),
     ] {
-        let refusal = Refusal {
+        let expected = Expected {
             kind: ErrorKind::StoreDefective,
             store: name(&server),
             problem,
-            help: "mend the store",
+            help,
         };
         let password = ["-a", "canary-right", "--no-auth-warning"];
         let stored = || {
@@ -56,12 +61,12 @@ async fn s27_redis_refuses_the_password() {
             assert!(fields.contains("canary-refresh-old"), "{fields}");
             fields.into_bytes()
         };
-        refusal.holds(store(&url(user)), stored).await;
+        expected.assert_on(store(&url(user)), stored).await;
     }
 }
 
 #[tokio::test]
-async fn s24_redis_refuses_to_write() {
+async fn s24_redis_denies_writes() {
     let Some(server) = Redis::start() else { return };
     save(&store(&server.url()), None, "old").await;
     let cases: [(&[&str], _, _); 2] = [
@@ -78,21 +83,21 @@ async fn s24_redis_refuses_to_write() {
     ];
     for (setting, problem, help) in cases {
         assert_eq!(server.cli(setting), "OK");
-        let refusal = Refusal {
+        let expected = Expected {
             kind: ErrorKind::StoreDefective,
             store: name(&server),
             problem,
             help,
         };
-        refusal
-            .holds(store(&server.url()), || record(&server))
+        expected
+            .assert_on(store(&server.url()), || record(&server))
             .await;
         server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
     }
 }
 
 #[tokio::test]
-async fn s27_redis_holds_what_cannot_be_read() {
+async fn s27_redis_holds_a_record_that_cannot_be_read() {
     let Some(server) = Redis::shared() else {
         return;
     };
@@ -120,14 +125,14 @@ async fn s27_redis_holds_what_cannot_be_read() {
         save(&store, None, "old").await;
         let key = format!("{prefix}{{acme}}:record");
         server.cli(&[&["HSET", &*key], damage].concat());
-        let refusal = Refusal {
+        let expected = Expected {
             kind: ErrorKind::StoreDefective,
             store: name(&server),
             problem,
             help,
         };
         let stored = || server.cli(&["HGETALL", &key]).into_bytes();
-        refusal.holds(store, stored).await;
+        expected.assert_on(store, stored).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who may read and write what, on Unix.
+//! Permissions on Unix.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -34,7 +34,7 @@ async fn s47_files_are_0600_in_directories_0700() {
             files += 1;
         }
     }
-    // A record, its locks, and the directory's `store.lock`.
+    // In a directory: the record, its two lock files and `store.lock`. One file has no `store.lock`.
     assert_eq!(files, 4 + 3);
 }
 
@@ -50,15 +50,19 @@ async fn s47_the_permissions_of_what_exists_are_not_changed() {
 }
 
 #[tokio::test]
-async fn s27_a_record_that_every_user_can_read_is_refused() {
+async fn s27_a_record_that_every_user_can_access_is_not_used() {
     for signed in Signed::in_each_layout().await {
         for open in [0o604, 0o602, 0o644, 0o666] {
             chmod(&signed.file, open);
-            let kind = StoreErrorKind::Unwritable;
-            signed.assert_refused(kind, "open to every user").await;
-            assert_eq!(mode(&signed.file), open, "it was changed");
+            let kind = StoreErrorKind::Insecure;
+            signed.assert_all_fail(kind, "open to every user").await;
+            assert_eq!(mode(&signed.file), open, "the mode changed");
         }
-        let error = signed.store.load(&acme()).await.expect_err("refused");
+        let error = signed
+            .store
+            .load(&acme())
+            .await
+            .expect_err("open to every user");
         assert!(error.to_string().contains("chmod 600"), "{error}");
 
         for accepted in [0o600, 0o640, 0o660] {
@@ -70,15 +74,15 @@ async fn s27_a_record_that_every_user_can_read_is_refused() {
 }
 
 #[test]
-fn s27_a_directory_that_every_user_can_write_to_is_refused() {
+fn s27_a_directory_that_every_user_can_write_to_is_not_used() {
     let root = temporary();
     chmod(root.path(), 0o777);
     for store in [
         FileStore::directory(root.path()),
         FileStore::single_file(root.path().join("tokens.json")),
     ] {
-        let error = store.expect_err("refused");
-        assert_eq!(error.kind(), StoreErrorKind::Unwritable);
+        let error = store.expect_err("open to every user");
+        assert_eq!(error.kind(), StoreErrorKind::Insecure);
         assert!(error.to_string().contains("chmod 700"), "{error}");
     }
     assert_eq!(mode(root.path()), 0o777);
@@ -86,7 +90,7 @@ fn s27_a_directory_that_every_user_can_write_to_is_refused() {
 }
 
 #[tokio::test]
-async fn a_linked_file_is_replaced_behind_its_link() {
+async fn a_save_replaces_the_file_behind_a_link() {
     let root = temporary();
     let file = root.path().join("real.json");
     let link = root.path().join("link.json");

@@ -1,4 +1,4 @@
-//! Whose token a request carries: the three ways to say it.
+//! The account of a request: an extension, the client's account, or the default account.
 
 use dropbox_sign_oauth::{AccountId, Error, ErrorKind};
 use reqwest_middleware::ClientBuilder;
@@ -12,7 +12,7 @@ async fn with_acme() -> Setup {
 }
 
 #[tokio::test]
-async fn a_request_that_says_nothing_is_the_default_accounts() {
+async fn a_request_without_an_extension_carries_the_token_of_the_default_account() {
     let setup = with_acme().await;
     let response = setup.client().get(setup.url()).send().await;
     assert_eq!(response.expect("a response").status(), 200);
@@ -34,7 +34,7 @@ async fn an_extension_chooses_the_account_of_one_request() {
 }
 
 #[tokio::test]
-async fn after_a_401_it_is_the_chosen_accounts_token_that_is_refreshed() {
+async fn a_401_refreshes_the_token_of_the_chosen_account() {
     let setup = with_acme().await;
     setup.fake.revoke_access_tokens();
     let (acme, default) = (setup.header_of("acme"), setup.header_of("default"));
@@ -46,7 +46,7 @@ async fn after_a_401_it_is_the_chosen_accounts_token_that_is_refreshed() {
     assert_eq!(setup.fake.token_requests(), 1);
 }
 
-/// As clients generated from the service's specification do it.
+/// A client that is generated from the vendor's specification sends no extensions.
 #[tokio::test]
 async fn a_client_of_one_account_needs_no_extension() {
     let setup = with_acme().await;
@@ -68,7 +68,7 @@ async fn a_client_of_one_account_needs_no_extension() {
 }
 
 #[tokio::test]
-async fn an_extension_counts_for_more_than_the_clients_account() {
+async fn an_extension_overrides_the_account_of_the_client() {
     let setup = with_acme().await;
     let auth = setup.auth_builder().account("nobody").build();
     let client = ClientBuilder::new(reqwest::Client::new())
@@ -86,13 +86,13 @@ async fn an_extension_counts_for_more_than_the_clients_account() {
 }
 
 #[tokio::test]
-async fn a_string_as_extension_is_refused_and_the_request_is_not_sent() {
+async fn a_string_as_extension_is_an_error_and_the_request_is_not_sent() {
     let setup = with_acme().await;
     let client = setup.client();
     let by_str = client.get(setup.url()).with_extension("acme");
     let by_string = client.get(setup.url()).with_extension("acme".to_owned());
     for request in [by_str, by_string] {
-        let error = request.send().await.expect_err("refused");
+        let error = request.send().await.expect_err("no account");
         let ours = Error::from_middleware(&error).expect("ours");
         assert_eq!(ours.kind(), ErrorKind::AccountNotChosen);
         assert!(ours.is_configuration() && !ours.is_retryable());
@@ -100,7 +100,7 @@ async fn a_string_as_extension_is_refused_and_the_request_is_not_sent() {
     }
     assert_eq!(setup.fake.api_requests(), 0);
 
-    // The string may be another middleware's: an `AccountId` beside it counts.
+    // Another middleware may need the string. An `AccountId` beside the string counts.
     let request = client.get(setup.url()).with_extension("other");
     let request = request.with_extension(AccountId::new("acme"));
     assert_eq!(request.send().await.expect("a response").status(), 200);

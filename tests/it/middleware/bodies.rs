@@ -1,4 +1,4 @@
-//! Which bodies are sent twice, and which once.
+//! The middleware replays some bodies, and sends the others once.
 
 use std::io;
 
@@ -22,7 +22,7 @@ fn unsized_stream() -> Body {
     Body::wrap_stream(stream::iter(["one ", "two"].map(Ok::<_, io::Error>)))
 }
 
-/// Two requests, each with one `Authorization`, alike in everything else that counts.
+/// The API received two equal requests, with one `Authorization` each.
 fn assert_replayed(setup: &Setup, expected: Option<&[u8]>) {
     let requests = setup.requests();
     assert_eq!(requests.len(), 2);
@@ -39,7 +39,7 @@ fn assert_replayed(setup: &Setup, expected: Option<&[u8]>) {
 }
 
 #[tokio::test]
-async fn s40_a_body_in_memory_is_replayed_byte_for_byte() {
+async fn s40_the_middleware_replays_a_body_in_memory_byte_for_byte() {
     let setup = Setup::revoked().await;
     let bytes: Vec<u8> = (0..=255).cycle().take(3_000_000).collect();
     let request = setup.client().post(setup.url()).body(bytes.clone());
@@ -48,7 +48,7 @@ async fn s40_a_body_in_memory_is_replayed_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn s40_a_multipart_upload_is_replayed_byte_for_byte() {
+async fn s40_the_middleware_replays_a_multipart_upload_byte_for_byte() {
     let setup = Setup::revoked().await;
     let request = setup.client().post(setup.url()).multipart(upload(10_000));
     assert_eq!(request.send().await.expect("a response").status(), 200);
@@ -57,7 +57,7 @@ async fn s40_a_multipart_upload_is_replayed_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn s40_after_a_larger_upload_the_401_comes_back_and_the_next_call_succeeds() {
+async fn s40_a_larger_upload_returns_the_401_and_the_next_call_succeeds() {
     let setup = Setup::revoked().await;
     let auth = setup.auth_builder().replay_buffer(10_000).build();
     let client = ClientBuilder::new(reqwest::Client::new())
@@ -68,7 +68,7 @@ async fn s40_after_a_larger_upload_the_401_comes_back_and_the_next_call_succeeds
     assert_eq!(response.await.expect("a response").status(), 401);
     assert_eq!(setup.fake.api_requests(), 1);
 
-    // Joins the refresh that the 401 started.
+    // This call waits for the refresh that the 401 started.
     setup.fake.wait_for_token_requests(1).await;
     let newer = setup
         .account()
@@ -81,7 +81,7 @@ async fn s40_after_a_larger_upload_the_401_comes_back_and_the_next_call_succeeds
 }
 
 #[tokio::test]
-async fn s40_a_stream_of_unknown_size_goes_out_once() {
+async fn s40_the_middleware_sends_a_stream_of_unknown_size_once() {
     let setup = Setup::revoked().await;
     let request = setup.client().post(setup.url()).body(unsized_stream());
     assert_eq!(request.send().await.expect("a response").status(), 401);
@@ -91,7 +91,7 @@ async fn s40_a_stream_of_unknown_size_goes_out_once() {
 }
 
 #[tokio::test]
-async fn a_stream_whose_header_states_its_size_is_replayed() {
+async fn the_middleware_replays_a_stream_whose_header_states_its_size() {
     let setup = Setup::revoked().await;
     let request = setup.client().post(setup.url()).body(unsized_stream());
     let response = request.header("content-length", 7).send().await;
@@ -100,7 +100,7 @@ async fn a_stream_whose_header_states_its_size_is_replayed() {
 }
 
 #[tokio::test]
-async fn without_a_replay_buffer_no_stream_is_read_into_memory() {
+async fn without_a_replay_buffer_the_middleware_reads_no_stream_into_memory() {
     let setup = Setup::revoked().await;
     let auth = setup.auth_builder().replay_buffer(0).build();
     let client = ClientBuilder::new(reqwest::Client::new())

@@ -1,4 +1,4 @@
-//! An API inside the process: the innermost middleware, which answers without a socket.
+//! An API inside the process: the innermost middleware, which responds without a socket.
 
 use std::{
     future::Future,
@@ -11,27 +11,27 @@ use http::{Extensions, HeaderMap, StatusCode, header::AUTHORIZATION};
 use reqwest::{Request, Response, ResponseBuilderExt};
 use reqwest_middleware::{Middleware, Next, Result};
 
-type Answer = Pin<Box<dyn Future<Output = StatusCode> + Send>>;
+type Status = Pin<Box<dyn Future<Output = StatusCode> + Send>>;
 
-/// Clones share what they have seen.
+/// Clones share the recorded requests.
 #[derive(Clone)]
 pub(super) struct InMemoryApi {
     seen: Arc<Mutex<Vec<HeaderMap>>>,
-    answer: Arc<dyn Fn(String) -> Answer + Send + Sync>,
+    respond: Arc<dyn Fn(String) -> Status + Send + Sync>,
 }
 
 impl InMemoryApi {
     pub(super) const URL: &str = "https://api.hellosign.com/v3/account";
 
-    /// `answer` is given the value of `Authorization`.
-    pub(super) fn new<F, A>(answer: F) -> Self
+    /// `respond` gets the value of `Authorization`, and returns the status of the response.
+    pub(super) fn new<F, S>(respond: F) -> Self
     where
-        F: Fn(String) -> A + Send + Sync + 'static,
-        A: Future<Output = StatusCode> + Send + 'static,
+        F: Fn(String) -> S + Send + Sync + 'static,
+        S: Future<Output = StatusCode> + Send + 'static,
     {
         Self {
             seen: Arc::default(),
-            answer: Arc::new(move |bearer| Box::pin(answer(bearer))),
+            respond: Arc::new(move |bearer| Box::pin(respond(bearer))),
         }
     }
 
@@ -60,7 +60,7 @@ impl Middleware for InMemoryApi {
         let value = bearer(&headers);
         self.seen.lock().expect("not poisoned").push(headers);
         let response = http::Response::builder()
-            .status((self.answer)(value).await)
+            .status((self.respond)(value).await)
             .url(request.url().clone())
             .body("");
         Ok(response.expect("a valid response").into())

@@ -1,4 +1,4 @@
-//! Where the token goes, and where it does not.
+//! The origins that get the token.
 
 use std::sync::{Arc, Mutex};
 
@@ -45,7 +45,7 @@ async fn s42_a_redirect_to_another_port_carries_no_token() {
     let target = elsewhere(401).await;
     setup.fake.next_api_request(Fault::redirect(&target.uri()));
     let response = setup.client().get(setup.url()).send().await;
-    // That 401 is not the API's: it is no reason to refresh.
+    // The 401 of another server is no reason to refresh.
     assert_eq!(response.expect("a response").status(), 401);
     assert_eq!(authorizations(&target).await, [None]);
     assert_eq!(setup.fake.api_requests(), 1);
@@ -78,7 +78,7 @@ async fn s42_a_redirect_to_another_scheme_carries_no_token() {
     let client = ClientBuilder::new(reqwest::Client::new())
         .with(auth.expect("a valid configuration"))
         .build();
-    // Nobody speaks TLS there, and the client may not either.
+    // The server speaks no TLS. The client may speak no TLS, either.
     client.get(&url).send().await.expect_err("no TLS");
     server.abort();
 
@@ -90,14 +90,14 @@ async fn s42_a_redirect_to_another_scheme_carries_no_token() {
     assert_eq!(setup.fake.token_requests(), 0);
 }
 
-/// Sends every connection to https, at the same port, and closes it.
+/// Redirects every request to https at the same port, and closes the connection.
 async fn redirect_to_https(listener: TcpListener, heard: Arc<Mutex<Vec<Vec<u8>>>>) {
     let address = listener.local_addr().expect("bound");
     let response = format!(
         "HTTP/1.1 302 Found\r\nlocation: https://{address}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     );
     while let Ok((mut connection, _)) = listener.accept().await {
-        // A request of this size, or the start of a TLS handshake, comes in one piece.
+        // One read gets the whole request, or the start of a TLS handshake.
         let mut bytes = vec![0; 64 * 1024];
         let length = connection.read(&mut bytes).await.unwrap_or(0);
         bytes.truncate(length);
@@ -107,7 +107,7 @@ async fn redirect_to_https(listener: TcpListener, heard: Arc<Mutex<Vec<Vec<u8>>>
 }
 
 #[tokio::test]
-async fn s42_a_redirect_within_the_origin_keeps_the_token_and_its_401_is_replayed() {
+async fn s42_a_redirect_within_the_origin_keeps_the_token_and_the_middleware_replays_its_401() {
     let setup = Setup::revoked().await;
     setup
         .fake
@@ -141,10 +141,10 @@ async fn s43_an_origin_off_the_list_needs_no_account() {
 }
 
 #[tokio::test]
-async fn s43_plain_http_to_another_machine_cannot_be_allowed() {
+async fn s43_plain_http_to_another_machine_is_a_configuration_error() {
     let setup = Setup::new().await;
     let error = setup.auth_builder().origins(["http://api.hellosign.com"]);
-    let error = error.build().expect_err("refused");
+    let error = error.build().expect_err("not a valid configuration");
     let is_insecure = matches!(
         error,
         ConfigError::Insecure {
@@ -156,7 +156,7 @@ async fn s43_plain_http_to_another_machine_cannot_be_allowed() {
 }
 
 #[tokio::test]
-async fn several_origins_may_be_allowed() {
+async fn the_allow_list_can_have_several_origins() {
     let setup = Setup::new().await;
     let another = elsewhere(200).await;
     let auth = setup
@@ -174,7 +174,7 @@ async fn several_origins_may_be_allowed() {
 }
 
 #[tokio::test]
-async fn s45_a_header_of_the_requests_own_is_kept() {
+async fn s45_a_request_keeps_its_own_authorization_header() {
     let setup = Setup::new().await;
     let request = setup.client().get(setup.url()).basic_auth("key", Some(""));
     assert_eq!(request.send().await.expect("a response").status(), 401);
@@ -183,7 +183,7 @@ async fn s45_a_header_of_the_requests_own_is_kept() {
 }
 
 #[tokio::test]
-async fn s45_a_user_name_in_the_url_counts_as_a_header_of_the_requests_own() {
+async fn s45_a_user_name_in_the_url_counts_as_an_authorization_header() {
     let setup = Setup::new().await;
     let url = setup.url().replace("http://", "http://key:@");
     let response = setup.client().get(url).send().await;
@@ -193,7 +193,7 @@ async fn s45_a_user_name_in_the_url_counts_as_a_header_of_the_requests_own() {
 }
 
 #[tokio::test]
-async fn a_user_name_of_which_reqwest_makes_no_header_does_not_keep_the_token_out() {
+async fn a_request_carries_the_token_if_reqwest_makes_no_header_of_the_user_name() {
     let setup = Setup::new().await;
     let url = setup.url().replace("http://", "http://key:pw@");
     let request = Request::new(Method::GET, Url::parse(&url).expect("a URL"));
@@ -203,7 +203,7 @@ async fn a_user_name_of_which_reqwest_makes_no_header_does_not_keep_the_token_ou
 }
 
 #[tokio::test]
-async fn on_the_list_the_token_goes_out_instead_of_a_default_header() {
+async fn on_the_list_the_token_replaces_a_default_header() {
     let setup = Setup::revoked().await;
     let old = setup.header_of("default");
     let client = with_default_header(&setup);
@@ -213,7 +213,7 @@ async fn on_the_list_the_token_goes_out_instead_of_a_default_header() {
 }
 
 #[tokio::test]
-async fn off_the_list_a_default_header_goes_out_as_always() {
+async fn off_the_list_a_request_keeps_a_default_header() {
     let setup = Setup::new().await;
     let elsewhere = elsewhere(200).await;
     let client = with_default_header(&setup);
@@ -223,7 +223,7 @@ async fn off_the_list_a_default_header_goes_out_as_always() {
 }
 
 #[tokio::test]
-async fn an_empty_list_of_origins_is_refused() {
+async fn an_empty_list_of_origins_is_a_configuration_error() {
     let setup = Setup::new().await;
     let none: [&str; 0] = [];
     let error = setup.auth_builder().origins(none).build();

@@ -1,4 +1,4 @@
-//! A 401, and what else the API may refuse a request with.
+//! Requests that the API rejects with a 401, and other failed requests.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -63,7 +63,7 @@ async fn s10_five_hundred_401s_share_one_post_and_replay_once_each() {
 }
 
 #[tokio::test]
-async fn s11_a_late_401_is_replayed_with_the_token_that_came_meanwhile() {
+async fn s11_the_replay_after_a_late_401_carries_the_newer_token() {
     let account = TestAccount::new(Kind::Memory).await;
     account.install().await;
     let late = Arc::new(Semaphore::new(0));
@@ -73,7 +73,7 @@ async fn s11_a_late_401_is_replayed_with_the_token_that_came_meanwhile() {
         async move {
             match bearer.as_str() {
                 "Bearer access-0" => {
-                    let _reply = responses.acquire().await.expect("never closed");
+                    let _permit = responses.acquire().await.expect("never closed");
                     StatusCode::UNAUTHORIZED
                 }
                 _ => StatusCode::OK,
@@ -81,7 +81,7 @@ async fn s11_a_late_401_is_replayed_with_the_token_that_came_meanwhile() {
         }
     });
     let mut request = std::pin::pin!(client(&account, &api).get(InMemoryApi::URL).send());
-    // The request goes out, and its response stays out.
+    // The request is sent, and waits for the response.
     assert!(futures_util::poll!(&mut request).is_pending());
     assert_eq!(api.bearers(), ["Bearer access-0"]);
 
@@ -97,7 +97,7 @@ async fn s11_a_late_401_is_replayed_with_the_token_that_came_meanwhile() {
 }
 
 #[tokio::test]
-async fn s37_a_401_is_replayed_once_with_a_new_token() {
+async fn s37_the_middleware_replays_once_with_a_new_token_after_a_401() {
     let setup = Setup::revoked().await;
     let old = setup.header_of("default");
     let response = setup.client().get(setup.url()).send().await;
@@ -109,7 +109,7 @@ async fn s37_a_401_is_replayed_once_with_a_new_token() {
 }
 
 #[tokio::test]
-async fn s37_a_second_401_is_returned_as_it_came() {
+async fn s37_the_middleware_returns_a_second_401_unchanged() {
     let setup = Setup::new().await;
     let nth = |n| Fault::status(401).with_header("x-nth", n).with_body(n);
     setup.fake.next_api_request(nth("first"));
@@ -124,14 +124,14 @@ async fn s37_a_second_401_is_returned_as_it_came() {
 }
 
 #[tokio::test]
-async fn s38_an_api_that_refuses_a_fresh_token_costs_no_refresh_per_request() {
+async fn s38_an_api_that_rejects_fresh_tokens_costs_no_refresh_per_request() {
     let setup = Setup::new().await;
     setup.fake.every_api_request(Some(Fault::status(401)));
     let client = setup.client();
     for request in 1..=20 {
         let response = client.get(setup.url()).send().await.expect("a response");
         assert_eq!(response.status(), 401);
-        // The first was replayed with a new token, which was refused too.
+        // The replay of the first request carried a new token. The API rejected that token, too.
         assert_eq!(setup.fake.api_requests(), request + 1);
         assert_eq!(setup.fake.token_requests(), 1);
     }
@@ -153,7 +153,7 @@ async fn s39_a_403_is_no_reason_to_refresh() {
 }
 
 #[tokio::test]
-async fn s39_a_401_to_a_header_of_the_requests_own_is_no_reason_to_refresh() {
+async fn s39_a_401_to_a_requests_own_header_is_no_reason_to_refresh() {
     let setup = Setup::new().await;
     let request = setup.client().get(setup.url()).bearer_auth("mine");
     assert_eq!(request.send().await.expect("a response").status(), 401);
@@ -165,9 +165,9 @@ async fn s39_a_401_to_a_header_of_the_requests_own_is_no_reason_to_refresh() {
 async fn insufficient_scope_is_no_reason_to_refresh() {
     let setup = Setup::new().await;
     for status in [401, 403] {
-        let refused = Fault::status(status)
+        let rejected = Fault::status(status)
             .with_header("www-authenticate", "Bearer error=\"insufficient_scope\"");
-        setup.fake.next_api_request(refused);
+        setup.fake.next_api_request(rejected);
         let response = setup.client().get(setup.url()).send().await;
         assert_eq!(response.expect("a response").status(), status);
     }
@@ -178,16 +178,16 @@ async fn insufficient_scope_is_no_reason_to_refresh() {
 #[tokio::test]
 async fn another_challenge_is_a_reason_to_refresh() {
     let setup = Setup::new().await;
-    let refused =
+    let rejected =
         Fault::status(401).with_header("www-authenticate", "Bearer error=\"invalid_token\"");
-    setup.fake.next_api_request(refused);
+    setup.fake.next_api_request(rejected);
     let response = setup.client().get(setup.url()).send().await;
     assert_eq!(response.expect("a response").status(), 200);
     assert_eq!(setup.fake.token_requests(), 1);
 }
 
 #[tokio::test]
-async fn s41_a_timeout_of_the_api_is_not_replayed_and_its_error_is_untouched() {
+async fn s41_the_middleware_returns_a_timeout_of_the_api_unchanged_and_does_not_replay() {
     let setup = Setup::new().await;
     let _hold = setup.fake.hold_api_responses();
     let client = reqwest::Client::builder().timeout(Duration::from_millis(300));
@@ -206,7 +206,7 @@ async fn s41_a_timeout_of_the_api_is_not_replayed_and_its_error_is_untouched() {
 }
 
 #[tokio::test]
-async fn s41_a_lost_reply_is_not_replayed_and_its_error_is_untouched() {
+async fn s41_the_middleware_returns_the_error_of_a_lost_response_unchanged_and_does_not_replay() {
     let setup = Setup::new().await;
     setup.fake.next_api_request(Fault::cut_after_processing());
     let request = setup.client().post(setup.url()).body("{}").send();
@@ -217,7 +217,7 @@ async fn s41_a_lost_reply_is_not_replayed_and_its_error_is_untouched() {
 }
 
 #[tokio::test]
-async fn s41_a_5xx_is_not_replayed() {
+async fn s41_the_middleware_does_not_replay_after_a_5xx() {
     for status in [500, 502, 503] {
         let setup = Setup::new().await;
         setup.fake.every_api_request(Some(Fault::status(status)));
@@ -229,7 +229,7 @@ async fn s41_a_5xx_is_not_replayed() {
 }
 
 #[tokio::test]
-async fn a_rejection_is_an_event_that_says_whether_a_newer_token_comes() {
+async fn the_event_of_a_rejection_tells_whether_a_refresh_follows() {
     let unsized_body = || Body::wrap_stream(stream::iter(["abc"].map(Ok::<_, std::io::Error>)));
     for replayable in [true, false] {
         let account = TestAccount::new(Kind::Memory).await;
@@ -244,7 +244,7 @@ async fn a_rejection_is_an_event_that_says_whether_a_newer_token_comes() {
             let (token, _) = account.handle.current().expect("a token");
             let response = client.post(InMemoryApi::URL).body(body).send().await;
             assert_eq!(response.expect("a response").status(), 401);
-            // Waits for a refresh under way; starts none where there was none.
+            // Waits for the flight, if there is one.
             let newer = account.handle.replace_rejected(token.generation()).await;
             newer.expect("no failure");
         }
@@ -268,8 +268,8 @@ async fn s46_every_attached_header_is_marked_sensitive() {
         _ => StatusCode::OK,
     });
     let client = client(&account, &api);
-    // Waited for and refused, too soon for another; then from the thread's own copy, refused and
-    // replayed; then from the copy again.
+    // The first token comes from a refresh, and is rejected too early for another refresh. The second
+    // request takes the thread's copy, and is replayed. The third request takes the copy again.
     client.get(InMemoryApi::URL).send().await.expect("sent");
     account.clock.advance(2 * MINUTE);
     client.get(InMemoryApi::URL).send().await.expect("sent");
@@ -284,10 +284,10 @@ async fn s46_every_attached_header_is_marked_sensitive() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_fails_after_a_401_is_the_answer() {
+async fn the_middleware_returns_the_error_of_a_failed_refresh_after_a_401() {
     let setup = Setup::revoked().await;
-    let refused = Fault::oauth_error("invalid_grant");
-    setup.fake.every_token_request(Some(refused));
+    let rejected = Fault::oauth_error("invalid_grant");
+    setup.fake.every_token_request(Some(rejected));
     let error = setup.client().get(setup.url()).send().await;
     let error = error.expect_err("no token");
     let ours = Error::from_middleware(&error).expect("ours");
@@ -295,7 +295,7 @@ async fn a_refresh_that_fails_after_a_401_is_the_answer() {
     assert_eq!(setup.fake.api_requests(), 1);
     let posts = setup.fake.token_requests();
 
-    // And it stays so, at no further cost for the token host.
+    // Later requests get the error without a token request.
     for _ in 0..10 {
         let again = setup.client().get(setup.url()).send().await;
         assert!(again.is_err());

@@ -1,4 +1,4 @@
-//! Beside reqwest-retry, outside and inside of it.
+//! The middleware beside reqwest-retry, in both orders.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn retry() -> RetryTransientMiddleware<ExponentialBackoff> {
     RetryTransientMiddleware::new_with_policy(backoff)
 }
 
-/// The order that the docs recommend.
+/// The middleware inside the retries: the order that the docs recommend.
 fn inside(setup: &Setup) -> ClientWithMiddleware {
     ClientBuilder::new(reqwest::Client::new())
         .with(BodyBufferMiddleware::default())
@@ -27,7 +27,7 @@ fn inside(setup: &Setup) -> ClientWithMiddleware {
         .build()
 }
 
-/// The other one.
+/// The middleware outside the retries.
 fn outside(setup: &Setup) -> ClientWithMiddleware {
     ClientBuilder::new(reqwest::Client::new())
         .with(setup.auth())
@@ -44,8 +44,8 @@ fn kind(result: reqwest_middleware::Result<reqwest::Response>) -> ErrorKind {
     Error::from_middleware(&error).expect("ours").kind()
 }
 
-/// The API is down for one try, and the token is exchanged in the meantime.
-async fn exchange_between_two_tries(
+/// The first attempt fails with a 503, and the account signs in again before the second attempt.
+async fn sign_in_between_attempts(
     setup: &Setup,
     client: ClientWithMiddleware,
 ) -> (String, reqwest::Response) {
@@ -61,23 +61,23 @@ async fn exchange_between_two_tries(
 }
 
 #[tokio::test]
-async fn inside_the_retries_each_try_takes_the_token_of_its_moment() {
+async fn inside_the_retries_each_attempt_carries_the_current_token() {
     let setup = Setup::new().await;
-    let (old, response) = exchange_between_two_tries(&setup, inside(&setup)).await;
+    let (old, response) = sign_in_between_attempts(&setup, inside(&setup)).await;
     assert_eq!(response.status(), 200);
     assert_eq!(setup.headers(), [[old], [setup.header_of("default")]]);
 }
 
 #[tokio::test]
-async fn outside_the_retries_all_tries_send_the_token_of_the_first() {
+async fn outside_the_retries_all_attempts_carry_the_first_token() {
     let setup = Setup::new().await;
-    let (old, response) = exchange_between_two_tries(&setup, outside(&setup)).await;
+    let (old, response) = sign_in_between_attempts(&setup, outside(&setup)).await;
     assert_eq!(response.status(), 200);
     assert_eq!(setup.headers(), [[old.clone()], [old]]);
 }
 
 #[tokio::test]
-async fn a_401_is_replayed_once_in_either_order() {
+async fn the_middleware_replays_once_after_a_401_in_either_order() {
     for client in [inside, outside] {
         let setup = Setup::revoked().await;
         let response = client(&setup).get(setup.url()).send().await;
@@ -88,7 +88,7 @@ async fn a_401_is_replayed_once_in_either_order() {
 }
 
 #[tokio::test]
-async fn outside_the_retries_they_begin_anew_after_a_401() {
+async fn outside_the_retries_a_replay_starts_the_retries_again() {
     let setup = Setup::revoked().await;
     let down = || Fault::status(503);
     for fault in [down(), Fault::none(), down(), down(), down()] {
@@ -118,7 +118,7 @@ async fn a_failed_refresh_after_a_401_ends_the_retries_in_either_order() {
 }
 
 #[tokio::test]
-async fn a_failed_refresh_is_found_below_the_retries_that_came_before() {
+async fn from_middleware_finds_a_failed_refresh_below_the_error_of_the_retries() {
     let setup = Setup::revoked().await;
     let refused = Fault::oauth_error("invalid_grant");
     setup.fake.every_token_request(Some(refused));
@@ -129,7 +129,7 @@ async fn a_failed_refresh_is_found_below_the_retries_that_came_before() {
 }
 
 #[tokio::test]
-async fn an_account_without_tokens_fails_before_anything_is_sent() {
+async fn an_account_without_tokens_fails_before_a_request_is_sent() {
     for client in [inside, outside] {
         let setup = Setup::new().await;
         let request = client(&setup).get(setup.url());
@@ -140,7 +140,7 @@ async fn an_account_without_tokens_fails_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn an_upload_is_retried_and_replayed_byte_for_byte() {
+async fn a_retry_and_a_replay_send_an_upload_byte_for_byte() {
     let setup = Setup::revoked().await;
     setup.fake.next_api_request(Fault::status(503));
     let request = inside(&setup).post(setup.url()).multipart(upload(10_000));
@@ -157,7 +157,7 @@ async fn an_upload_is_retried_and_replayed_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn without_the_body_buffer_the_retries_refuse_an_upload() {
+async fn without_the_body_buffer_the_retries_do_not_send_an_upload() {
     let setup = Setup::new().await;
     let client = ClientBuilder::new(reqwest::Client::new())
         .with(retry())
@@ -169,7 +169,7 @@ async fn without_the_body_buffer_the_retries_refuse_an_upload() {
 }
 
 #[tokio::test]
-async fn the_body_buffer_leaves_a_larger_upload_as_it_is() {
+async fn the_body_buffer_does_not_read_a_larger_upload() {
     let setup = Setup::new().await;
     let with_limit = |limit| {
         ClientBuilder::new(reqwest::Client::new())

@@ -1,4 +1,4 @@
-//! When a request waits for a refresh, and when it does not.
+//! Some requests wait for a refresh, and other requests do not.
 
 use dropbox_sign_oauth::testing::FakeClock;
 use futures_util::stream;
@@ -20,7 +20,7 @@ async fn s01_a_fresh_token_costs_no_post() {
 }
 
 #[tokio::test]
-async fn s02_a_stale_token_goes_out_at_once_beside_one_post() {
+async fn s02_a_request_leaves_at_once_with_a_stale_token_beside_one_post() {
     let setup = Setup::new().await;
     let old = setup.header_of("default");
     setup.clock.advance(24 * HOUR - MINUTE);
@@ -62,13 +62,14 @@ async fn s08_a_clock_that_is_wrong_costs_one_refresh_at_most() {
             false => here.step_wall_forward(10 * MINUTE),
         }
         let setup = Setup::with_clocks(service.clone(), here.clone()).await;
-        // Signed in on another machine nine minutes ago: a clock that is behind takes it for new.
+        // The sign-in was on another machine, nine minutes ago. By a clock that is behind, the token
+        // is new.
         let tokens = setup.fake.sign_in();
         let pass = |time| [&service, &here].map(|clock| clock.advance(time));
         pass(9 * MINUTE);
         setup.account().install(tokens).await.expect("installed");
 
-        // The service has just forgotten it.
+        // For the service, the token has just expired.
         pass(24 * HOUR - 8 * MINUTE);
         let client = setup.client();
         for _ in 0..100 {

@@ -1,11 +1,11 @@
-//! Rows that are no records.
+//! Rows that hold damaged records.
 
-use super::{refusals::assert_refused, *};
+use super::{errors::assert_every_operation_fails, *};
 
 const UPDATE: &str = "update dropbox_sign_tokens set ";
 
 #[tokio::test]
-async fn s27_rows_that_cannot_be_read_are_errors_and_left_as_they_are() {
+async fn s27_a_row_that_cannot_be_read_is_left_as_it_is() {
     use StoreErrorKind::{Corrupt, NewerFormat};
 
     let Some(server) = Postgres::start() else {
@@ -41,8 +41,8 @@ async fn s27_rows_that_cannot_be_read_are_errors_and_left_as_they_are() {
         server.psql("create table whole as select * from dropbox_sign_tokens");
         server.psql(&format!("{UPDATE}{damage}"));
         let damaged = row();
-        assert_refused(&store, version, kind, damage).await;
-        assert_eq!(row(), damaged, "{damage}: it was changed");
+        assert_every_operation_fails(&store, version, kind, damage).await;
+        assert_eq!(row(), damaged, "{damage}: the row was changed");
         server.psql("delete from dropbox_sign_tokens");
         server.psql("insert into dropbox_sign_tokens select * from whole");
         server.psql("drop table whole");

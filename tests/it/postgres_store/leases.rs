@@ -1,4 +1,4 @@
-//! Who holds the lease, who waits for it, and what a late holder may not do.
+//! Holding a lease, waiting for a lease, and holders that are late.
 
 use tokio::time::timeout;
 
@@ -12,7 +12,7 @@ async fn s13_a_dead_holder_s_lease_runs_out() {
     let dead = migrated(&server).await;
     let short = LeaseRequest::new(Duration::from_millis(300), PATIENT.wait);
     let lease = dead.lease(&acme(), short).await.expect("a lease");
-    // As when its process is killed: nothing is given back.
+    // As when its process is killed: nobody releases the lease.
     std::mem::forget(lease);
 
     let next = store(&server.url());
@@ -20,7 +20,7 @@ async fn s13_a_dead_holder_s_lease_runs_out() {
 }
 
 #[tokio::test]
-async fn s14_a_paused_holder_s_late_save_is_refused() {
+async fn s14_a_paused_holder_s_late_save_conflicts() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -33,15 +33,15 @@ async fn s14_a_paused_holder_s_late_save_is_refused() {
     let new = save(&next, Some(old), "new").await;
     let record = Record::new(tokens("late"));
     let swap = paused.compare_and_swap(&acme(), Some(old), &record).await;
-    assert_eq!(swap.expect("an answer"), Swap::Conflict);
+    assert_eq!(swap.expect("a response"), Swap::Conflict);
     assert_eq!(loaded_version(&next).await, Some(new));
-    let error = late.renew().await.expect_err("another's by now");
+    let error = late.renew().await.expect_err("another holds it");
     assert_eq!(error.kind(), StoreErrorKind::LeaseLost);
     drop(held);
 }
 
 #[tokio::test]
-async fn s15_a_late_holder_does_not_release_the_next_one_s_lease() {
+async fn s15_a_late_holder_does_not_release_the_next_holder_s_lease() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -82,7 +82,7 @@ async fn renewing_starts_the_time_to_live_anew() {
     let lives_on = || server.psql("select lease_until > now() from dropbox_sign_tokens");
     server.psql("update dropbox_sign_tokens set lease_until = now()");
     assert_eq!(lives_on(), "f");
-    // Late, but nobody took it meanwhile.
+    // The renewal is late, but nobody else acquired the lease meanwhile.
     lease.renew().await.expect("still ours");
     assert_eq!(lives_on(), "t");
     let error = store.lease(&acme(), AT_ONCE).await.expect_err("held");
@@ -90,7 +90,7 @@ async fn renewing_starts_the_time_to_live_anew() {
 }
 
 #[tokio::test]
-async fn a_lease_that_another_had_meanwhile_is_lost() {
+async fn a_lease_that_another_held_meanwhile_is_lost() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -100,14 +100,14 @@ async fn a_lease_that_another_had_meanwhile_is_lost() {
     let taken = other.lease(&acme(), PATIENT).await.expect("ran out");
     taken.release().await.expect("released");
 
-    let error = lease.renew().await.expect_err("another had it");
+    let error = lease.renew().await.expect_err("another held it");
     assert_eq!(error.kind(), StoreErrorKind::LeaseLost);
     assert_eq!(error.account(), Some(&acme()));
     other.lease(&acme(), AT_ONCE).await.expect("free");
 }
 
 #[tokio::test]
-async fn a_lease_without_end_in_the_table_is_waited_for_like_any() {
+async fn a_wait_for_a_lease_without_an_end_ends_too() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -120,9 +120,9 @@ async fn a_lease_without_end_in_the_table_is_waited_for_like_any() {
     assert_eq!(error.kind(), StoreErrorKind::LeaseTimeout, "{error:?}");
 }
 
-/// The server commits it after its waiter has gone, and after any word of that.
+/// The server commits the attempt after the waiting task is dropped, and after the first release.
 #[tokio::test]
-async fn a_claim_that_is_dropped_while_it_commits_is_given_back() {
+async fn an_attempt_that_is_dropped_while_it_commits_is_released() {
     const LOCK: i64 = 1;
 
     let Some(server) = Postgres::start() else {
@@ -139,7 +139,7 @@ async fn a_claim_that_is_dropped_while_it_commits_is_given_back() {
     lock(&mut gate, &format!("select pg_advisory_lock({LOCK})")).await;
 
     let account = acme();
-    let mut claim = one.lease(&account, PATIENT);
+    let mut attempt = one.lease(&account, PATIENT);
     let commits = async {
         let waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted";
         while server.psql(waiting) != "1" {
@@ -147,17 +147,17 @@ async fn a_claim_that_is_dropped_while_it_commits_is_given_back() {
         }
     };
     tokio::select! {
-        _ = &mut claim => panic!("it was had"),
+        _ = &mut attempt => panic!("the lease was acquired"),
         committing = timeout(HANGS, commits) => committing.expect("it commits"),
     }
-    drop(claim);
-    // Whoever gives it back now finds nothing to give back.
+    drop(attempt);
+    // A release that comes now finds no lease.
     for _ in 0..10 {
         assert_eq!(one.load(&account).await.expect("loads"), None);
     }
 
     lock(&mut gate, &format!("select pg_advisory_unlock({LOCK})")).await;
-    other.lease(&account, PATIENT).await.expect("given back");
+    other.lease(&account, PATIENT).await.expect("released");
 }
 
 async fn lock(gate: &mut sqlx::PgConnection, statement: &str) {

@@ -1,4 +1,4 @@
-//! Waiting for a lease with word of its release.
+//! Waiting for a lease with notifications of its release.
 
 use sqlx::Executor;
 use tokio::{task::JoinHandle, time::timeout};
@@ -9,7 +9,7 @@ use crate::servers::Proxy;
 type Waiting = JoinHandle<Result<Box<dyn Lease>, StoreError>>;
 
 #[tokio::test]
-async fn a_waiting_process_is_woken_by_a_notification() {
+async fn a_notification_wakes_a_waiting_process() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -22,12 +22,12 @@ async fn a_waiting_process_is_woken_by_a_notification() {
         let waiting = wait(&other, &account);
         until_listening(&server, 1).await;
         lease.release().await.expect("released");
-        given(waiting).await;
+        acquired(waiting).await;
     }
 }
 
 #[tokio::test]
-async fn one_connection_listens_for_all_who_wait_and_only_while_they_do() {
+async fn one_connection_listens_for_all_waiting_tasks_and_only_while_they_wait() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -37,13 +37,13 @@ async fn one_connection_listens_for_all_who_wait_and_only_while_they_do() {
     for n in 0..20 {
         let account = AccountId::from(format!("account {n}"));
         let lease = one.lease(&account, FOR_HOURS).await.expect("free");
-        // Two for each account: one of them gets it from the other.
+        // Two tasks for each account: the second acquires the lease after the first.
         held.push((lease, wait(&other, &account), wait(&other, &account)));
     }
     until_listening(&server, 1).await;
     for (lease, waiting, next) in held {
         lease.release().await.expect("released");
-        let (first, second) = (given(waiting), given(next));
+        let (first, second) = (acquired(waiting), acquired(next));
         tokio::join!(
             async { first.await.release().await.expect("released") },
             async { second.await.release().await.expect("released") },
@@ -53,7 +53,7 @@ async fn one_connection_listens_for_all_who_wait_and_only_while_they_do() {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_given_up_ends_the_listening() {
+async fn a_wait_that_is_dropped_ends_the_listening() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -80,11 +80,11 @@ async fn a_waiting_process_listens_again_when_its_connection_is_ended() {
     until_listening(&server, 0).await;
     until_listening(&server, 1).await;
     lease.release().await.expect("released");
-    given(waiting).await;
+    acquired(waiting).await;
 }
 
 #[tokio::test]
-async fn a_release_from_before_it_listens_is_found_once_it_does() {
+async fn a_release_before_the_first_listening_is_found_after_it() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -92,9 +92,8 @@ async fn a_release_from_before_it_listens_is_found_once_it_does() {
     let proxy = Proxy::to(server.address()).await;
     proxy.cut();
     let direct = pool(&format!("postgres://postgres@{}/postgres", proxy.address()));
-    let other = store(&format!("{}?application_name=other", server.url()))
-        .with_poll_interval(NEVER)
-        .with_notifications(direct);
+    let own = pool(&format!("{}?application_name=other", server.url()));
+    let other = notified(own, direct, NEVER);
     let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let waiting = wait(&other, &acme());
     let looked = "select count(*) from pg_stat_activity \
@@ -102,32 +101,30 @@ async fn a_release_from_before_it_listens_is_found_once_it_does() {
     until(&server, looked, 1).await;
     lease.release().await.expect("released");
     proxy.mend();
-    given(waiting).await;
+    acquired(waiting).await;
 }
 
 #[tokio::test]
-async fn a_waiting_process_polls_where_it_cannot_listen() {
+async fn a_waiting_process_polls_when_it_cannot_listen() {
     let Some(server) = Postgres::start() else {
         return;
     };
     let one = migrated(&server).await;
     let proxy = Proxy::to(server.address()).await;
     let direct = pool(&format!("postgres://postgres@{}/postgres", proxy.address()));
-    let other = store(&server.url())
-        .with_poll_interval(Duration::from_millis(20))
-        .with_notifications(direct);
+    let other = notified(pool(&server.url()), direct, Duration::from_millis(20));
     let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let waiting = wait(&other, &acme());
     until_listening(&server, 1).await;
     proxy.cut();
     until_listening(&server, 0).await;
     lease.release().await.expect("released");
-    given(waiting).await;
+    acquired(waiting).await;
 }
 
-/// Also what is had soon after a holder's death, whatever the interval.
+/// However long the poll interval is.
 #[tokio::test]
-async fn s13_a_waiting_process_looks_when_the_holder_s_time_is_over() {
+async fn s13_a_waiting_process_tries_when_the_holder_s_time_is_over() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -135,10 +132,10 @@ async fn s13_a_waiting_process_looks_when_the_holder_s_time_is_over() {
     let short = LeaseRequest::new(Duration::from_millis(500), FOR_HOURS.wait);
     let dead = patient(&server).lease(&acme(), short).await.expect("free");
     std::mem::forget(dead);
-    given(wait(&patient(&server), &acme())).await;
+    acquired(wait(&patient(&server), &acme())).await;
 }
 
-/// A pooler in transaction mode would hand it to others.
+/// A pooler in transaction mode would hand the state to other clients.
 #[tokio::test]
 async fn no_session_state_is_left_on_the_store_s_own_connections() {
     let Some(server) = Postgres::start() else {
@@ -147,9 +144,7 @@ async fn no_session_state_is_left_on_the_store_s_own_connections() {
     migrated(&server).await;
     let own = PgPoolOptions::new().max_connections(1);
     let own = own.connect_lazy(&server.url()).expect("a URL");
-    let store = PostgresStore::new(own.clone())
-        .with_poll_interval(NEVER)
-        .with_notifications(pool(&server.url()));
+    let store = notified(own.clone(), pool(&server.url()), NEVER);
     store.migrate().await.expect("migrated");
     let version = save(&store, None, "a").await;
     let lease = store.lease(&acme(), FOR_HOURS).await.expect("free");
@@ -167,16 +162,20 @@ async fn no_session_state_is_left_on_the_store_s_own_connections() {
     assert_eq!(row.expect("counted").get::<i64, _>(0), 0);
     drop(connection);
     lease.release().await.expect("released");
-    given(waiting).await;
+    acquired(waiting).await;
 }
 
 const LISTENERS: &str = "from pg_stat_activity where query like 'LISTEN %'";
 
-/// Without word, it looks again in an hour.
+/// A store that polls once an hour, and hears of releases.
 fn patient(server: &Postgres) -> PostgresStore {
-    store(&server.url())
-        .with_poll_interval(NEVER)
-        .with_notifications(pool(&server.url()))
+    notified(pool(&server.url()), pool(&server.url()), NEVER)
+}
+
+fn notified(own: PgPool, direct: PgPool, poll_interval: Duration) -> PostgresStore {
+    let builder = PostgresStore::builder(own).notifications(direct);
+    let builder = builder.poll_interval(poll_interval);
+    builder.build().expect("a store")
 }
 
 fn wait(store: &PostgresStore, account: &AccountId) -> Waiting {
@@ -184,7 +183,7 @@ fn wait(store: &PostgresStore, account: &AccountId) -> Waiting {
     tokio::spawn(async move { store.lease(&account, FOR_HOURS).await })
 }
 
-async fn given(waiting: Waiting) -> Box<dyn Lease> {
+async fn acquired(waiting: Waiting) -> Box<dyn Lease> {
     let lease = timeout(HANGS, waiting).await.expect("not hanging");
     lease.expect("no panic").expect("a lease")
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::servers::Proxy;
 
 #[tokio::test]
-async fn s17_a_server_that_is_down_is_named_and_used_again_once_up() {
+async fn s17_an_error_names_a_server_that_is_down_and_the_store_recovers() {
     let Some(mut server) = Postgres::start() else {
         return;
     };
@@ -24,14 +24,15 @@ async fn s17_a_server_that_is_down_is_named_and_used_again_once_up() {
 }
 
 #[tokio::test]
-async fn s17_a_network_that_breaks_or_falls_silent_is_bounded_and_mends() {
+async fn s17_a_network_that_is_cut_or_silent_costs_no_more_than_the_timeout() {
     let Some(server) = Postgres::start() else {
         return;
     };
     let version = save(&migrated(&server).await, None, "a").await;
     let proxy = Proxy::to(server.address()).await;
     let url = format!("postgres://postgres@{}/postgres", proxy.address());
-    let store = store(&url);
+    let own_pool = pool(&url);
+    let store = PostgresStore::new(own_pool.clone());
     assert_eq!(loaded_version(&store).await, Some(version));
 
     proxy.cut();
@@ -41,9 +42,9 @@ async fn s17_a_network_that_breaks_or_falls_silent_is_bounded_and_mends() {
     assert_eq!(loaded_version(&store).await, Some(version));
 
     proxy.silence();
-    let hasty = store.clone().with_timeout(Duration::from_millis(100));
+    let hasty = with_timeout(own_pool.clone(), Duration::from_millis(100));
     for _ in 0..4 {
-        // More often than the pool has connections: none is lost to the silence.
+        // More often than the pool has connections: the silence loses no connection.
         let error = hasty.lease(&acme(), AT_ONCE).await.expect_err("silent");
         assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
         assert!(error.to_string().contains("within 100ms"), "{error}");
@@ -52,7 +53,7 @@ async fn s17_a_network_that_breaks_or_falls_silent_is_bounded_and_mends() {
     assert_eq!(loaded_version(&store).await, Some(version));
 }
 
-/// Left alone, the pool would go on trying.
+/// The pool alone would try until its own timeout.
 #[tokio::test]
 async fn s17_a_refused_connection_is_an_error_at_once() {
     let Some(mut server) = Postgres::start() else {
@@ -60,7 +61,7 @@ async fn s17_a_refused_connection_is_an_error_at_once() {
     };
     let tenacious = || PgPoolOptions::new().acquire_timeout(NEVER);
     let options = tenacious().connect_lazy(&server.url()).expect("a URL");
-    let store = PostgresStore::new(options).with_timeout(NEVER);
+    let store = with_timeout(options, NEVER);
     store.migrate().await.expect("migrated");
     let version = save(&store, None, "a").await;
     let lease = store.lease(&acme(), PATIENT).await.expect("free");
@@ -88,36 +89,43 @@ async fn s17_a_refused_connection_is_an_error_at_once() {
 }
 
 #[tokio::test]
-async fn s17_a_pool_with_no_connection_free_is_told_from_a_server_that_is_down() {
+async fn s17_an_error_tells_a_busy_pool_from_a_server_that_is_down() {
     let Some(server) = Postgres::start() else {
         return;
     };
     migrated(&server).await;
-    // One for the pool, and one for whoever asks the server: all others would be refused.
+    // One connection for the pool, and one beside the pool. The server denies any other.
     server.psql("create role guest login connection limit 2");
     server.psql("grant all on dropbox_sign_tokens to guest");
     let url = server.url().replace("postgres@", "guest@");
     let pool = PgPoolOptions::new().max_connections(1);
     let pool = pool.connect(&url).await.expect("a connection");
-    let store = PostgresStore::new(pool.clone());
     let taken = pool.acquire().await.expect("the only one");
-    // Time enough to ask the server.
-    let hasty = store.clone().with_timeout(Duration::from_secs(3));
+    // Long enough to connect beside the pool.
+    let hasty = with_timeout(pool.clone(), Duration::from_secs(3));
     let waiting = (0..50).map(|_| {
         let hasty = hasty.clone();
         tokio::spawn(async move { hasty.load(&acme()).await })
     });
     for waiting in waiting.collect::<Vec<_>>() {
-        let error = waiting.await.expect("no panic").expect_err("none is free");
+        let error = waiting
+            .await
+            .expect("no panic")
+            .expect_err("no connection is free");
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
         assert!(error.to_string().contains("pool of 1"), "{error:?}");
     }
 
-    let patient = store.with_timeout(NEVER);
+    let patient = with_timeout(pool, NEVER);
     let acme = acme();
     let mut loading = patient.load(&acme);
     assert!(futures_util::poll!(&mut loading).is_pending());
     drop(taken);
     let loaded = timeout(HANGS, loading).await.expect("not hanging");
     assert_eq!(loaded.expect("loaded"), None);
+}
+
+fn with_timeout(pool: PgPool, timeout: Duration) -> PostgresStore {
+    let builder = PostgresStore::builder(pool).timeout(timeout);
+    builder.build().expect("a store")
 }

@@ -24,19 +24,18 @@ async fn the_postgres_store_conforms_behind_a_pooler() {
     conforming.await;
 }
 
-/// As the documentation says.
 #[tokio::test]
-async fn a_pooler_refuses_what_the_documentation_tells_to_leave_out() {
+async fn a_pooler_denies_the_parameter_that_the_documentation_leaves_out() {
     let Some((_server, pooler)) = pooled() else {
         return;
     };
-    let error = store(&pooler.url()).migrate().await.expect_err("refused");
+    let error = store(&pooler.url()).migrate().await.expect_err("denied");
     let shown = format!("{error:?}");
     assert!(shown.contains("extra_float_digits"), "{shown}");
     through(&pooler).migrate().await.expect("migrated");
 }
 
-/// As s12, with tasks: many contend for a lease, and no save is lost.
+/// Many tasks compete for a lease, and no save is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn s12_a_lease_behind_a_pooler_has_one_holder_at_a_time() {
     const TASKS: usize = 24;
@@ -45,7 +44,11 @@ async fn s12_a_lease_behind_a_pooler_has_one_holder_at_a_time() {
     let Some((server, pooler)) = pooled() else {
         return;
     };
-    let stores = [(); 4].map(|()| through(&pooler).with_notifications(pool(&server.url())));
+    let stores = [(); 4].map(|()| {
+        let builder = PostgresStore::builder(pool_through(&pooler));
+        let builder = builder.notifications(pool(&server.url()));
+        builder.build().expect("a store")
+    });
     stores[0].migrate().await.expect("migrated");
     save(&stores[0], None, "0").await;
     let held = Arc::new(AtomicBool::new(false));
@@ -55,7 +58,10 @@ async fn s12_a_lease_behind_a_pooler_has_one_holder_at_a_time() {
         tasks.spawn(async move {
             for _ in 0..ROUNDS {
                 let lease = store.lease(&acme(), PATIENT).await.expect("a lease");
-                assert!(!held.swap(true, Ordering::SeqCst), "another holds it");
+                assert!(
+                    !held.swap(true, Ordering::SeqCst),
+                    "another task holds the lease"
+                );
                 let (version, count) = counted(&store).await;
                 save(&store, Some(version), &(count + 1).to_string()).await;
                 held.store(false, Ordering::SeqCst);
@@ -74,12 +80,16 @@ fn pooled() -> Option<(Postgres, PgBouncer)> {
 }
 
 fn through(pooler: &PgBouncer) -> PostgresStore {
-    let options: PgConnectOptions = pooler.url().parse().expect("a URL");
-    let pool = PgPoolOptions::new().max_connections(8);
-    PostgresStore::new(pool.connect_lazy_with(options.extra_float_digits(None)))
+    PostgresStore::new(pool_through(pooler))
 }
 
-/// The number that the tokens were saved with.
+fn pool_through(pooler: &PgBouncer) -> PgPool {
+    let options: PgConnectOptions = pooler.url().parse().expect("a URL");
+    let pool = PgPoolOptions::new().max_connections(8);
+    pool.connect_lazy_with(options.extra_float_digits(None))
+}
+
+/// The version, and the number in the access token.
 async fn counted(store: &PostgresStore) -> (Version, usize) {
     let record = store.load(&acme()).await.expect("loaded").expect("there");
     let access = record.tokens.access_token().expect("an access token");

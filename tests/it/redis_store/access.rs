@@ -1,24 +1,25 @@
-//! Who may use the server, and for what.
+//! Users, passwords and rights.
 
-use super::{
-    AT_ONCE, RECORD, acme, faults::all_operations, is_woken_by_a_message, save, store, tokens,
-};
-use crate::servers::Redis;
 use dropbox_sign_oauth::{
     store::{Record, StoreErrorKind, TokenStore},
     testing::store_conformance,
 };
 
+use super::{
+    AT_ONCE, RECORD, acme, assert_woken_by_a_message, faults::all_operations, save, store, tokens,
+};
+use crate::servers::Redis;
+
 #[tokio::test]
-async fn s27_a_wrong_password_is_said_and_not_shown() {
+async fn s27_an_error_names_a_wrong_password_without_showing_it() {
     let Some(redis) = Redis::start_with(&["--requirepass", "right"]) else {
         return;
     };
-    for (user, refusal) in [("", "asks for a password"), (":canary@", "password")] {
+    for (user, problem) in [("", "asks for a password"), (":canary@", "password")] {
         let url = format!("redis://{user}{}/", redis.address());
         for error in all_operations(&store(&url), None).await {
-            assert_eq!(error.kind(), StoreErrorKind::Unwritable, "{error}");
-            assert!(error.to_string().contains(refusal), "{error}");
+            assert_eq!(error.kind(), StoreErrorKind::AccessDenied, "{error}");
+            assert!(error.to_string().contains(problem), "{error}");
         }
     }
     save(
@@ -30,18 +31,18 @@ async fn s27_a_wrong_password_is_said_and_not_shown() {
 }
 
 #[tokio::test]
-async fn s27_a_wrong_user_is_said_and_not_shown() {
+async fn s27_an_error_names_a_wrong_login_without_showing_it() {
     let Some(redis) = Redis::start() else { return };
     add_user(&redis, "app", "+@all");
     for login in ["canary:right", "app:canary"] {
         let url = format!("redis://{login}@{}/", redis.address());
         for error in all_operations(&store(&url), None).await {
-            assert_eq!(error.kind(), StoreErrorKind::Unwritable);
+            assert_eq!(error.kind(), StoreErrorKind::AccessDenied);
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "redis store {}/0: the server refuses the user name or password, account \
-                     `acme`; correct the URL",
+                    "redis store {}/0: the server denies the user name or the password, \
+                     account `acme`; correct the URL",
                     redis.address()
                 )
             );
@@ -49,20 +50,19 @@ async fn s27_a_wrong_user_is_said_and_not_shown() {
     }
 }
 
-/// The rights that the documentation asks for.
 #[tokio::test]
-async fn a_user_with_the_rights_that_are_documented_needs_no_more() {
+async fn a_user_with_the_documented_rights_needs_no_more() {
     let Some(redis) = Redis::start() else { return };
     add_user(&redis, "app", RIGHTS);
     let url = format!("redis://app:right@{}/", redis.address());
     store_conformance(async || store(&url)).await;
 
-    // A message needs the channel, and a lease without messages would do.
-    is_woken_by_a_message(&redis, &url).await;
+    // Conformance does not need the channel, and a message does.
+    assert_woken_by_a_message(&redis, &url).await;
 }
 
 #[tokio::test]
-async fn s27_a_user_without_the_rights_is_refused_and_the_record_kept() {
+async fn s27_a_user_without_the_rights_is_denied_and_the_record_stands() {
     let Some(redis) = Redis::start() else { return };
     let version = save(&store(&redis.url()), None, "old").await;
     let before = redis.cli(&["DUMP", RECORD]);
@@ -89,7 +89,7 @@ async fn s27_a_user_without_the_rights_is_refused_and_the_record_kept() {
         ] {
             assert_eq!(
                 error.kind(),
-                StoreErrorKind::Unwritable,
+                StoreErrorKind::AccessDenied,
                 "{rights}: {error}"
             );
             let text = error.to_string();
@@ -99,7 +99,7 @@ async fn s27_a_user_without_the_rights_is_refused_and_the_record_kept() {
             );
         }
     }
-    // Reading alone does not do either.
+    // The right to read is not enough.
     add_user(&redis, "reader", "-@all +@read +@connection +@scripting");
     let store = store(&format!("redis://reader:right@{}/", redis.address()));
     assert!(store.load(&acme()).await.expect("may read").is_some());
@@ -107,17 +107,17 @@ async fn s27_a_user_without_the_rights_is_refused_and_the_record_kept() {
     let swap = store.compare_and_swap(&acme(), Some(version), &new).await;
     assert_eq!(
         swap.expect_err("may not").kind(),
-        StoreErrorKind::Unwritable
+        StoreErrorKind::AccessDenied
     );
     let lease = store.lease(&acme(), AT_ONCE).await;
     assert_eq!(
         lease.expect_err("may not").kind(),
-        StoreErrorKind::Unwritable
+        StoreErrorKind::AccessDenied
     );
     assert_eq!(redis.cli(&["DUMP", RECORD]), before);
 }
 
-/// What the documentation asks for.
+/// The rights that the documentation asks for.
 pub(super) const RIGHTS: &str =
     "+@hash +@string +@keyspace +@scripting +@pubsub +@connection -@dangerous +info";
 

@@ -1,4 +1,4 @@
-//! The Redis store on a cluster that is well.
+//! The Redis store on a sound cluster.
 
 use dropbox_sign_oauth::{
     AccountId,
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::{
     AT_ONCE, FOR_HOURS, HANGS, LEASE, RECORD,
     access::{RIGHTS, add_user},
-    acme, save, tokens, until_somebody_listens,
+    acme, save, tokens, until_a_process_listens,
 };
 use crate::servers::RedisCluster;
 
@@ -23,7 +23,7 @@ async fn the_redis_store_conforms_on_a_cluster() {
 }
 
 #[tokio::test]
-async fn accounts_are_spread_over_the_nodes_and_the_keys_of_one_are_together() {
+async fn accounts_are_spread_over_the_nodes_and_an_account_s_keys_are_together() {
     let Some(cluster) = RedisCluster::start() else {
         return;
     };
@@ -54,9 +54,8 @@ async fn accounts_are_spread_over_the_nodes_and_the_keys_of_one_are_together() {
     assert!(spread > 1, "all on one node");
 }
 
-/// The rights that the documentation asks for.
 #[tokio::test]
-async fn a_user_with_the_rights_that_are_documented_needs_no_more_on_a_cluster() {
+async fn a_user_with_the_documented_rights_needs_no_more_on_a_cluster() {
     let Some(cluster) = RedisCluster::start() else {
         return;
     };
@@ -73,12 +72,12 @@ async fn a_user_with_the_rights_that_are_documented_needs_no_more_on_a_cluster()
 }
 
 #[tokio::test]
-async fn a_waiting_process_is_woken_by_a_message_from_any_node() {
+async fn a_message_from_any_node_wakes_a_waiting_process() {
     let Some(cluster) = RedisCluster::start() else {
         return;
     };
     let [one, other] = [(); 2].map(|()| {
-        // Without the message, it would look again in half an hour.
+        // Without the message, the waiting process would try again in half an hour.
         let builder = RedisStore::cluster(cluster.urls()).poll_interval(FOR_HOURS.wait);
         builder.build().expect("a store")
     });
@@ -86,23 +85,23 @@ async fn a_waiting_process_is_woken_by_a_message_from_any_node() {
     let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let next = other.clone();
     let waiter = tokio::spawn(async move { next.lease(&acme(), FOR_HOURS).await });
-    until_somebody_listens(&cluster[primary]).await;
+    until_a_process_listens(&cluster[primary]).await;
     lease.release().await.expect("released");
     let lease = timeout(HANGS, waiter).await.expect("not hanging");
     let lease = lease.expect("no panic").expect("a lease");
 
     let waiter = tokio::spawn(async move { one.lease(&acme(), FOR_HOURS).await });
-    until_somebody_listens(&cluster[primary]).await;
+    until_a_process_listens(&cluster[primary]).await;
     cluster[primary].cli(&["DEL", LEASE]);
     let channel = LEASE.replace(":lease", ":released");
     let elsewhere = (primary + 1) % cluster.nodes().len();
     cluster[elsewhere].cli(&["PUBLISH", &channel, ""]);
-    let taken = timeout(HANGS, waiter).await.expect("not hanging");
-    taken.expect("no panic").expect("a lease");
+    let acquired = timeout(HANGS, waiter).await.expect("not hanging");
+    acquired.expect("no panic").expect("a lease");
     lease.release().await.expect("no longer ours");
 }
 
-/// From the first step of its migration to the last, each operation finds the key.
+/// Each operation finds the key, from the first step of the migration to the last.
 #[tokio::test]
 async fn an_account_whose_slot_moves_to_another_node_goes_on() {
     let Some(cluster) = RedisCluster::start() else {
@@ -121,7 +120,7 @@ async fn an_account_whose_slot_moves_to_another_node_goes_on() {
     };
     set_slot(to, "IMPORTING", &from_id);
     set_slot(from, "MIGRATING", &to_id);
-    // What is there is still served there. What is not is created at the target.
+    // The source serves the keys that it has. New keys are created at the target.
     let version = save(&store, Some(version), "while it moves").await;
     let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
     assert_eq!(cluster[from].cli(&["KEYS", "*"]), RECORD);
@@ -143,7 +142,7 @@ async fn an_account_whose_slot_moves_to_another_node_goes_on() {
 }
 
 #[tokio::test]
-async fn a_connection_to_a_node_that_broke_unnoticed_costs_no_error() {
+async fn a_node_s_connection_that_breaks_while_idle_costs_no_error() {
     let Some(cluster) = RedisCluster::start() else {
         return;
     };
@@ -157,7 +156,7 @@ async fn a_connection_to_a_node_that_broke_unnoticed_costs_no_error() {
     }
 }
 
-/// The record's key of an account that another node has.
+/// The record's key of an account on another node.
 fn another_s_record(cluster: &RedisCluster, node: usize) -> String {
     let mut keys = (0..).map(|n| RECORD.replace("acme", &n.to_string()));
     let elsewhere = keys.find(|key| cluster.primary(key) != node);

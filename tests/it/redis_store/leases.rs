@@ -1,4 +1,4 @@
-//! Who holds the lease, who waits for it, and what a late holder may not do.
+//! Holding a lease, waiting for a lease, and holders that are late.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use dropbox_sign_oauth::store::{
 use tokio::time::timeout;
 
 use super::{
-    AT_ONCE, FOR_HOURS, HANGS, LEASE, acme, is_woken_by_a_message, save, store, tokens,
-    until_somebody_listens,
+    AT_ONCE, FOR_HOURS, HANGS, LEASE, acme, assert_woken_by_a_message, save, store, tokens,
+    until_a_process_listens,
 };
 use crate::servers::Redis;
 
@@ -19,7 +19,7 @@ const SHORT_LIVED: LeaseRequest =
 #[tokio::test]
 async fn s13_a_dead_holder_s_lease_runs_out_and_another_takes_over() {
     let Some(redis) = Redis::start() else { return };
-    // Neither a message nor polling comes to the rescue.
+    // Without a message and without polling, the end of the time to live alone counts.
     let next = RedisStore::builder(redis.url()).poll_interval(FOR_HOURS.wait);
     let next = next.build().expect("a store");
     let dead = store(&redis.url()).lease(&acme(), SHORT_LIVED).await;
@@ -29,7 +29,7 @@ async fn s13_a_dead_holder_s_lease_runs_out_and_another_takes_over() {
 }
 
 #[tokio::test]
-async fn s14_a_paused_holder_s_save_is_refused_and_the_winner_s_stands() {
+async fn s14_a_paused_holder_s_save_conflicts_and_the_winner_s_stands() {
     let Some(redis) = Redis::start() else { return };
     let (paused, winner) = (store(&redis.url()), store(&redis.url()));
     let version = save(&paused, None, "old").await;
@@ -38,14 +38,14 @@ async fn s14_a_paused_holder_s_save_is_refused_and_the_winner_s_stands() {
     let lease = winner.lease(&acme(), FOR_HOURS).await.expect("ran out");
     save(&winner, Some(version), "winner").await;
 
-    let error = late.renew().await.expect_err("another's by now");
+    let error = late.renew().await.expect_err("another holds it");
     assert_eq!(error.kind(), StoreErrorKind::LeaseLost);
     assert_eq!(error.account(), Some(&acme()));
     let stale = Record::new(tokens("stale"));
     let swap = paused
         .compare_and_swap(&acme(), Some(version), &stale)
         .await;
-    assert_eq!(swap.expect("answered"), Swap::Conflict);
+    assert_eq!(swap.expect("a response"), Swap::Conflict);
     late.release().await.expect("left alone");
     let record = winner.load(&acme()).await.expect("loads");
     assert_eq!(record.expect("there").tokens, tokens("winner"));
@@ -91,13 +91,13 @@ async fn renewing_starts_the_time_to_live_anew() {
 }
 
 #[tokio::test]
-async fn a_waiting_process_is_woken_by_a_message() {
+async fn a_message_wakes_a_waiting_process() {
     let Some(redis) = Redis::start() else { return };
-    is_woken_by_a_message(&redis, &redis.url()).await;
+    assert_woken_by_a_message(&redis, &redis.url()).await;
 }
 
 #[tokio::test]
-async fn a_waiting_process_polls_where_no_message_comes() {
+async fn a_waiting_process_polls_when_no_message_comes() {
     let Some(redis) = Redis::start() else { return };
     let [one, other] = [(); 2].map(|()| {
         let builder = RedisStore::builder(redis.url()).poll_interval(Duration::from_millis(20));
@@ -105,7 +105,7 @@ async fn a_waiting_process_polls_where_no_message_comes() {
     });
     let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let waiter = tokio::spawn(async move { other.lease(&acme(), FOR_HOURS).await });
-    until_somebody_listens(&redis).await;
+    until_a_process_listens(&redis).await;
     redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
     redis.cli(&["DEL", LEASE]);
     let taken = timeout(HANGS, waiter).await.expect("not hanging");

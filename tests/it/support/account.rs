@@ -1,10 +1,10 @@
-//! An account on fakes, signed in or not.
+//! An account on fakes.
 
 use std::time::Duration;
 
 use dropbox_sign_oauth::{
     Account, AccountId, Clock, Error, Event, EventKind, RefreshPolicy, TokenManager, TokenSet,
-    store::{Record, Swap, TokenStore},
+    store::{Record, TokenStore},
     testing::FakeClock,
 };
 use tokio::{
@@ -12,13 +12,13 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Endpoint, Kind, ScriptedStore};
+use super::{Endpoint, Kind, ScriptedStore, pair, save_record};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-/// Only for what would otherwise hang.
+/// No event of a test takes as long: the test hangs.
 const HANGS: Duration = Duration::from_secs(120);
 
 /// One account of a manager on an [`Endpoint`], a [`ScriptedStore`] and a [`FakeClock`].
@@ -33,11 +33,11 @@ pub(crate) struct TestAccount {
 
 struct Events {
     seen: Vec<EventKind>,
-    to_come: mpsc::UnboundedReceiver<EventKind>,
+    incoming: mpsc::UnboundedReceiver<EventKind>,
 }
 
 impl TestAccount {
-    /// Without tokens.
+    /// An account without tokens.
     pub(crate) async fn new(kind: Kind) -> Self {
         Self::with_policy(kind, RefreshPolicy::default()).await
     }
@@ -56,7 +56,7 @@ impl TestAccount {
         store: ScriptedStore,
         policy: RefreshPolicy,
     ) -> Self {
-        let (sender, to_come) = mpsc::unbounded_channel();
+        let (sender, incoming) = mpsc::unbounded_channel();
         let manager = TokenManager::builder(endpoint.clone(), store.clone())
             .clock(clock.clone())
             .policy(policy)
@@ -74,19 +74,19 @@ impl TestAccount {
             manager,
             events: Mutex::new(Events {
                 seen: Vec::new(),
-                to_come,
+                incoming,
             }),
         }
     }
 
-    /// Signed in, an hour ago: `access-0` is expired, `refresh-0` is good.
+    /// An account that signed in an hour ago: `access-0` is expired, `refresh-0` is good.
     pub(crate) async fn expired(kind: Kind) -> Self {
         let account = Self::new(kind).await;
         account.install_expired().await;
         account
     }
 
-    /// The same, with an endpoint that answers once it is released.
+    /// The same, with an endpoint that responds after [`Endpoint::release`].
     pub(crate) async fn gated(kind: Kind) -> Self {
         let store = ScriptedStore::new(kind).await;
         let account = Self::of(Endpoint::gated(), store, RefreshPolicy::default());
@@ -115,9 +115,9 @@ impl TestAccount {
         self.clock.advance(HOUR);
     }
 
-    /// What a sign-in gives now.
+    /// The tokens of a sign-in at this moment.
     pub(crate) fn tokens(&self, lifetime: Duration) -> TokenSet {
-        TokenSet::new("access-0", self.clock.wall(), lifetime).with_refresh_token("refresh-0")
+        pair("0", self.clock.wall(), lifetime)
     }
 
     pub(crate) async fn token(&self) -> Result<String, Error> {
@@ -150,38 +150,33 @@ impl TestAccount {
         )
     }
 
-    /// Another process saves this over what is stored, with or without a lease.
+    /// Another process saves this record over the stored record, without a lease.
     pub(crate) async fn save_elsewhere(&self, record: &Record) {
         let stored = self.record().await.map(|stored| stored.version);
-        let swap = self
-            .store
-            .compare_and_swap(&AccountId::default(), stored, record)
-            .await
-            .expect("saves");
-        assert_eq!(swap, Swap::Saved);
+        save_record(&self.store, &AccountId::default(), stored, record).await;
     }
 
-    /// Waits, as `call` does, until a token request is out.
+    /// Runs `call` until the token request is sent.
     pub(crate) async fn until_posted<T>(&self, call: &mut (impl Future<Output = T> + Unpin)) {
         tokio::select! {
             () = self.endpoint.until_posted() => {}
-            _ = call => panic!("it ended without a token request"),
+            _ = call => panic!("the call ended without a token request"),
         }
     }
 
-    /// Waits until this has happened; at once if it has before.
+    /// Waits until such an event has happened. Returns at once if the event happened before.
     pub(crate) async fn until(&self, happened: impl Fn(&EventKind) -> bool) {
         let mut events = self.events.lock().await;
         let waiting = async {
             while !events.seen.iter().any(&happened) {
-                let event = events.to_come.recv().await;
+                let event = events.incoming.recv().await;
                 events.seen.push(event.expect("the manager lives"));
             }
         };
-        timeout(HANGS, waiting).await.expect("it happens");
+        timeout(HANGS, waiting).await.expect("the event happens");
     }
 
-    /// Ends the manager and gives all that happened.
+    /// Ends the manager, and returns all events.
     pub(crate) async fn events(self) -> Vec<EventKind> {
         let Self {
             manager,
@@ -189,14 +184,14 @@ impl TestAccount {
             events,
             ..
         } = self;
-        // What cannot be saved is reported as an event too.
+        // An event reports a failed save, too.
         let _ = manager.shutdown().await;
         drop((manager, handle));
         let Events {
             mut seen,
-            mut to_come,
+            mut incoming,
         } = events.into_inner();
-        while let Some(event) = to_come.recv().await {
+        while let Some(event) = incoming.recv().await {
             seen.push(event);
         }
         seen

@@ -1,4 +1,4 @@
-//! A token endpoint in memory, whose answers a test decides and whose calls it counts.
+//! A token endpoint in memory. A test decides the responses, and counts the calls.
 
 use std::{
     collections::VecDeque,
@@ -24,14 +24,14 @@ struct Shared {
 }
 
 impl Endpoint {
-    /// Answers at once.
+    /// Responds at once.
     pub(crate) fn open() -> Self {
         let endpoint = Self::gated();
         endpoint.release();
         endpoint
     }
 
-    /// Answers once [`release`](Self::release) is called.
+    /// Responds after [`release`](Self::release).
     pub(crate) fn gated() -> Self {
         Self(Arc::new(Shared {
             presented: watch::Sender::default(),
@@ -44,15 +44,15 @@ impl Endpoint {
         self.0.gate.add_permits(Semaphore::MAX_PERMITS / 2);
     }
 
-    /// The next calls fail so.
+    /// Makes the next calls fail, each with one of these kinds.
     pub(crate) fn fail_with(&self, kinds: impl IntoIterator<Item = EndpointErrorKind>) {
         for kind in kinds {
-            self.response_with(Err(EndpointError::new(kind, "scripted")));
+            self.respond_with(Err(EndpointError::new(kind, "scripted")));
         }
     }
 
-    /// The next call that has no response yet is answered so.
-    pub(crate) fn response_with(&self, response: Result<TokenGrant, EndpointError>) {
+    /// Queues a response. Without a queued response, the n-th call grants `access-N` and `refresh-N`.
+    pub(crate) fn respond_with(&self, response: Result<TokenGrant, EndpointError>) {
         self.0
             .responses
             .lock()
@@ -65,7 +65,7 @@ impl Endpoint {
         self.0.presented.borrow().clone()
     }
 
-    /// Waits for the first token request.
+    /// Waits until the first token request arrives.
     pub(crate) async fn until_posted(&self) {
         let mut presented = self.0.presented.subscribe();
         let posted = presented.wait_for(|presented| !presented.is_empty()).await;

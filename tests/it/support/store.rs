@@ -1,4 +1,4 @@
-//! A store around another, whose failures a test decides.
+//! A store around another store. The test decides which calls fail.
 
 use std::{
     collections::VecDeque,
@@ -6,171 +6,180 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use dropbox_sign_oauth::{
     AccountId,
-    store::{Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version},
+    store::{StoreError, StoreErrorKind, TokenStore},
+    testing::FakeClock,
 };
+use tokio::time::sleep;
 
-use super::{Kind, place::Place};
-
-/// What becomes of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Work,
-    /// Fails without an effect.
-    Fail,
-    /// Takes effect, and fails to say so.
-    LoseAnswer,
-}
+use crate::stores::{Call, Hook, HookedStore, Kind, Moment, Place};
 
 /// Clones share the handle and the script.
+pub(crate) type ScriptedStore = HookedStore<Script>;
+
+/// What happens to a save. The save of an intent is a save, too.
 #[derive(Clone, Debug)]
-pub(crate) struct ScriptedStore {
-    inner: Arc<dyn TokenStore>,
-    script: Arc<Mutex<Script>>,
+pub(crate) enum Fate {
+    Work,
+    /// Takes effect, and responds after this time on Tokio's clock.
+    WorkFor(Duration),
+    /// Takes effect while the process is stopped for this time.
+    WorkWhileStopped(FakeClock, Duration),
+    /// Fails without an effect.
+    Fail,
+    /// Takes effect, but the response is lost.
+    LoseResponse,
+}
+
+/// What happens to renewals of a lease that expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    Works,
+    Lost,
+    Fails,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Script {
+    state: Arc<Mutex<State>>,
     place: Option<Arc<Place>>,
 }
 
 #[derive(Debug)]
-struct Script {
+struct State {
     next_saves: VecDeque<Fate>,
     every_save: Fate,
+    /// The save that is under way.
+    save: Fate,
     is_down: bool,
+    renewals: Option<Renewal>,
 }
 
 impl ScriptedStore {
-    /// An empty one.
+    /// An empty store.
+    ///
+    /// # Panics
+    ///
+    /// If the server of the kind is not installed. [`Kind::all`] leaves such kinds out.
     pub(crate) async fn new(kind: Kind) -> Self {
-        Self::at(Arc::new(Place::new(kind).await))
+        let place = Place::on_shared_server(kind).await;
+        Self::at(Arc::new(place.expect("an installed server")))
     }
 
-    /// The same records behind a handle of another process, with a script of its own.
+    /// Another process's handle to the same records, with a script of its own.
     pub(crate) fn of_another_process(&self) -> Self {
         Self::at(Arc::clone(self.place()))
     }
 
     fn at(place: Arc<Place>) -> Self {
-        Self {
-            place: Some(Arc::clone(&place)),
-            ..Self::around(place.open())
-        }
+        Self::with_hook(place.open(), Script::new(Some(place)))
     }
 
-    /// Around a store that the test keeps an eye on itself.
+    /// Around a store that the test made. [`end_lease`](Self::end_lease) does not work with it.
     pub(crate) fn around(inner: Arc<dyn TokenStore>) -> Self {
-        Self {
-            inner,
-            script: Arc::new(Mutex::new(Script {
-                next_saves: VecDeque::new(),
-                every_save: Fate::Work,
-                is_down: false,
-            })),
-            place: None,
-        }
+        Self::with_hook(inner, Script::new(None))
     }
 
-    /// What becomes of the next saves, before [`every_save`](Self::every_save) counts again.
+    /// The fates of the next saves. The saves after these have the fate of
+    /// [`every_save`](Self::every_save).
     pub(crate) fn next_saves(&self, fates: impl IntoIterator<Item = Fate>) {
-        self.script().next_saves.extend(fates);
+        self.hook.state().next_saves.extend(fates);
     }
 
     pub(crate) fn every_save(&self, fate: Fate) {
-        self.script().every_save = fate;
+        self.hook.state().every_save = fate;
     }
 
     /// Whether loads, deletions and leases fail.
     pub(crate) fn set_down(&self, is_down: bool) {
-        self.script().is_down = is_down;
+        self.hook.state().is_down = is_down;
     }
 
-    /// The account's lease runs out, as when its holder was paused for too long.
+    /// Makes the leases of a store in memory expire, as the leases of a server do.
+    pub(crate) fn expire_leases(&self, renewals: Renewal) {
+        self.hook.state().renewals = Some(renewals);
+    }
+
+    /// Ends the account's lease, as if its holder had been paused for too long.
     pub(crate) fn end_lease(&self, account: &AccountId) {
-        self.place().end_lease(account);
+        assert!(
+            self.place().end_lease(account),
+            "no process holds the lease"
+        );
     }
 
     fn place(&self) -> &Arc<Place> {
-        self.place.as_ref().expect("a kind of its own")
-    }
-
-    fn script(&self) -> MutexGuard<'_, Script> {
-        self.script.lock().expect("not poisoned")
-    }
-
-    fn up(&self, account: &AccountId) -> Result<(), StoreError> {
-        match self.script().is_down {
-            true => Err(failure(account)),
-            false => Ok(()),
-        }
+        self.hook.place.as_ref().expect("a kind of store")
     }
 }
 
-#[async_trait]
-impl TokenStore for ScriptedStore {
-    async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
-        self.up(account)?;
-        self.inner.load(account).await
-    }
-
-    async fn compare_and_swap(
-        &self,
-        account: &AccountId,
-        expected: Option<Version>,
-        record: &Record,
-    ) -> Result<Swap, StoreError> {
-        let fate = {
-            let mut script = self.script();
-            script.next_saves.pop_front().unwrap_or(script.every_save)
+impl Script {
+    fn new(place: Option<Arc<Place>>) -> Self {
+        let state = State {
+            next_saves: VecDeque::new(),
+            every_save: Fate::Work,
+            save: Fate::Work,
+            is_down: false,
+            renewals: None,
         };
-        if fate == Fate::Fail {
-            return Err(failure(account));
-        }
-        let swap = self
-            .inner
-            .compare_and_swap(account, expected, record)
-            .await?;
-        match fate {
-            Fate::LoseAnswer => Err(failure(account)),
-            _ => Ok(swap),
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            place,
         }
     }
 
-    async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {
-        self.up(account)?;
-        self.inner.delete(account, expected).await
-    }
-
-    async fn lease(
-        &self,
-        account: &AccountId,
-        request: LeaseRequest,
-    ) -> Result<Box<dyn Lease>, StoreError> {
-        self.up(account)?;
-        let lease = self.inner.lease(account, request).await?;
-        Ok(Box::new(OftenRenewed(lease)))
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("not poisoned")
     }
 }
 
-/// A lease that wants to be renewed long before it has to, so that no test has to wait for it.
-#[derive(Debug)]
-struct OftenRenewed(Box<dyn Lease>);
-
-#[async_trait]
-impl Lease for OftenRenewed {
-    fn renew_every(&self) -> Option<Duration> {
-        let interval = self.0.renew_every()?;
-        Some(interval.min(Duration::from_millis(20)))
+impl Hook for Script {
+    async fn on(&self, moment: Moment, call: Call, account: &AccountId) -> Result<(), StoreError> {
+        let failure = match (moment, call) {
+            (Moment::Before, Call::Load | Call::Delete | Call::Acquire) => {
+                self.state().is_down.then_some(StoreErrorKind::Unavailable)
+            }
+            (Moment::Before, Call::Save | Call::SaveIntent) => self.state().start_save(),
+            (Moment::After, Call::Save | Call::SaveIntent) => {
+                let fate = self.state().save.clone();
+                finish_save(fate).await
+            }
+            (Moment::Before, Call::Renew) => match self.state().renewals {
+                Some(Renewal::Lost) => Some(StoreErrorKind::LeaseLost),
+                Some(Renewal::Fails) => Some(StoreErrorKind::Unavailable),
+                Some(Renewal::Works) | None => None,
+            },
+            _ => None,
+        };
+        failure.map_or(Ok(()), |kind| {
+            Err(StoreError::new(kind, "scripted store", "scripted").with_account(account))
+        })
     }
 
-    async fn renew(&self) -> Result<(), StoreError> {
-        self.0.renew().await
-    }
-
-    async fn release(self: Box<Self>) -> Result<(), StoreError> {
-        self.0.release().await
+    fn renew_every(&self, interval: Option<Duration>) -> Option<Duration> {
+        match self.state().renewals {
+            Some(_) => Some(Duration::from_secs(20)),
+            // Early, so that no test has to wait for a renewal.
+            None => interval.map(|interval| interval.min(Duration::from_millis(20))),
+        }
     }
 }
 
-fn failure(account: &AccountId) -> StoreError {
-    StoreError::new(StoreErrorKind::Unavailable, "scripted store", "scripted").with_account(account)
+impl State {
+    fn start_save(&mut self) -> Option<StoreErrorKind> {
+        let next = self.next_saves.pop_front();
+        self.save = next.unwrap_or_else(|| self.every_save.clone());
+        matches!(self.save, Fate::Fail).then_some(StoreErrorKind::Unavailable)
+    }
+}
+
+async fn finish_save(fate: Fate) -> Option<StoreErrorKind> {
+    match fate {
+        Fate::Work | Fate::Fail => {}
+        Fate::WorkFor(time) => sleep(time).await,
+        Fate::WorkWhileStopped(clock, time) => clock.advance(time),
+        Fate::LoseResponse => return Some(StoreErrorKind::Unavailable),
+    }
+    None
 }

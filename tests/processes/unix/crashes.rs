@@ -1,4 +1,4 @@
-//! A process that is killed in the middle of a refresh, and the one that comes after it.
+//! A test kills a process in the middle of a refresh, and starts the next process.
 
 use std::time::Duration;
 
@@ -7,23 +7,21 @@ use libtest_mimic::Trial;
 use tokio::time::sleep;
 
 use super::{
-    on_each,
-    place::{Kind, Place},
+    ALL, on_each,
     process::Process,
     scale,
     service::{HOUR, LONG_LEASES, MINUTE, Reuse, Service},
     steps::Step,
+    store::SharedStore,
+    stores::Kind,
     wire::Command,
 };
 
 pub(crate) fn tests() -> Vec<Trial> {
     [
+        on_each!(ALL, s21_killed_at_every_step_the_next_process_carries_on),
         on_each!(
-            Kind::ALL,
-            s21_killed_at_every_step_the_next_process_carries_on
-        ),
-        on_each!(
-            Kind::ALL,
+            ALL,
             s21_killed_at_every_step_without_replay_no_token_is_presented_twice
         ),
     ]
@@ -51,52 +49,50 @@ async fn s21_killed_at_every_step_without_replay_no_token_is_presented_twice(kin
     }
 }
 
-/// Where a process is killed.
+/// The moment of a kill.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
     At(Step),
-    /// Its request has arrived, and is never processed.
+    /// The request has arrived. The service never processes the request.
     Sent,
-    /// The service has granted new tokens, and nobody knows.
+    /// The service has granted new tokens. The response never arrives.
     Granted,
-    /// Somewhere in the middle of a save.
+    /// A random moment of the save.
     WhileSaving,
-    /// Anywhere.
     AtRandom,
 }
 
 const MOMENTS: [Moment; 10] = [
-    Moment::At(Step::Leased),
-    Moment::At(Step::Announced),
+    Moment::At(Step::LeaseAcquired),
+    Moment::At(Step::IntentSaved),
     Moment::Sent,
     Moment::Granted,
     Moment::At(Step::Responded),
     Moment::At(Step::Saving),
     Moment::WhileSaving,
     Moment::At(Step::Saved),
-    Moment::At(Step::Released),
+    Moment::At(Step::LeaseReleased),
     Moment::AtRandom,
 ];
 
-/// What a dead process leaves behind.
+/// The record that a dead process leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
-    /// The record as it was.
     Old,
-    /// The same, with the note that the refresh token may be spent.
-    OldInDoubt,
+    /// The old tokens with an intent: the refresh token may be spent.
+    OldWithIntent,
     New,
 }
 
 impl Moment {
     fn may_leave(self, left: Left) -> bool {
         match self {
-            Self::At(Step::Leased) => left == Left::Old,
-            Self::At(Step::Announced | Step::Responded | Step::Saving)
+            Self::At(Step::LeaseAcquired) => left == Left::Old,
+            Self::At(Step::IntentSaved | Step::Responded | Step::Saving)
             | Self::Sent
-            | Self::Granted => left == Left::OldInDoubt,
+            | Self::Granted => left == Left::OldWithIntent,
             Self::WhileSaving => left != Left::Old,
-            Self::At(Step::Saved | Step::Released) => left == Left::New,
+            Self::At(Step::Saved | Step::LeaseReleased) => left == Left::New,
             Self::AtRandom => true,
         }
     }
@@ -104,7 +100,7 @@ impl Moment {
 
 struct Scene {
     service: Service,
-    place: Place,
+    store: SharedStore,
     reuse: Reuse,
     left: Left,
     sign_ins: usize,
@@ -112,43 +108,43 @@ struct Scene {
 
 impl Scene {
     async fn new(kind: Kind, reuse: Reuse) -> Option<Self> {
-        let place = Place::new(kind).await?;
+        let store = SharedStore::new(kind).await?;
         let service = Service::start(reuse).await;
-        service.sign_in(&place).await;
+        service.sign_in(&store).await;
         Some(Self {
             service,
-            place,
+            store,
             reuse,
             left: Left::New,
             sign_ins: 1,
         })
     }
 
-    /// Carries on where the last one was killed, and is killed itself.
+    /// Starts a process that continues after the last kill, and kills this process, too.
     async fn next_process(&mut self, kill: usize) {
         let moment = MOMENTS[kill % MOMENTS.len()];
-        let setup = self.service.setup(&self.place, LONG_LEASES);
+        let setup = self.service.setup(&self.store, LONG_LEASES);
         let mut process = Process::start(&setup).await;
-        self.carry_on(&mut process).await;
+        self.continue_with(&mut process).await;
 
-        let old = self.place.record().await.expect("signed in");
+        let old = self.store.record().await.expect("signed in");
         self.advance(&mut process, HOUR).await;
         self.kill(process, moment).await;
-        self.place.let_lease_run_out();
+        self.store.end_lease();
 
-        self.left = self.what_is_left(&old).await;
+        self.left = self.left_record(&old).await;
         let left = self.left;
         assert!(moment.may_leave(left), "kill {kill}, {moment:?}: {left:?}");
         self.service.assert_unharmed();
     }
 
-    /// Gets a request served, after a sign-in if that is what it takes.
-    async fn carry_on(&mut self, process: &mut Process) {
+    /// Sends a request. If the kill has cost the sign-in, signs in and sends another request.
+    async fn continue_with(&mut self, process: &mut Process) {
         let results = process.request(1).await;
-        let is_lost = self.left == Left::OldInDoubt && self.reuse == Reuse::Revokes;
+        let is_lost = self.left == Left::OldWithIntent && self.reuse == Reuse::Revokes;
         assert_eq!(!results.sign_in.is_empty(), is_lost, "{results:?}");
         if is_lost {
-            self.service.sign_in(&self.place).await;
+            self.service.sign_in(&self.store).await;
             self.sign_ins += 1;
             self.advance(process, MINUTE).await;
             let results = process.request(1).await;
@@ -160,7 +156,7 @@ impl Scene {
 
     async fn advance(&mut self, process: &mut Process, by: Duration) {
         self.service.advance(by);
-        process.tell(Command::Advance(by)).await;
+        process.command(Command::Advance(by)).await;
     }
 
     async fn kill(&self, mut process: Process, moment: Moment) {
@@ -174,38 +170,38 @@ impl Scene {
             Moment::Sent => {
                 fake.next_token_request(Fault::cut_before_processing());
                 let hold = fake.hold_token_requests();
-                process.tell(request).await;
+                process.command(request).await;
                 hold.arrived(1).await;
                 process.kill().await;
             }
             Moment::Granted => {
                 let hold = fake.hold_token_responses();
-                process.tell(request).await;
+                process.command(request).await;
                 hold.arrived(1).await;
                 process.kill().await;
             }
             Moment::WhileSaving => {
                 process.request_until(Step::Saving).await;
-                process.tell(Command::Go).await;
+                process.command(Command::Go).await;
                 sleep(Duration::from_micros(fastrand::u64(..4_000))).await;
                 process.kill().await;
             }
             Moment::AtRandom => {
-                process.tell(request).await;
+                process.command(request).await;
                 sleep(Duration::from_micros(fastrand::u64(..30_000))).await;
                 process.kill().await;
             }
         }
     }
 
-    async fn what_is_left(&self, old: &Record) -> Left {
-        let record = self.place.record().await.expect("still signed in");
+    async fn left_record(&self, old: &Record) -> Left {
+        let record = self.store.record().await.expect("still signed in");
         let is_old = record.tokens == old.tokens;
         match record.presented_at {
             None if is_old => Left::Old,
-            Some(_) if is_old => Left::OldInDoubt,
-            mark => {
-                assert_eq!(mark, None, "new tokens were presented by nobody");
+            Some(_) if is_old => Left::OldWithIntent,
+            intent => {
+                assert_eq!(intent, None, "no process has presented the new token");
                 let refresh_token = record.tokens.refresh_token().expect("a pair");
                 assert!(self.service.fake.accepts(refresh_token), "a spent token");
                 assert!(record.tokens.access_token().is_some(), "half a pair");

@@ -1,4 +1,4 @@
-//! Eight processes, one account, and tokens that expire for all of them at once.
+//! Eight processes, one account, and tokens that expire for all processes at once.
 
 use std::time::Duration;
 
@@ -6,15 +6,16 @@ use libtest_mimic::Trial;
 use tokio::time::sleep;
 
 use super::{
+    ENGINES, SERVERS,
     fleet::{Fleet, SIZE},
-    on_each,
-    place::{Kind, Place},
-    scale,
+    on_each, scale,
     service::{HOUR, LONG_LEASES, MINUTE, Reuse, Service},
+    store::SharedStore,
+    stores::Kind,
     wire::LeaseTimes,
 };
 
-/// A killed holder's lease has to run out in real time.
+/// The lease of a killed holder expires in real time.
 const SHORT_LEASES: LeaseTimes = LeaseTimes {
     token_timeout: Duration::from_millis(1_000),
     time_to_live: Duration::from_millis(2_000),
@@ -23,14 +24,14 @@ const SHORT_LEASES: LeaseTimes = LeaseTimes {
 
 pub(crate) fn tests() -> Vec<Trial> {
     [
-        on_each!(Kind::ENGINES, s12_a_thousand_expiries_cost_a_post_each),
-        on_each!(Kind::ENGINES, s12_killed_processes_cost_no_sign_in),
+        on_each!(ENGINES, s12_a_thousand_expiries_cost_a_post_each),
+        on_each!(ENGINES, s12_killed_processes_cost_no_sign_in),
         on_each!(
-            Kind::ENGINES,
-            s12_without_replay_killed_processes_leave_no_token_presented_twice
+            ENGINES,
+            s12_without_replay_killed_processes_present_no_token_twice
         ),
-        on_each!(Kind::SERVERS, s12_a_server_that_restarts_costs_no_token),
-        on_each!(Kind::SERVERS, s12_a_network_that_is_cut_costs_no_token),
+        on_each!(SERVERS, s12_a_server_that_restarts_costs_no_token),
+        on_each!(SERVERS, s12_a_network_that_is_cut_costs_no_token),
     ]
     .into_iter()
     .flatten()
@@ -42,12 +43,12 @@ async fn s12_a_thousand_expiries_cost_a_post_each(kind: Kind) {
         return;
     };
     for expiry in 1..=scale::expiries() {
-        // Every other time, the token is refreshed in the background before it expires.
+        // Every second token is refreshed in the background, before the token expires.
         let is_stale = expiry % 2 == 0;
         fleet
             .advance(if is_stale { HOUR - MINUTE } else { HOUR })
             .await;
-        fleet.begin_requests().await;
+        fleet.start_requests().await;
         let results = fleet.results().await;
         assert!(results.are_ok(), "expiry {expiry}: {results:?}");
         if is_stale {
@@ -66,7 +67,7 @@ async fn s12_killed_processes_cost_no_sign_in(kind: Kind) {
     assert_eq!(fleet.sign_ins, 1);
 }
 
-async fn s12_without_replay_killed_processes_leave_no_token_presented_twice(kind: Kind) {
+async fn s12_without_replay_killed_processes_present_no_token_twice(kind: Kind) {
     let Some(mut fleet) = fleet(kind, Reuse::Revokes, SHORT_LEASES).await else {
         return;
     };
@@ -76,9 +77,8 @@ async fn s12_without_replay_killed_processes_leave_no_token_presented_twice(kind
 async fn kill_at_random(fleet: &mut Fleet) {
     for _ in 0..scale::kills_in_a_crowd() {
         fleet.advance(HOUR).await;
-        fleet.begin_requests().await;
-        // About as long as the refresh takes.
-        sleep(Duration::from_micros(fastrand::u64(..30_000))).await;
+        fleet.start_requests().await;
+        sleep_for_a_part_of_the_refresh().await;
         fleet.replace(fastrand::usize(..SIZE)).await;
         fleet.until_served().await;
     }
@@ -91,9 +91,9 @@ async fn s12_a_server_that_restarts_costs_no_token(kind: Kind) {
     };
     for _ in 0..scale::outages() {
         fleet.advance(HOUR).await;
-        fleet.begin_requests().await;
-        sleep(Duration::from_micros(fastrand::u64(..30_000))).await;
-        tokio::task::block_in_place(|| fleet.place.restart());
+        fleet.start_requests().await;
+        sleep_for_a_part_of_the_refresh().await;
+        tokio::task::block_in_place(|| fleet.store.restart_server());
         fleet.until_served().await;
     }
     fleet.service.assert_unharmed();
@@ -101,16 +101,16 @@ async fn s12_a_server_that_restarts_costs_no_token(kind: Kind) {
 }
 
 async fn s12_a_network_that_is_cut_costs_no_token(kind: Kind) {
-    let Some(place) = Place::with_network(kind).await else {
+    let Some(store) = SharedStore::with_network(kind).await else {
         return;
     };
     let service = Service::start(Reuse::Revokes).await;
-    let mut fleet = Fleet::new(service, place, LONG_LEASES).await;
+    let mut fleet = Fleet::new(service, store, LONG_LEASES).await;
     for _ in 0..scale::outages() {
         fleet.advance(HOUR).await;
-        fleet.begin_requests().await;
-        sleep(Duration::from_micros(fastrand::u64(..30_000))).await;
-        let network = fleet.place.network.as_ref().expect("there is one");
+        fleet.start_requests().await;
+        sleep_for_a_part_of_the_refresh().await;
+        let network = fleet.store.network.as_ref().expect("a network");
         network.cut();
         sleep(Duration::from_micros(fastrand::u64(..100_000))).await;
         network.mend();
@@ -120,8 +120,13 @@ async fn s12_a_network_that_is_cut_costs_no_token(kind: Kind) {
     assert_eq!(fleet.sign_ins, 1);
 }
 
+/// A refresh takes about 30 ms.
+async fn sleep_for_a_part_of_the_refresh() {
+    sleep(Duration::from_micros(fastrand::u64(..30_000))).await;
+}
+
 async fn fleet(kind: Kind, reuse: Reuse, lease: LeaseTimes) -> Option<Fleet> {
-    let place = Place::new(kind).await?;
+    let store = SharedStore::new(kind).await?;
     let service = Service::start(reuse).await;
-    Some(Fleet::new(service, place, lease).await)
+    Some(Fleet::new(service, store, lease).await)
 }

@@ -6,34 +6,34 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    place::Place,
     process::{HANGS, Process},
     service::{MINUTE, Service},
+    store::SharedStore,
     wire::{Command, LeaseTimes, Results},
 };
 
 pub(crate) const SIZE: usize = 8;
 
-/// In each worker.
+/// The number of requests that each worker sends in a round.
 const REQUESTS_AT_ONCE: usize = 4;
 
 pub(crate) struct Fleet {
     pub(crate) service: Service,
-    pub(crate) place: Place,
+    pub(crate) store: SharedStore,
     lease: LeaseTimes,
     workers: Vec<Process>,
     pub(crate) sign_ins: usize,
 }
 
 impl Fleet {
-    /// Signed in.
-    pub(crate) async fn new(service: Service, place: Place, lease: LeaseTimes) -> Self {
-        service.sign_in(&place).await;
-        let setup = service.setup(&place, lease);
+    /// Signs in, and starts the workers.
+    pub(crate) async fn new(service: Service, store: SharedStore, lease: LeaseTimes) -> Self {
+        service.sign_in(&store).await;
+        let setup = service.setup(&store, lease);
         let workers = join_all((0..SIZE).map(|_| Process::start(&setup))).await;
         Self {
             service,
-            place,
+            store,
             lease,
             workers,
             sign_ins: 1,
@@ -42,12 +42,13 @@ impl Fleet {
 
     pub(crate) async fn advance(&mut self, by: Duration) {
         self.service.advance(by);
-        self.tell(Command::Advance(by)).await;
+        self.command(Command::Advance(by)).await;
     }
 
-    pub(crate) async fn begin_requests(&mut self) {
+    /// Starts a round of requests.
+    pub(crate) async fn start_requests(&mut self) {
         let at_once = REQUESTS_AT_ONCE;
-        self.tell(Command::Request { at_once }).await;
+        self.command(Command::Request { at_once }).await;
     }
 
     pub(crate) async fn results(&mut self) -> Results {
@@ -58,20 +59,21 @@ impl Fleet {
         all
     }
 
-    /// Kills one, and puts another in its place.
+    /// Kills a worker, and starts another in its place with the same requests.
     pub(crate) async fn replace(&mut self, nth: usize) {
-        let setup = self.service.setup(&self.place, self.lease);
+        let setup = self.service.setup(&self.store, self.lease);
         let successor = Process::start(&setup).await;
         std::mem::replace(&mut self.workers[nth], successor)
             .kill()
             .await;
-        // Like all others, it has requests under way.
         let at_once = REQUESTS_AT_ONCE;
-        self.workers[nth].tell(Command::Request { at_once }).await;
+        self.workers[nth]
+            .command(Command::Request { at_once })
+            .await;
     }
 
-    /// Goes on until every request of a round is served: failures that may pass are waited out,
-    /// and where a sign-in is called for, there is one.
+    /// Repeats the round until all requests succeed. Waits for failures to pass, and signs in if a
+    /// worker needs a sign-in.
     pub(crate) async fn until_served(&mut self) {
         let since = Instant::now();
         loop {
@@ -83,18 +85,18 @@ impl Fleet {
             }
             assert!(since.elapsed() < HANGS, "{results:?}");
             if !results.sign_in.is_empty() {
-                self.service.sign_in(&self.place).await;
+                self.service.sign_in(&self.store).await;
                 self.sign_ins += 1;
             }
-            // What has just failed is not tried again at once, and what is down comes back in real
-            // time.
+            // The clock passes the backoff. Servers come back in real time.
             sleep(Duration::from_millis(10)).await;
             self.advance(MINUTE).await;
-            self.begin_requests().await;
+            self.start_requests().await;
         }
     }
 
-    async fn tell(&mut self, command: Command) {
-        join_all(self.workers.iter_mut().map(|worker| worker.tell(command))).await;
+    async fn command(&mut self, command: Command) {
+        let commands = self.workers.iter_mut();
+        join_all(commands.map(|worker| worker.command(command))).await;
     }
 }

@@ -1,29 +1,36 @@
-//! A process that holds the lease is killed, or stopped and goes on too late.
+//! A process that holds the lease is killed, or is stopped and resumes too late.
 
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 
 use super::{
-    on_each,
-    place::{Kind, Place},
+    ENGINES, SERVERS, on_each,
     process::Process,
     service::{HOUR, LONG_LEASES, Reuse, SECOND, Service},
     steps::Step,
+    store::SharedStore,
+    stores::Kind,
     wire::{Command, LeaseTimes},
 };
 
 pub(crate) fn tests() -> Vec<Trial> {
     [
-        on_each!(Kind::ENGINES, s13_another_takes_over_from_a_killed_holder),
         on_each!(
-            Kind::SERVERS,
-            s14_a_stopped_process_that_goes_on_presents_nothing
+            ENGINES,
+            s13_another_process_acquires_the_lease_of_a_killed_holder
         ),
-        on_each!(Kind::SERVERS, s14_a_stopped_process_s_late_save_is_refused),
         on_each!(
-            Kind::SERVERS,
-            s14_without_replay_a_stopped_process_s_save_is_waited_for
+            SERVERS,
+            s14_a_stopped_process_that_resumes_presents_no_token
+        ),
+        on_each!(
+            SERVERS,
+            s14_the_late_save_of_a_stopped_process_changes_nothing
+        ),
+        on_each!(
+            SERVERS,
+            s14_without_replay_another_process_uses_the_late_save_of_a_stopped_process
         ),
     ]
     .into_iter()
@@ -31,8 +38,8 @@ pub(crate) fn tests() -> Vec<Trial> {
     .collect()
 }
 
-/// Its lease runs out in real time, and nobody waits for longer than a lease lives.
-async fn s13_another_takes_over_from_a_killed_holder(kind: Kind) {
+/// The lease expires in real time. The other process waits no longer than a lease lives.
+async fn s13_another_process_acquires_the_lease_of_a_killed_holder(kind: Kind) {
     let lease = LeaseTimes {
         token_timeout: Duration::from_millis(1_900),
         time_to_live: Duration::from_millis(2_000),
@@ -41,73 +48,70 @@ async fn s13_another_takes_over_from_a_killed_holder(kind: Kind) {
     let Some(mut two) = Two::new(kind, Reuse::Revokes, lease).await else {
         return;
     };
-    two.one.request_until(Step::Leased).await;
-    two.one.kill().await;
+    two.holder.request_until(Step::LeaseAcquired).await;
+    two.holder.kill().await;
     let results = two.other.request(1).await;
     assert!(results.are_ok(), "{results:?}");
     assert_eq!(two.service.fake.token_requests(), 1);
     two.service.assert_unharmed();
 }
 
-/// Stopped right before it sends, it cannot know that its turn is over, unless it asks.
-async fn s14_a_stopped_process_that_goes_on_presents_nothing(kind: Kind) {
+/// The process stops right before the request. Only a renewal shows that the lease has ended.
+async fn s14_a_stopped_process_that_resumes_presents_no_token(kind: Kind) {
     let Some(mut two) = Two::new(kind, Reuse::IsForgiven, LONG_LEASES).await else {
         return;
     };
-    two.one.request_until(Step::Announced).await;
-    two.one.pause().await;
-    two.place.let_lease_run_out();
+    two.holder.request_until(Step::IntentSaved).await;
+    two.holder.pause().await;
+    two.store.end_lease();
     let results = two.other.request(1).await;
     assert!(results.are_ok(), "{results:?}");
 
     two.advance(LONG_LEASES.time_to_live).await;
-    two.one.tell(Command::Go).await;
-    two.one.resume().await;
-    let results = two.one.results().await;
+    two.resume_holder().await;
+    let results = two.holder.results().await;
     assert_eq!(results.try_again.len(), 1, "{results:?}");
     assert!(results.try_again[0].contains("lease"), "{results:?}");
     assert_eq!(two.service.fake.max_uses_of_one_refresh_token(), 1);
 
     two.advance(SECOND).await;
-    let results = two.one.request(1).await;
+    let results = two.holder.request(1).await;
     assert!(results.are_ok(), "{results:?}");
     assert_eq!(two.service.fake.token_requests(), 1);
     two.service.assert_unharmed();
 }
 
-async fn s14_a_stopped_process_s_late_save_is_refused(kind: Kind) {
+async fn s14_the_late_save_of_a_stopped_process_changes_nothing(kind: Kind) {
     let Some(mut two) = Two::new(kind, Reuse::IsForgiven, LONG_LEASES).await else {
         return;
     };
-    two.one.request_until(Step::Saving).await;
-    two.one.pause().await;
-    two.place.let_lease_run_out();
+    two.holder.request_until(Step::Saving).await;
+    two.holder.pause().await;
+    two.store.end_lease();
     let results = two.other.request(1).await;
     assert!(results.are_ok(), "{results:?}");
-    let winner = two.place.record().await;
+    let winner = two.store.record().await;
 
-    two.one.tell(Command::Go).await;
-    two.one.resume().await;
-    let results = two.one.results().await;
+    two.resume_holder().await;
+    let results = two.holder.results().await;
     assert!(results.are_ok(), "{results:?}");
-    assert_eq!(two.place.record().await, winner);
+    assert_eq!(two.store.record().await, winner);
     two.service.assert_unharmed();
 }
 
-async fn s14_without_replay_a_stopped_process_s_save_is_waited_for(kind: Kind) {
+async fn s14_without_replay_another_process_uses_the_late_save_of_a_stopped_process(kind: Kind) {
     let Some(mut two) = Two::new(kind, Reuse::Revokes, LONG_LEASES).await else {
         return;
     };
-    two.one.request_until(Step::Saving).await;
-    two.one.pause().await;
-    two.place.let_lease_run_out();
-    // It may be dead, for all that the other knows.
+    two.holder.request_until(Step::Saving).await;
+    two.holder.pause().await;
+    two.store.end_lease();
+    // The other process cannot know whether the holder is dead.
     let results = two.other.request(1).await;
     assert_eq!(results.sign_in.len(), 1, "{results:?}");
 
-    two.one.tell(Command::Go).await;
-    two.one.resume().await;
-    let results = two.one.results().await;
+    two.resume_holder().await;
+    let results = two.holder.results().await;
     assert!(results.are_ok(), "{results:?}");
     two.advance(10 * SECOND).await;
     let results = two.other.request(1).await;
@@ -119,30 +123,35 @@ async fn s14_without_replay_a_stopped_process_s_save_is_waited_for(kind: Kind) {
 /// Two processes whose token has expired.
 struct Two {
     service: Service,
-    place: Place,
-    one: Process,
+    store: SharedStore,
+    holder: Process,
     other: Process,
 }
 
 impl Two {
     async fn new(kind: Kind, reuse: Reuse, lease: LeaseTimes) -> Option<Self> {
-        let place = Place::new(kind).await?;
+        let store = SharedStore::new(kind).await?;
         let mut service = Service::start(reuse).await;
-        service.sign_in(&place).await;
+        service.sign_in(&store).await;
         service.advance(HOUR);
-        let setup = service.setup(&place, lease);
+        let setup = service.setup(&store, lease);
         Some(Self {
-            one: Process::start(&setup).await,
+            holder: Process::start(&setup).await,
             other: Process::start(&setup).await,
             service,
-            place,
+            store,
         })
+    }
+
+    async fn resume_holder(&mut self) {
+        self.holder.command(Command::Go).await;
+        self.holder.resume().await;
     }
 
     async fn advance(&mut self, by: Duration) {
         self.service.advance(by);
-        for process in [&mut self.one, &mut self.other] {
-            process.tell(Command::Advance(by)).await;
+        for process in [&mut self.holder, &mut self.other] {
+            process.command(Command::Advance(by)).await;
         }
     }
 }

@@ -1,18 +1,21 @@
-//! The tests, and what they direct.
+//! The tests, and the service, stores and workers that the tests direct.
 
 mod crashes;
 mod expiries;
 mod fleet;
 mod full_disk;
 mod leases;
-mod place;
 mod process;
 mod scale;
 #[path = "../../servers/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "other tests use the rest")]
+#[allow(dead_code, unused_imports, reason = "other test programs use the rest")]
 mod servers;
 mod service;
 mod steps;
+mod store;
+#[path = "../../stores/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "other test programs use the rest")]
+mod stores;
 mod wire;
 mod worker;
 
@@ -20,7 +23,23 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-use self::place::Kind;
+use self::stores::Kind;
+
+const ALL: [Kind; 5] = [
+    Kind::Directory,
+    Kind::SingleFile,
+    Kind::EncryptedDirectory,
+    Kind::Redis,
+    Kind::Postgres,
+];
+
+const FILES: [Kind; 3] = [Kind::Directory, Kind::SingleFile, Kind::EncryptedDirectory];
+
+/// Leaves out the kinds that differ from one of these in the format of the record only.
+const ENGINES: [Kind; 3] = [Kind::Directory, Kind::Redis, Kind::Postgres];
+
+/// The kinds with a network, and with leases that expire.
+const SERVERS: [Kind; 2] = [Kind::Redis, Kind::Postgres];
 
 pub(crate) fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(worker::ARGUMENT) {
@@ -28,7 +47,7 @@ pub(crate) fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut arguments = Arguments::from_args();
-    // Each test keeps many processes busy already.
+    // Each test keeps many processes busy.
     arguments.test_threads.get_or_insert(1);
     let tests = [
         crashes::tests(),
@@ -39,7 +58,7 @@ pub(crate) fn main() -> ExitCode {
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }
 
-/// A test for each of these stores, named after `test` and the store.
+/// A trial for each of these kinds, named after the test and the kind.
 fn trials<F>(kinds: &[Kind], name: &str, test: fn(Kind) -> F) -> Vec<Trial>
 where
     F: Future<Output = ()> + 'static,
@@ -57,7 +76,7 @@ where
     kinds.iter().copied().map(on).collect()
 }
 
-/// `on_each!(KINDS, test)`: the function's name is the test's.
+/// `on_each!(KINDS, test)` gives the trials of a test function. Its name is the test's name.
 macro_rules! on_each {
     ($kinds:expr, $test:ident) => {
         super::trials(&$kinds, stringify!($test), $test)

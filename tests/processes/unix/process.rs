@@ -1,4 +1,4 @@
-//! A worker, as its director sees it.
+//! A worker process, as the director sees it.
 
 use std::{process::Stdio, time::Duration};
 
@@ -10,11 +10,11 @@ use tokio::{
 
 use super::{
     steps::Step,
-    wire::{Answer, Command, Results, Setup},
+    wire::{Command, Report, Results, Setup},
     worker,
 };
 
-/// Only for what would otherwise hang.
+/// No report of a worker takes as long: the worker hangs.
 pub(crate) const HANGS: Duration = Duration::from_secs(120);
 
 /// A running worker, killed when dropped.
@@ -26,13 +26,13 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) async fn start(setup: &Setup) -> Self {
-        let program = std::env::current_exe().expect("our own path");
+        let program = std::env::current_exe().expect("a path");
         Self::run(tokio::process::Command::new(program), setup).await
     }
 
-    /// Every file that it writes to is full. (A limit of its own, which holds for root as well.)
-    pub(crate) async fn start_without_room(setup: &Setup) -> Self {
-        let program = std::env::current_exe().expect("our own path");
+    /// Starts a worker that finds every disk full. (A limit for one process holds for root, too.)
+    pub(crate) async fn start_with_full_disk(setup: &Setup) -> Self {
+        let program = std::env::current_exe().expect("a path");
         let mut shell = tokio::process::Command::new("sh");
         shell
             // Without the trap, the limit would end the process.
@@ -58,57 +58,58 @@ impl Process {
         process
     }
 
-    pub(crate) async fn tell(&mut self, command: Command) {
+    pub(crate) async fn command(&mut self, command: Command) {
         self.write(&command).await;
     }
 
     async fn write(&mut self, message: &impl serde::Serialize) {
-        let mut line = serde_json::to_vec(message).expect("is JSON");
+        let mut line = serde_json::to_vec(message).expect("JSON");
         line.push(b'\n');
-        self.stdin.write_all(&line).await.expect("it listens");
+        let written = self.stdin.write_all(&line).await;
+        written.expect("a worker that listens");
     }
 
-    async fn answer(&mut self) -> Answer {
+    async fn report(&mut self) -> Report {
         let line = timeout(HANGS, self.stdout.next_line()).await;
-        let line = line.expect("not hanging").expect("a pipe");
-        serde_json::from_str(&line.expect("alive")).expect("an answer")
+        let line = line.expect("no hanging worker").expect("a pipe");
+        serde_json::from_str(&line.expect("a living worker")).expect("a report")
     }
 
-    /// Sends so many requests at once, and waits for what becomes of them.
+    /// Sends this number of requests at once, and waits for the results.
     pub(crate) async fn request(&mut self, at_once: usize) -> Results {
-        self.tell(Command::Request { at_once }).await;
+        self.command(Command::Request { at_once }).await;
         self.results().await
     }
 
-    /// What became of the requests that it was told to send.
+    /// Waits for the results of the last [`Command::Request`].
     pub(crate) async fn results(&mut self) -> Results {
-        match self.answer().await {
-            Answer::Requested(results) => results,
+        match self.report().await {
+            Report::Requested(results) => results,
             other => panic!("{other:?} instead of results"),
         }
     }
 
-    /// Lets it begin a request and stop in the middle.
+    /// Starts a request, and waits until the worker stops at the step.
     pub(crate) async fn request_until(&mut self, step: Step) {
-        self.tell(Command::StopAt(step)).await;
-        self.tell(Command::Request { at_once: 1 }).await;
-        let mut answer = self.answer().await;
-        // The request is served before the lease is given back.
-        if step == Step::Released && matches!(answer, Answer::Requested(_)) {
-            answer = self.answer().await;
+        self.command(Command::StopAt(step)).await;
+        self.command(Command::Request { at_once: 1 }).await;
+        let mut report = self.report().await;
+        // The request may end before the worker releases the lease.
+        if step == Step::LeaseReleased && matches!(report, Report::Requested(_)) {
+            report = self.report().await;
         }
-        match answer {
-            Answer::At(reached) if reached == step => {}
+        match report {
+            Report::At(reached) if reached == step => {}
             other => panic!("{other:?} instead of {step:?}"),
         }
     }
 
-    /// Kills it, without a chance to tidy up.
+    /// Kills the process. The process cannot clean up.
     pub(crate) async fn kill(&mut self) {
         self.child.kill().await.expect("killed");
     }
 
-    /// Stops it as a whole: none of its threads does anything.
+    /// Stops all threads of the process.
     pub(crate) async fn pause(&self) {
         self.signal("STOP").await;
     }

@@ -1,24 +1,23 @@
-//! How much the tests do.
+//! How much the tests do: by default a run of minutes. Environment variables change the numbers.
 //!
-//! A run of minutes by default, and whatever the environment asks for. DESIGN.md has the command of
-//! the long run, and what came of it.
+//! DESIGN.md has the command of the long run, and its results.
 
-/// How many processes are killed by a test that kills, on each store.
+/// The number of processes that a test kills on each kind of store.
 pub(crate) fn kills() -> usize {
     setting("DROPBOX_SIGN_OAUTH_KILLS", 200)
 }
 
-/// How many processes are killed while seven others want the same.
+/// The number of processes that a test kills while seven others refresh the same account.
 pub(crate) fn kills_in_a_crowd() -> usize {
     setting("DROPBOX_SIGN_OAUTH_KILLS_IN_A_CROWD", 40)
 }
 
-/// How many tokens expire under eight processes, on each store.
+/// The number of tokens that expire under eight processes on each kind of store.
 pub(crate) fn expiries() -> usize {
     setting("DROPBOX_SIGN_OAUTH_EXPIRIES", 1_000)
 }
 
-/// How often a server or the network to it fails, on each store.
+/// The number of times that a server, or the network to the server, fails.
 pub(crate) fn outages() -> usize {
     setting("DROPBOX_SIGN_OAUTH_OUTAGES", 20)
 }

@@ -1,4 +1,4 @@
-//! The service that all processes of a test use, and the time that is the same for all.
+//! The service that all processes of a test use, and the clock of the service and the processes.
 
 use std::time::Duration;
 
@@ -8,28 +8,28 @@ use dropbox_sign_oauth::{
 };
 
 use super::{
-    place::Place,
+    store::SharedStore,
     wire::{LeaseTimes, Setup},
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
-/// How long a token lives.
+/// The lifetime of a token.
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-/// As long as by default.
+/// The times of the default policy.
 pub(crate) const LONG_LEASES: LeaseTimes = LeaseTimes {
     token_timeout: Duration::from_secs(15),
     time_to_live: Duration::from_secs(60),
     wait: Duration::from_secs(60),
 };
 
-/// What the service does with a refresh token that comes twice.
+/// The service's reaction to a refresh token that is presented twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reuse {
-    /// Revokes the whole sign-in. Processes never present a token that may be spent.
+    /// The service revokes the sign-in. Processes do not present a token that may be spent.
     Revokes,
-    /// Answers as before, since responses get lost. Processes present such a token once more.
+    /// The service responds as before. Processes present a token that may be spent once more.
     IsForgiven,
 }
 
@@ -61,28 +61,28 @@ impl Service {
         }
     }
 
-    /// For the service; the processes have to be told.
+    /// Advances the clock of the service. The processes need a command.
     pub(crate) fn advance(&mut self, by: Duration) {
         self.clock.advance(by);
         self.elapsed += by;
     }
 
-    pub(crate) async fn sign_in(&self, place: &Place) {
-        place.save(&Record::new(self.fake.sign_in())).await;
+    pub(crate) async fn sign_in(&self, store: &SharedStore) {
+        store.save(&Record::new(self.fake.sign_in())).await;
     }
 
-    /// For a worker that starts now.
-    pub(crate) fn setup(&self, place: &Place, lease: LeaseTimes) -> Setup {
+    /// The setup of a worker that starts now.
+    pub(crate) fn setup(&self, store: &SharedStore, lease: LeaseTimes) -> Setup {
         Setup {
             service: self.fake.url(),
-            store: place.spec.clone(),
+            store: store.address.clone(),
             replays: self.reuse == Reuse::IsForgiven,
             lease,
             elapsed: self.elapsed,
         }
     }
 
-    /// What has to hold whatever happened to the processes.
+    /// Checks the rules that hold however processes were killed or stopped.
     pub(crate) fn assert_unharmed(&self) {
         assert_eq!(self.fake.families_revoked(), 0);
         assert_eq!(self.fake.unauthorized_responses(), 0);

@@ -1,24 +1,25 @@
-//! What the director and a worker say to each other: a line of JSON each.
+//! The messages between the director and a worker. Each message is a line of JSON.
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{place::StoreSpec, steps::Step};
+use super::{steps::Step, stores::StoreAddress};
 
-/// The first line that a worker gets.
+/// The first message to a worker.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Setup {
-    /// The service, as token host and as API host.
+    /// The URL of the service: token host and API host.
     pub(crate) service: String,
-    pub(crate) store: StoreSpec,
+    pub(crate) store: StoreAddress,
+    /// Whether the worker presents a refresh token once more after a lost response.
     pub(crate) replays: bool,
     pub(crate) lease: LeaseTimes,
-    /// How far the director's clock has advanced already.
+    /// How far the director's clock has advanced.
     pub(crate) elapsed: Duration,
 }
 
-/// A worker's real times.
+/// Real times, not the fake clock's.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) struct LeaseTimes {
     pub(crate) token_timeout: Duration,
@@ -26,38 +27,39 @@ pub(crate) struct LeaseTimes {
     pub(crate) wait: Duration,
 }
 
+/// A message to a worker.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) enum Command {
-    /// Time passes.
+    /// Advance the clock.
     Advance(Duration),
-    /// Sends so many requests to the API at once.
+    /// Send this number of requests to the API at once, and report the results.
     Request { at_once: usize },
-    /// Stops at this step from now on, and says so.
+    /// From now on, stop at this step, and report the stop.
     StopAt(Step),
-    /// Goes on from where it stopped, and stops no more.
+    /// Continue, and stop no more.
     Go,
 }
 
+/// A message from a worker.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) enum Answer {
+pub(crate) enum Report {
     At(Step),
     Requested(Results),
 }
 
-/// What became of a request.
+/// The result of one request.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// Answered with a 200.
+    /// A response with status 200.
     Ok,
-    /// There was no token, which may pass.
+    /// There was no token, and a later attempt may succeed.
     TryAgain(String),
-    /// Somebody has to sign in.
+    /// The account has to sign in.
     SignIn(String),
-    /// What must not happen.
+    /// Any other result, which is a failure of the test.
     Wrong(String),
 }
 
-/// What became of requests.
 #[derive(Clone, Default, Deserialize, Serialize)]
 pub(crate) struct Results {
     pub(crate) ok: usize,
@@ -91,13 +93,13 @@ impl Results {
 impl fmt::Debug for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ok", self.ok)?;
-        for (what, errors) in [
+        for (outcome, errors) in [
             ("try again", &self.try_again),
             ("sign in", &self.sign_in),
             ("wrong", &self.wrong),
         ] {
             if !errors.is_empty() {
-                write!(f, ", {what}: {errors:?}")?;
+                write!(f, ", {outcome}: {errors:?}")?;
             }
         }
         Ok(())

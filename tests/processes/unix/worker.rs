@@ -1,4 +1,4 @@
-//! A process that uses the account, and does what its director says on standard input.
+//! A process that uses the account, and obeys the director's commands on standard input.
 
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -14,19 +14,20 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::sync::mpsc;
 
 use super::{
-    steps::{SteppedEndpoint, SteppedStore, Steps},
-    wire::{Answer, Command, Outcome, Results, Setup},
+    steps::{SteppedEndpoint, Steps},
+    stores::HookedStore,
+    wire::{Command, Outcome, Report, Results, Setup},
 };
 
-/// What makes the test program a worker.
+/// The argument that makes the test program a worker.
 pub(crate) const ARGUMENT: &str = "--worker";
 
-/// Runs until standard input ends, or until it is killed.
+/// Runs until standard input ends, or until the process is killed.
 pub(crate) fn main() {
     let mut lines = BufReader::new(io::stdin()).lines();
     let first = lines.next().expect("a setup").expect("a line");
     let setup: Setup = serde_json::from_str(&first).expect("a setup");
-    // Commands are read on a thread of their own: they are heard while the runtime is busy.
+    // A thread of its own reads the commands, so that a busy runtime does not delay them.
     let (sender, commands) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
@@ -40,12 +41,12 @@ pub(crate) fn main() {
     runtime.block_on(obey(setup, commands));
 }
 
-/// To the director.
-pub(crate) fn say(answer: &Answer) {
-    let mut line = serde_json::to_string(answer).expect("is JSON");
+/// Sends a report to the director.
+pub(crate) fn report(report: &Report) {
+    let mut line = serde_json::to_string(report).expect("JSON");
     line.push('\n');
     let mut stdout = io::stdout().lock();
-    // A director that is gone needs no answer.
+    // These fail if the director is gone. Then no process needs the report.
     let _ = stdout.write_all(line.as_bytes());
     let _ = stdout.flush();
 }
@@ -60,13 +61,13 @@ async fn obey(setup: Setup, mut commands: mpsc::UnboundedReceiver<Command>) {
             Command::Request { at_once } => {
                 let requests = (0..at_once).map(|_| worker.request());
                 let requests = join_all(requests.collect::<Vec<_>>());
-                // Other commands are heard meanwhile: one may end a stop.
+                // In a task, since the next command may end a stop of these requests.
                 tokio::spawn(async move {
                     let mut results = Results::default();
                     for outcome in requests.await {
                         results.add(outcome);
                     }
-                    say(&Answer::Requested(results));
+                    report(&Report::Requested(results));
                 });
             }
         }
@@ -84,7 +85,7 @@ impl Worker {
     fn new(setup: &Setup) -> Self {
         let clock = FakeClock::new();
         clock.advance(setup.elapsed);
-        let steps = Steps::default();
+        let steps = Steps::new();
         let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
             .base_url(&setup.service)
             .timeout(setup.lease.token_timeout)
@@ -94,10 +95,7 @@ impl Worker {
             api,
             steps: steps.clone(),
         };
-        let store = SteppedStore {
-            inner: setup.store.open(),
-            steps: steps.clone(),
-        };
+        let store = HookedStore::with_hook(setup.store.open(), steps.clone());
         let policy = RefreshPolicy {
             lost_response: match setup.replays {
                 true => LostResponse::ReplayOnce,

@@ -1,15 +1,15 @@
-//! What holds for any file whatsoever.
+//! Properties that hold for any input.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
 use super::*;
-use crate::secret::MARK;
+use crate::secret::{AccessToken, MARK, RefreshToken};
 
-/// A file is read whole or refused: "not signed in" never comes of a damaged one.
+/// A file is read whole, or reading fails. A damaged file never reads as "not signed in".
 pub(crate) fn check_file(data: &[u8]) {
-    // As `serde_json::Value` reads it. Of a file that this cannot read, less is known.
+    // The file as `serde_json::Value` reads it. Fewer checks are possible if that fails.
     let value = serde_json::from_slice::<Value>(data).ok();
     match Accounts::decode(data) {
         Ok(accounts) => {
@@ -17,12 +17,12 @@ pub(crate) fn check_file(data: &[u8]) {
                 check_whole(&accounts, value);
             }
             check_written_as_read(&accounts);
-            check_cut_is_refused(data);
+            check_cut_fails(data);
         }
-        Err(fault) => check_refusal(fault),
+        Err(fault) => check_error(fault),
     }
     if let Some(value) = &value {
-        check_newer_is_told_apart(value);
+        check_newer_is_recognised(value);
     }
 }
 
@@ -30,8 +30,7 @@ fn check_whole(accounts: &Accounts, file: &Value) {
     assert_eq!(file["format"].as_u64(), Some(FORMAT));
     let entries = file["accounts"].as_array().expect("a list of accounts");
     assert_eq!(accounts.names().count(), entries.len());
-    // serde reads a list of values in place of an object too, which has no names to go by.
-    for entry in entries.iter().filter(|entry| entry.is_object()) {
+    for entry in entries {
         let account = entry["account"].as_str().expect("a name");
         let record = accounts.get(&account.into()).expect("a record");
         let tokens = &record.tokens;
@@ -42,7 +41,9 @@ fn check_whole(accounts: &Accounts, file: &Value) {
         );
         assert_eq!(
             tokens.refresh_token().map(RefreshToken::expose_secret),
-            entry["refresh_token"].as_str().filter(|it| !it.is_empty())
+            entry["refresh_token"]
+                .as_str()
+                .filter(|token| !token.is_empty())
         );
         let millis = |name| entry[name].as_u64().map(Duration::from_millis);
         let time = |name| millis(name).map(|since_epoch| UNIX_EPOCH + since_epoch);
@@ -55,17 +56,19 @@ fn check_whole(accounts: &Accounts, file: &Value) {
 
 fn check_written_as_read(accounts: &Accounts) {
     let bytes = encoded(accounts);
-    let again = Accounts::decode(&bytes).expect("what is written can be read");
-    assert!(again.0 == accounts.0, "and is the same");
+    let again = Accounts::decode(&bytes).expect("a written file can be read");
+    assert!(again.0 == accounts.0, "the records are the same");
     assert!(encoded(&again) == bytes);
 }
 
 fn encoded(accounts: &Accounts) -> Zeroizing<Vec<u8>> {
-    accounts.encode().expect("what is read can be written")
+    accounts
+        .encode()
+        .expect("a file that was read can be written")
 }
 
-/// Cut off anywhere, no file passes for a shorter one.
-fn check_cut_is_refused(data: &[u8]) {
+/// A file that is cut off anywhere is not read as a shorter file.
+fn check_cut_fails(data: &[u8]) {
     let whole = data.trim_ascii_end();
     let cuts = (0..8).map(|eighth| whole.len() * eighth / 8);
     for cut in cuts.chain([whole.len() - 1]) {
@@ -73,20 +76,19 @@ fn check_cut_is_refused(data: &[u8]) {
     }
 }
 
-fn check_refusal(fault: Fault) {
+fn check_error(fault: Fault) {
     let error = fault.into_error("file store x", None);
     let kinds = [StoreErrorKind::Corrupt, StoreErrorKind::NewerFormat];
     assert!(kinds.contains(&error.kind()), "{error}");
-    // Nothing of the file shows.
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains(MARK), "{shown}");
 }
 
-/// Whatever else a newer file holds, it is called newer; and no other file is.
-fn check_newer_is_told_apart(file: &Value) {
+/// A file is recognised as of a newer format by its `format` alone.
+fn check_newer_is_recognised(file: &Value) {
     let Value::Object(fields) = file else { return };
     let format = fields.get("format").and_then(Value::as_u64);
-    // Written anew, so that no field is there twice.
+    // Written by serde_json, so no field is there twice.
     let kind = Accounts::decode(file.to_string().as_bytes())
         .err()
         .map(|fault| fault.into_error("file store x", None).kind());

@@ -1,4 +1,4 @@
-//! What is known of a cluster's nodes.
+//! The known nodes of a cluster, and the connections to them.
 
 use std::collections::HashMap;
 
@@ -9,36 +9,43 @@ use super::{
     super::node::Node,
     slots::{Address, SlotMap},
 };
+use crate::error::ConfigError;
 
 pub(super) struct Directory {
-    /// How to connect, save for the address.
+    /// How to connect to any node. The address is replaced.
     settings: ConnectionInfo,
-    /// The nodes that we were told of, to begin with and to come back to. At least one.
+    /// The nodes that the user named. At least one.
     seeds: Vec<Address>,
     slots: Mutex<SlotMap>,
     nodes: Mutex<HashMap<Address, Node>>,
 }
 
 impl Directory {
-    /// Says why nodes like these are none of one cluster.
-    pub(super) fn new(nodes: Vec<ConnectionInfo>) -> Result<Self, &'static str> {
-        let settings = nodes.first().ok_or("a cluster needs at least one URL")?;
+    /// # Errors
+    ///
+    /// If the nodes cannot belong to one cluster.
+    pub(super) fn new(nodes: Vec<ConnectionInfo>) -> Result<Self, ConfigError> {
+        let invalid = |reason| ConfigError::invalid("urls", reason);
+        let settings = nodes
+            .first()
+            .ok_or_else(|| invalid("a cluster needs at least one URL"))?;
         let mut seeds = Vec::new();
         for node in &nodes {
             let (ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }) =
                 node.addr()
             else {
-                return Err("a cluster has no socket in the file system");
+                return Err(invalid("a cluster has no Unix socket"));
             };
             let seed = Address {
                 host: host.clone(),
                 port: *port,
             };
             if !connects_alike(node, settings) {
-                return Err("a cluster's URLs must agree on user, password and TLS");
+                let reason = "the URLs must agree on user, password and TLS";
+                return Err(invalid(reason));
             }
             if node.redis_settings().db() != 0 {
-                return Err("a cluster has no database but 0");
+                return Err(invalid("a cluster has no database but 0"));
             }
             seeds.push(seed);
         }
@@ -54,7 +61,7 @@ impl Directory {
         self.slots.lock().primary(slot).cloned()
     }
 
-    /// Every node that there may be, replicas included, in an order of its own each time.
+    /// Every known node, replicas included, in random order.
     pub(super) fn shuffled(&self) -> Vec<Address> {
         let mut nodes = self.seeds.clone();
         nodes.extend(self.slots.lock().nodes().cloned());
@@ -81,7 +88,8 @@ impl Directory {
     }
 }
 
-/// Whether all but the address is the same: a node that we hear of later has to be reached so too.
+/// Whether two nodes differ in their addresses alone. The settings must fit the nodes that the
+/// cluster names later, too.
 fn connects_alike(one: &ConnectionInfo, other: &ConnectionInfo) -> bool {
     let login = |node: &ConnectionInfo| {
         let settings = node.redis_settings();
@@ -95,7 +103,7 @@ fn connects_alike(one: &ConnectionInfo, other: &ConnectionInfo) -> bool {
     login(one) == login(other) && tls(one) == tls(other)
 }
 
-/// As `other`, with TLS or without.
+/// The address, with TLS if `other` has TLS.
 fn at(other: &ConnectionAddr, address: &Address) -> ConnectionAddr {
     let mut at = other.clone();
     match &mut at {

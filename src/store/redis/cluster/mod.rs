@@ -1,9 +1,6 @@
-//! A cluster: the way of a request to the node that has its key.
+//! A cluster: finds the node that serves an account's keys, and sends requests there.
 //!
-//! The redis crate's cluster client would not do. It tells replicas to answer reads, and asks any
-//! node where it does not reach the right one: an old record could pass for the newest, and no record
-//! for "not signed in". It also sends a command again without saying so, which our scripts have to
-//! know. Replicas that are not told to answer send us to their primary.
+//! DESIGN.md says why this module stands in for the redis crate's cluster client.
 
 mod directory;
 mod search;
@@ -24,16 +21,18 @@ use self::{
 };
 use super::{
     super::{StoreErrorKind, fault::Fault},
-    fault::no_answer,
+    fault::no_response,
     script::Request,
 };
+use crate::error::ConfigError;
 
 pub(super) use self::slots::slot;
 
-/// So many tries follow each other at once: enough for a connection that broke and a key that moved.
+/// The first attempts follow each other at once: enough for a connection that broke and a key that
+/// moved.
 const AT_ONCE: u32 = 4;
 
-/// After each that follows, for the cluster to come to rest.
+/// The pause after each further attempt, for the cluster to settle.
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) struct Cluster {
@@ -42,42 +41,42 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Some of the cluster's nodes are enough, but at least one. Says why they will not do.
-    pub(super) fn new(nodes: Vec<ConnectionInfo>, timeout: Duration) -> Result<Self, &'static str> {
+    /// `nodes` are some of the cluster's nodes, at least one.
+    pub(super) fn new(nodes: Vec<ConnectionInfo>, timeout: Duration) -> Result<Self, ConfigError> {
         let directory = Directory::new(nodes)?;
         Ok(Self { directory, timeout })
     }
 
-    /// The answer, within the timeout. What passes by itself, such as a failover, is waited for as
-    /// long as that.
+    /// Sends a request for a key in `slot`, and returns the response within the timeout. Within the
+    /// timeout, the request waits for a failure that may pass, such as a failover.
     pub(super) async fn query<T: FromRedisValue>(
         &self,
         slot: u16,
         request: &Request<'_>,
     ) -> Result<T, Fault> {
         let mut search = Search::default();
-        let answer = async {
-            let mut tries = 0;
+        let response = async {
+            let mut attempts = 0;
             loop {
-                if let Some(answer) = self.attempt(slot, request, &mut search).await? {
-                    return Ok(answer);
+                if let Some(response) = self.attempt(slot, request, &mut search).await? {
+                    return Ok(response);
                 }
-                tries += 1;
-                if tries >= AT_ONCE {
+                attempts += 1;
+                if attempts >= AT_ONCE {
                     sleep(PAUSE).await;
                 }
             }
         };
-        match timeout(self.timeout, answer).await {
-            Ok(answer) => answer,
+        match timeout(self.timeout, response).await {
+            Ok(response) => response,
             Err(_) => {
-                let otherwise = || no_answer(self.timeout);
+                let otherwise = || no_response(self.timeout);
                 Err(search.into_failure().unwrap_or_else(otherwise))
             }
         }
     }
 
-    /// Any node will do, since each is told of every message.
+    /// Subscribes at any node: every node passes on every message.
     pub(super) async fn subscribe(&self, slot: u16, channel: &str) -> RedisResult<PubSub> {
         let primary = self.directory.primary(slot);
         let address = primary.or_else(|| self.directory.shuffled().pop());
@@ -86,7 +85,7 @@ impl Cluster {
         self.bounded(node.subscribe(channel)).await
     }
 
-    /// Sends the request to one node. `None`: not answered, but it is worth another attempt.
+    /// Sends the request to one node. `None`: the attempt failed, and another may succeed.
     async fn attempt<T: FromRedisValue>(
         &self,
         slot: u16,
@@ -103,16 +102,16 @@ impl Cluster {
             },
         };
         let node = self.directory.node(&address)?;
-        let answer = match is_asked {
-            true => self.bounded(node.send_asking(request, search.again)).await,
-            false => self.bounded(node.send(request, search.again)).await,
+        let response = match is_asked {
+            true => self.bounded(node.send_asking(request)).await,
+            false => self.bounded(node.send(request)).await,
         };
-        let error = match answer {
-            Ok(answer) => return Ok(Some(answer)),
+        let error = match response {
+            Ok(response) => return Ok(Some(response)),
             Err(error) => error,
         };
         match error.kind() {
-            // The node that says so knows the new place.
+            // The node that redirects knows the slot's new place.
             ErrorKind::Server(ServerErrorKind::Moved) => {
                 self.learn_from(&address, search).await?;
             }
@@ -120,15 +119,12 @@ impl Cluster {
                 let to = error.redirect_node().map(|(to, _slot)| to);
                 search.asked = to.and_then(|to| Address::parse(to, &address));
             }
-            _ => {
-                search.again |= error.is_io_error();
-                search.failed(&address, error)?;
-            }
+            _ => search.failed(&address, error)?,
         }
         Ok(None)
     }
 
-    /// The node that has the slot; `None` if nobody has it, or only one that was just tried in vain.
+    /// The slot's primary. `None`: no node has the slot, or only a node that has just failed.
     async fn primary(&self, slot: u16, search: &mut Search) -> Result<Option<Address>, Fault> {
         let known = |search: &Search| {
             let primary = self.directory.primary(slot);
@@ -145,16 +141,17 @@ impl Cluster {
         Ok(primary)
     }
 
-    /// Learns from any node where the slots are.
+    /// Asks the nodes, one after another, which node has which slots.
     ///
     /// # Errors
     ///
-    /// When no node can be reached. That of a node that is reached, but cannot tell, may pass.
+    /// If no node can be reached. A node that can be reached, but does not know the slots, may know
+    /// them soon.
     async fn learn(&self, search: &mut Search) -> Result<(), Fault> {
-        // In random order, as one may know less than the others.
+        // In random order, since one node may know less than the others.
         let nodes = self.directory.shuffled();
         for address in &nodes {
-            // Twice for a connection that broke while it was idle.
+            // Twice, for a connection that broke while idle.
             for _ in 0..2 {
                 if search.may_try(address) && self.learn_from(address, search).await? {
                     return Ok(());
@@ -168,7 +165,7 @@ impl Cluster {
         Err(Fault::new(StoreErrorKind::Unavailable, message))
     }
 
-    /// Whether anything was learnt.
+    /// Asks one node which node has which slots. Returns whether the node knew.
     async fn learn_from(&self, address: &Address, search: &mut Search) -> Result<bool, Fault> {
         let node = self.directory.node(address)?;
         let request: &Request<'_> = &|_| {
@@ -176,7 +173,7 @@ impl Cluster {
             command.arg("SLOTS");
             command
         };
-        let error = match self.bounded(node.send::<Value>(request, false)).await {
+        let error = match self.bounded(node.send::<Value>(request)).await {
             Ok(slots) => {
                 let slots = SlotMap::parse(&slots, address);
                 if !slots.is_empty() {
@@ -186,8 +183,9 @@ impl Cluster {
                 (ServerErrorKind::ClusterDown.into(), "it knows no slots").into()
             }
             Err(error) if error.code() == Some("ERR") => {
-                let message = "the server is not one of a cluster, use `RedisStore::builder`";
-                return Err(Fault::new(StoreErrorKind::Unsupported, message));
+                let message = "the server does not belong to a cluster";
+                let fault = Fault::new(StoreErrorKind::Unsupported, message);
+                return Err(fault.with_help("use `RedisStore::builder`"));
             }
             Err(error) => error,
         };
@@ -195,10 +193,10 @@ impl Cluster {
         Ok(false)
     }
 
-    /// A node that keeps silent must not take the time that the others need.
+    /// Bounds the time for one node: a silent node must leave time for the others.
     async fn bounded<T>(&self, sending: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
         match timeout(self.timeout / 4, sending).await {
-            Ok(answer) => answer,
+            Ok(response) => response,
             Err(_) => Err(RedisError::from(io::Error::from(io::ErrorKind::TimedOut))),
         }
     }

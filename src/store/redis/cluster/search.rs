@@ -1,4 +1,4 @@
-//! What one request to a cluster has met so far.
+//! How far one request to a cluster has come: the nodes that failed, and the last failure.
 
 use std::collections::HashSet;
 
@@ -11,13 +11,11 @@ use super::{
 
 #[derive(Default)]
 pub(super) struct Search {
-    /// An answer was lost: the request may have taken effect.
-    pub(super) again: bool,
-    /// A node that takes this request already, since the key is moving there.
+    /// The node to ask next, since the key is moving there.
     pub(super) asked: Option<Address>,
-    /// Failed once, as a connection does that broke while it was idle.
-    doubtful: HashSet<Address>,
-    /// Not to be tried for now.
+    /// Nodes that failed once. Their connections may have broken while idle.
+    failed_once: HashSet<Address>,
+    /// Nodes that the request leaves out for now.
     out: HashSet<Address>,
     failure: Option<(Address, RedisError)>,
 }
@@ -27,22 +25,22 @@ impl Search {
         !self.out.contains(node)
     }
 
-    /// Since there is no other way.
+    /// Lets the request try every node again, since no other node is left.
     pub(super) fn may_try_all(&mut self) {
         self.out.clear();
     }
 
-    /// Takes note of a failure that may pass.
+    /// Remembers a failure that may pass.
     ///
     /// # Errors
     ///
-    /// Those that do not.
+    /// A failure that does not pass by itself.
     pub(super) fn failed(&mut self, node: &Address, error: RedisError) -> Result<(), Fault> {
         use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, TryAgain};
 
         match error.kind() {
             ErrorKind::Io => {
-                let is_first = self.doubtful.insert(node.clone());
+                let is_first = self.failed_once.insert(node.clone());
                 if !is_first || error.is_timeout() {
                     self.out.insert(node.clone());
                 }
@@ -54,7 +52,7 @@ impl Search {
         Ok(())
     }
 
-    /// The last failure, if there was one.
+    /// The last failure, if any.
     pub(super) fn into_failure(self) -> Option<Fault> {
         let (node, error) = self.failure?;
         if !error.is_io_error() {
@@ -86,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_connection_is_tried_once_more_and_a_silent_node_is_not() {
+    fn a_search_tries_a_broken_connection_again_and_leaves_a_silent_node_out() {
         let mut search = Search::default();
         for may_try in [true, false] {
             let error = io(io::ErrorKind::BrokenPipe);
@@ -101,13 +99,13 @@ mod tests {
 
         search.may_try_all();
         assert!(search.may_try(&node(1)) && search.may_try(&node(2)));
-        let failure = search.into_failure().expect("the last one");
+        let failure = search.into_failure().expect("the last failure");
         let failure = failure.into_error("store", None).to_string();
         assert!(failure.contains("its node node:2 cannot"), "{failure}");
     }
 
     #[test]
-    fn only_what_passes_by_itself_is_waited_for() {
+    fn a_search_waits_only_for_failures_that_pass_by_themselves() {
         let mut search = Search::default();
         for kind in [ServerErrorKind::ClusterDown, ServerErrorKind::BusyLoading] {
             search.failed(&node(1), server(kind)).expect("may pass");

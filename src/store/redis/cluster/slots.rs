@@ -1,14 +1,14 @@
-//! A cluster's slots, and which node has which.
+//! A cluster's slots, and the nodes that have them.
 
 use std::{fmt, iter, ops::RangeInclusive};
 
 use redis::Value;
 
-/// How many there are, by the cluster's specification.
+/// The number of slots, by the cluster's specification.
 const SLOTS: u16 = 16_384;
 
-/// The slot of a key: the CRC-16 (XMODEM) of what stands between its first braces, or of the whole
-/// where nothing does.
+/// The slot of a key: the CRC-16 (XMODEM) of the text between its first braces, or of the whole key
+/// if the braces are missing or empty.
 pub(in super::super) fn slot(key: &str) -> u16 {
     let braced = key
         .split_once('{')
@@ -34,19 +34,20 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// As `MOVED` and `ASK` name a node. An empty host is that of the node which says so.
-    pub(super) fn parse(address: &str, said_by: &Self) -> Option<Self> {
-        // The last colon: one of IPv6 has more.
+    /// Reads an address from `MOVED` or `ASK`. An empty host means the host of the node that sent
+    /// the response.
+    pub(super) fn parse(address: &str, sender: &Self) -> Option<Self> {
+        // The last colon, since an IPv6 address holds colons too.
         let (host, port) = address.rsplit_once(':')?;
-        Self::new(host, port.parse().ok()?, said_by)
+        Self::new(host, port.parse().ok()?, sender)
     }
 
-    fn new(host: &str, port: u16, said_by: &Self) -> Option<Self> {
+    fn new(host: &str, port: u16, sender: &Self) -> Option<Self> {
         match host {
-            // The node does not know.
+            // The sender does not know the host.
             "?" => None,
             "" => Some(Self {
-                host: said_by.host.clone(),
+                host: sender.host.clone(),
                 port,
             }),
             host => Some(Self {
@@ -63,7 +64,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// The answer to `CLUSTER SLOTS`.
+/// The response to `CLUSTER SLOTS`.
 #[derive(Debug, Default)]
 pub(super) struct SlotMap(Vec<Range>);
 
@@ -75,12 +76,12 @@ struct Range {
 }
 
 impl SlotMap {
-    /// Ranges that make no sense are left out.
-    pub(super) fn parse(answer: &Value, said_by: &Address) -> Self {
-        let ranges = array(answer).iter();
+    /// Leaves out ranges that make no sense.
+    pub(super) fn parse(response: &Value, sender: &Address) -> Self {
+        let ranges = array(response).iter();
         Self(
             ranges
-                .filter_map(|range| Range::parse(range, said_by))
+                .filter_map(|range| Range::parse(range, sender))
                 .collect(),
         )
     }
@@ -94,7 +95,7 @@ impl SlotMap {
         range.map(|range| &range.primary)
     }
 
-    /// Replicas are among them.
+    /// All nodes, replicas included.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Address> {
         self.0
             .iter()
@@ -103,22 +104,22 @@ impl SlotMap {
 }
 
 impl Range {
-    /// First slot, last slot, the primary, its replicas.
-    fn parse(range: &Value, said_by: &Address) -> Option<Self> {
+    /// Reads the first slot, the last slot, the primary and its replicas.
+    fn parse(range: &Value, sender: &Address) -> Option<Self> {
         let [first, last, primary, replicas @ ..] = array(range) else {
             return None;
         };
-        let replicas = replicas.iter().filter_map(|node| address(node, said_by));
+        let replicas = replicas.iter().filter_map(|node| address(node, sender));
         Some(Self {
             slots: number(first)?..=number(last)?,
-            primary: address(primary, said_by)?,
+            primary: address(primary, sender)?,
             replicas: replicas.collect(),
         })
     }
 }
 
-/// Host, port, and more that is of no use here.
-fn address(node: &Value, said_by: &Address) -> Option<Address> {
+/// Reads a host and a port. Further fields have no use here.
+fn address(node: &Value, sender: &Address) -> Option<Address> {
     let [host, port, ..] = array(node) else {
         return None;
     };
@@ -128,7 +129,7 @@ fn address(node: &Value, said_by: &Address) -> Option<Address> {
         Value::Nil => "",
         _ => return None,
     };
-    Address::new(host, number(port)?, said_by)
+    Address::new(host, number(port)?, sender)
 }
 
 fn array(value: &Value) -> &[Value] {
@@ -155,8 +156,8 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_those_of_the_specification() {
-        // What `CLUSTER KEYSLOT` says.
+    fn slots_are_as_the_specification_says() {
+        // The responses of `CLUSTER KEYSLOT`.
         for (key, expected) in [
             ("123456789", 0x31c3),
             ("foo", 12182),
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_without_a_host_is_where_the_answer_came_from() {
+    fn a_node_without_a_host_has_the_host_of_the_sender() {
         let here = at("here", 1);
         for (address, expected) in [
             ("10.0.0.1:7000", Some(at("10.0.0.1", 7000))),
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_read_and_what_is_odd_in_it_left_out() {
+    fn a_response_is_read_without_its_odd_ranges() {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let node = |host: Value, port| {
             Value::Array(vec![
@@ -201,7 +202,7 @@ mod tests {
             range.extend(nodes);
             Value::Array(range)
         };
-        let answer = Value::Array(vec![
+        let response = Value::Array(vec![
             range(
                 0,
                 99,
@@ -212,7 +213,7 @@ mod tests {
             range(300, 399, vec![node(text("c"), 4)]),
             Value::Okay,
         ]);
-        let map = SlotMap::parse(&answer, &at("here", 9));
+        let map = SlotMap::parse(&response, &at("here", 9));
         for (slot, primary) in [
             (0, Some(at("a", 1))),
             (99, Some(at("a", 1))),

@@ -1,10 +1,10 @@
--- Takes the lease if nobody has it. Says -3 if it is ours, else for how many milliseconds the other
--- holder has it (-1: for ever; such a key is not ours).
--- KEYS: the lease. ARGV: its owner, its time to live in milliseconds.
+-- Acquires the lease if nobody holds it. Returns -3 if the caller holds the lease now, else for how
+-- many milliseconds another holds it (-1: without an end; this crate writes no such key).
+-- KEYS: the lease. ARGV: the owner, the time to live in milliseconds.
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
     return -3
 end
--- Ours already: this was sent before, and its answer was lost.
+-- No two leases share an owner: this command was sent before, and its response was lost.
 if redis.call('GET', KEYS[1]) == ARGV[1] then
     redis.call('PEXPIRE', KEYS[1], ARGV[2])
     return -3

@@ -1,8 +1,8 @@
--- Gives the lease back if it is still ours, and wakes those who wait for it.
--- KEYS: the lease. ARGV: its owner, the channel.
+-- Releases the lease if the owner still holds it, and wakes the processes that wait for the lease.
+-- KEYS: the lease. ARGV: the owner, the channel.
 if redis.call('GET', KEYS[1]) == ARGV[1] then
     redis.call('DEL', KEYS[1])
-    -- They poll as well: a server that forbids the channel is good enough.
+    -- Waiting processes poll as well, so a server that denies the channel is good enough.
     redis.pcall('PUBLISH', ARGV[2], '')
     return 1
 end

@@ -1,9 +1,11 @@
--- Replaces the record if it is still at the expected version.
--- KEYS: the record. ARGV: the expected version or '', the new version, '1' if this was sent before
--- and its answer was lost, how many arguments the new fields take, the new fields with their values,
--- the names of fields to remove.
+-- Replaces the record if it is still at the expected version. Returns 1 if the new record is
+-- stored, 0 on a conflict.
+-- KEYS: the record. ARGV: the expected version ('' for no record), the new version, the number of
+-- arguments that the new fields take, the new fields with their values, the names of the fields to
+-- remove.
 local version = redis.call('HGET', KEYS[1], 'version')
-if ARGV[3] == '1' and version == ARGV[2] then
+-- No two saves share a version: this command was sent before, and only its response was lost.
+if version == ARGV[2] then
     return 1
 end
 if version then
@@ -13,11 +15,11 @@ if version then
 elseif ARGV[1] ~= '' or redis.call('EXISTS', KEYS[1]) == 1 then
     return 0
 end
--- The one step that a full server may refuse comes first, while there is nothing to undo.
-local fields = tonumber(ARGV[4])
-redis.call('HSET', KEYS[1], unpack(ARGV, 5, 4 + fields))
-if #ARGV > 4 + fields then
-    redis.call('HDEL', KEYS[1], unpack(ARGV, 5 + fields))
+-- A full server may refuse this step alone, so the step comes first: there is nothing to undo yet.
+local fields = tonumber(ARGV[3])
+redis.call('HSET', KEYS[1], unpack(ARGV, 4, 3 + fields))
+if #ARGV > 3 + fields then
+    redis.call('HDEL', KEYS[1], unpack(ARGV, 4 + fields))
 end
 redis.call('PERSIST', KEYS[1])
 return 1

@@ -1,4 +1,4 @@
-//! What was done, though its answer was lost, is done once.
+//! A request whose response is lost takes effect once.
 
 use std::{
     net::SocketAddr,
@@ -18,14 +18,14 @@ use super::{AT_ONCE, LEASE, RECORD, acme, save, store, tokens};
 use crate::servers::Redis;
 
 #[tokio::test]
-async fn what_was_done_before_its_answer_was_lost_counts_as_done() {
+async fn a_request_whose_response_was_lost_counts_as_done() {
     let Some(redis) = Redis::start() else { return };
-    let network = Forgetful::to(redis.address()).await;
+    let network = LossyNetwork::to(redis.address()).await;
     let store = store(&format!("redis://{}/", network.address));
     let version = save(&store, None, "old").await;
 
     let record = Record::new(tokens("new"));
-    network.lose_the_next_script_s_answer();
+    network.lose_the_next_script_s_response();
     let swap = store
         .compare_and_swap(&acme(), Some(version), &record)
         .await;
@@ -35,36 +35,36 @@ async fn what_was_done_before_its_answer_was_lost_counts_as_done() {
         Some(record.clone())
     );
 
-    store
-        .lease(&acme(), AT_ONCE)
-        .await
-        .expect("free")
-        .release()
-        .await
-        .expect("known by now");
-    network.lose_the_next_script_s_answer();
+    // Teaches the server the scripts.
+    let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
+    lease.release().await.expect("released");
+    network.lose_the_next_script_s_response();
     let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
     assert_eq!(redis.cli(&["EXISTS", LEASE]), "1");
-    network.lose_the_next_script_s_answer();
+    network.lose_the_next_script_s_response();
     lease.renew().await.expect("still ours");
-    network.lose_the_next_script_s_answer();
+    network.lose_the_next_script_s_response();
     lease.release().await.expect("released");
     assert_eq!(redis.cli(&["EXISTS", LEASE]), "0");
 
-    network.lose_the_next_script_s_answer();
+    network.lose_the_next_script_s_response();
     let deleted = store.delete(&acme(), record.version).await;
-    assert!(deleted.expect("deleted"), "it was us");
+    assert!(deleted.expect("deleted"), "the first request removed it");
     assert_eq!(redis.cli(&["EXISTS", RECORD]), "0");
-    assert!(!network.loses.load(Ordering::SeqCst), "none was lost");
+    network.assert_lost();
+
+    // The record was never there for this call.
+    let deleted = store.delete(&acme(), record.version).await;
+    assert!(!deleted.expect("no record"), "nothing was there to remove");
 }
 
-/// A network that breaks on demand, just when the server has answered.
-struct Forgetful {
+/// A network that loses a response on demand, and breaks the connection.
+struct LossyNetwork {
     address: SocketAddr,
     loses: Arc<AtomicBool>,
 }
 
-impl Forgetful {
+impl LossyNetwork {
     async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
@@ -78,33 +78,39 @@ impl Forgetful {
         Self { address, loses }
     }
 
-    fn lose_the_next_script_s_answer(&self) {
-        assert!(!self.loses.swap(true, Ordering::SeqCst), "none was lost");
+    fn lose_the_next_script_s_response(&self) {
+        self.assert_lost();
+        self.loses.store(true, Ordering::SeqCst);
+    }
+
+    fn assert_lost(&self) {
+        let still_loses = self.loses.load(Ordering::SeqCst);
+        assert!(!still_loses, "no response was lost");
     }
 }
 
 async fn forward(mut client: TcpStream, server: SocketAddr, loses: Arc<AtomicBool>) {
     let mut server = TcpStream::connect(server).await.expect("it runs");
-    let (mut question, mut answer) = ([0; 65_536], [0; 65_536]);
+    let (mut request, mut response) = ([0; 65_536], [0; 65_536]);
     let mut is_script = false;
     loop {
         tokio::select! {
-            read = client.read(&mut question) => {
+            read = client.read(&mut request) => {
                 let Ok(read @ 1..) = read else { return };
-                // Commands are far smaller than what is read at once here.
-                is_script = question[..read].windows(4).any(|window| window == b"EVAL");
-                if server.write_all(&question[..read]).await.is_err() {
+                // The store's commands are far smaller than the buffer.
+                is_script = request[..read].windows(4).any(|window| window == b"EVAL");
+                if server.write_all(&request[..read]).await.is_err() {
                     return;
                 }
             }
-            read = server.read(&mut answer) => {
+            read = server.read(&mut response) => {
                 let Ok(read @ 1..) = read else { return };
-                // One that the server does not know was not run.
-                let was_run = is_script && !answer.starts_with(b"-NOSCRIPT");
+                // The server did not run a script that it does not know.
+                let was_run = is_script && !response.starts_with(b"-NOSCRIPT");
                 if was_run && loses.swap(false, Ordering::SeqCst) {
                     return;
                 }
-                if client.write_all(&answer[..read]).await.is_err() {
+                if client.write_all(&response[..read]).await.is_err() {
                     return;
                 }
             }

@@ -1,11 +1,11 @@
-//! Servers that refuse: each time the error names the store, the account and the way out.
+//! Errors of the server. Each error names the store, the account and the next step.
 
-use StoreErrorKind::Unwritable;
+use StoreErrorKind::{AccessDenied, NotSetUp, Unwritable};
 
 use super::*;
 
 /// Every operation on the record fails with `kind`, and shows no token.
-pub(super) async fn assert_refused(
+pub(super) async fn assert_every_operation_fails(
     store: &PostgresStore,
     version: Version,
     kind: StoreErrorKind,
@@ -24,19 +24,19 @@ pub(super) async fn assert_refused(
     ];
     for (n, error) in errors.into_iter().enumerate() {
         let error = error.unwrap_or_else(|| panic!("{why}: operation {n} went through"));
-        assert_says(&error, kind, why);
+        assert_error(&error, kind, why);
     }
 }
 
-/// `says` is in the text that users see.
+/// Every operation fails with `kind`, and the error's text contains `says`.
 async fn assert_unusable(store: &PostgresStore, kind: StoreErrorKind, says: &str) {
-    assert_refused(store, Version::unique(), kind, says).await;
+    assert_every_operation_fails(store, Version::unique(), kind, says).await;
     let error = store.lease(&acme(), AT_ONCE).await.expect_err(says);
-    assert_says(&error, kind, says);
+    assert_error(&error, kind, says);
     assert!(error.to_string().contains(says), "{error}");
 }
 
-fn assert_says(error: &StoreError, kind: StoreErrorKind, why: &str) {
+fn assert_error(error: &StoreError, kind: StoreErrorKind, why: &str) {
     assert_eq!(error.kind(), kind, "{why}: {error:?}");
     assert_eq!(error.account(), Some(&acme()), "{why}");
     let text = error.to_string();
@@ -47,32 +47,34 @@ fn assert_says(error: &StoreError, kind: StoreErrorKind, why: &str) {
 }
 
 #[tokio::test]
-async fn s27_a_missing_or_foreign_table_names_the_way_out() {
+async fn s27_an_error_names_a_missing_or_foreign_table() {
     let Some(server) = Postgres::start() else {
         return;
     };
     let store = store(&server.url());
-    assert_unusable(&store, Unwritable, "run migrate()").await;
+    assert_unusable(&store, NotSetUp, "run migrate()").await;
 
-    let nowhere = store.clone().with_table("nowhere.tokens").expect("a name");
+    let nowhere = PostgresStore::builder(pool(&server.url())).table("nowhere.tokens");
+    let nowhere = nowhere.build().expect("a store");
     let error = nowhere.migrate().await.expect_err("no schema");
+    assert_eq!(error.kind(), NotSetUp, "{error}");
     assert!(error.to_string().contains("schema"), "{error}");
 
     server.psql("create table dropbox_sign_tokens (account text primary key)");
-    assert_unusable(&store, Unwritable, "lacks a column").await;
+    assert_unusable(&store, NotSetUp, "lacks a column").await;
     let error = store.migrate().await.expect_err("foreign");
-    assert_eq!(error.kind(), Unwritable, "{error}");
+    assert_eq!(error.kind(), NotSetUp, "{error}");
 
     server.psql("drop table dropbox_sign_tokens");
     store.migrate().await.expect("migrated");
     server.psql("alter table dropbox_sign_tokens alter access_token type bytea using null");
     let record = Record::new(tokens("new"));
     let error = store.compare_and_swap(&acme(), None, &record).await;
-    assert_says(&error.expect_err("another type"), Unwritable, "type");
+    assert_error(&error.expect_err("another type"), NotSetUp, "type");
 }
 
 #[tokio::test]
-async fn s27_a_missing_database_or_user_or_a_wrong_password_is_said() {
+async fn s27_an_error_names_a_missing_database_and_a_wrong_login() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -83,38 +85,39 @@ async fn s27_a_missing_database_or_user_or_a_wrong_password_is_said() {
     save(&store(&as_user("app:right@")), None, "old").await;
 
     for user in ["app:canary@", "app@", "nobody:canary@"] {
-        let refused = store(&as_user(user));
-        assert_unusable(&refused, Unwritable, "the user or the password").await;
+        let denied = store(&as_user(user));
+        assert_unusable(&denied, AccessDenied, "the user or the password").await;
     }
     let elsewhere = format!("postgres://postgres@{}/nowhere", server.address());
-    assert_unusable(
-        &store(&elsewhere),
-        Unwritable,
-        "the database does not exist",
-    )
-    .await;
+    assert_unusable(&store(&elsewhere), NotSetUp, "the database does not exist").await;
     let record = owner.load(&acme()).await.expect("loaded").expect("there");
     assert_eq!(record.tokens, tokens("old"));
 }
 
 #[tokio::test]
-async fn s27_a_missing_privilege_is_said() {
+async fn s27_an_error_names_a_missing_privilege() {
     let Some(server) = Postgres::start() else {
         return;
     };
     migrated(&server).await;
     server.psql("create role guest login");
-    let guest = store(&server.url().replace("postgres@", "guest@"));
-    assert_unusable(&guest, Unwritable, "lacks a privilege").await;
-    // Since PostgreSQL 15, `public` is not everybody's.
-    let another = guest.with_table("another").expect("a name");
+    let guest = pool(&server.url().replace("postgres@", "guest@"));
+    assert_unusable(
+        &PostgresStore::new(guest.clone()),
+        AccessDenied,
+        "lacks a privilege",
+    )
+    .await;
+    // Since PostgreSQL 15, not every user may create tables in `public`.
+    let another = PostgresStore::builder(guest).table("another");
+    let another = another.build().expect("a store");
     let error = another.migrate().await.expect_err("not allowed");
-    assert_eq!(error.kind(), Unwritable);
+    assert_eq!(error.kind(), AccessDenied);
     assert!(error.to_string().contains("lacks a privilege"), "{error}");
 }
 
 #[tokio::test]
-async fn s27_read_only_databases_are_said_and_read() {
+async fn s27_a_read_only_database_serves_the_record_and_denies_changes() {
     let Some(server) = Postgres::start() else {
         return;
     };
@@ -138,7 +141,7 @@ async fn s27_read_only_databases_are_said_and_read() {
             store.lease(&acme, AT_ONCE).await.err(),
         ] {
             let error = error.expect("read-only");
-            assert_says(&error, Unwritable, "read-only");
+            assert_error(&error, Unwritable, "read-only");
             assert!(error.to_string().contains("read-only"), "{error}");
         }
         assert_eq!(loaded_version(&store).await, Some(version));
@@ -146,13 +149,13 @@ async fn s27_read_only_databases_are_said_and_read() {
 }
 
 #[tokio::test]
-async fn s27_a_full_disk_is_said_and_the_old_record_stands() {
+async fn s27_an_error_names_a_full_disk_and_the_old_record_stands() {
     let Some(server) = Postgres::start() else {
         return;
     };
     let old = migrated(&server).await;
     let version = save(&old, None, "old").await;
-    // Pages with no room for another record, beyond the size of the server's other files.
+    // Full pages, so that the table is larger than the server's other files.
     server.psql(
         "insert into dropbox_sign_tokens (account, access_token) \
          select n, repeat(md5(n::text), 60) from generate_series(1, 4000) n",
@@ -183,7 +186,7 @@ async fn s46_a_violated_constraint_quotes_no_row() {
     };
     let owner = migrated(&server).await;
     let version = save(&owner, None, "old").await;
-    // Its DETAIL quotes the whole row.
+    // The DETAIL of this error quotes the whole row.
     server.psql("alter table dropbox_sign_tokens add check (version = 0) not valid");
     let record = Record::new(tokens("new"));
     let error = owner

@@ -1,0 +1,62 @@
+//! Directories, and the files that are only locked.
+
+use std::{
+    ffi::OsString,
+    fs::{DirBuilder, File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Creates the directory and its missing parents, with mode 0700 on Unix.
+pub(super) fn create_directory(directory: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+
+    let missing: Vec<_> = directory
+        .ancestors()
+        .take_while(|ancestor| !ancestor.is_dir())
+        .collect();
+    builder.create(directory)?;
+    // A new directory survives a power cut once its parent is synced.
+    missing
+        .into_iter()
+        .try_for_each(|created| sync_directory(directory_of(created)))
+}
+
+/// Opens a file to lock, with mode 0600 on Unix if it is missing. Nothing is written to the file.
+pub(super) fn open_lock_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(unix)]
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, Unsupported};
+
+    match File::open(directory)?.sync_all() {
+        // Some file systems cannot sync a directory, and need not.
+        Err(error) if matches!(error.kind(), InvalidInput | Unsupported) => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+pub(super) fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}
+
+/// `path` with `suffix` appended to its last part.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}

@@ -1,0 +1,162 @@
+//! [`TokenStore`] for files.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{
+    super::{
+        Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
+        fault::Fault,
+    },
+    FileStore, Inner,
+    format::Accounts,
+    layout::Files,
+    lock::Lock,
+    run_blocking,
+};
+use crate::account_id::AccountId;
+
+/// How long to wait for another save. A save takes milliseconds, so only a process that was stopped in
+/// the middle of a save keeps others waiting for so long.
+const SAVE_WAIT: Duration = Duration::from_secs(10);
+
+#[async_trait]
+impl TokenStore for FileStore {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
+        // Reading needs no lock, because renaming is atomic. But on Windows, a file that is being read
+        // cannot be renamed over.
+        let lock = if cfg!(windows) {
+            Some(self.data_lock(account).await?)
+        } else {
+            None
+        };
+        self.blocking(account, move |inner, account, files| {
+            let _lock = lock;
+            Ok(inner.read(account, files)?.get(account).cloned())
+        })
+        .await
+    }
+
+    async fn compare_and_swap(
+        &self,
+        account: &AccountId,
+        expected: Option<Version>,
+        record: &Record,
+    ) -> Result<Swap, StoreError> {
+        let lock = self.data_lock(account).await?;
+        let record = record.clone();
+        self.blocking(account, move |inner, account, files| {
+            let _lock = lock;
+            let mut accounts = inner.read(account, files)?;
+            if accounts.version(account) != expected {
+                return Ok(Swap::Conflict);
+            }
+            accounts.set(account, record)?;
+            inner.disk.replace(&files.data, &accounts.encode()?)?;
+            Ok(Swap::Saved)
+        })
+        .await
+    }
+
+    async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {
+        let lock = self.data_lock(account).await?;
+        self.blocking(account, move |inner, account, files| {
+            let _lock = lock;
+            let mut accounts = inner.read(account, files)?;
+            if accounts.version(account) != Some(expected) {
+                return Ok(false);
+            }
+            accounts.remove(account);
+            if accounts.is_empty() && inner.location.removes_empty_files() {
+                inner.disk.remove(&files.data)?;
+            } else {
+                inner.disk.replace(&files.data, &accounts.encode()?)?;
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn lease(
+        &self,
+        account: &AccountId,
+        request: LeaseRequest,
+    ) -> Result<Box<dyn Lease>, StoreError> {
+        let path = self.0.location.files(account).lease;
+        let lock = self.0.location.locks.acquire(path, request.wait).await;
+        lock.and_then(|lock| lock.ok_or_else(lease_timeout))
+            .map(|lock| Box::new(FileLease { _lock: lock }) as Box<dyn Lease>)
+            .map_err(|fault| self.error(fault, account))
+    }
+}
+
+impl FileStore {
+    /// As [`run_blocking`], with the account's files.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        account: &AccountId,
+        work: impl FnOnce(&Inner, &AccountId, &Files) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (inner, owned) = (Arc::clone(&self.0), account.clone());
+        run_blocking(move || work(&inner, &owned, &inner.location.files(&owned)))
+            .await
+            .map_err(|fault| self.error(fault, account))
+    }
+
+    /// Locks the account's file against being replaced.
+    pub(super) async fn data_lock(&self, account: &AccountId) -> Result<Lock, StoreError> {
+        let path = self.0.location.files(account).data_lock;
+        let lock = self.0.location.locks.acquire(path.clone(), SAVE_WAIT).await;
+        lock.and_then(|lock| lock.ok_or_else(|| stays_locked(&path)))
+            .map_err(|fault| self.error(fault, account))
+    }
+
+    fn error(&self, fault: Fault, account: &AccountId) -> StoreError {
+        fault.into_error(&self.0.name, Some(account))
+    }
+}
+
+impl Inner {
+    /// Reads the account's file. A missing file reads as empty.
+    fn read(&self, account: &AccountId, files: &Files) -> Result<Accounts, Fault> {
+        let Some(bytes) = self.disk.read(&files.data)? else {
+            self.location.locks.check_location()?;
+            return Ok(Accounts::default());
+        };
+        let accounts = Accounts::decode(&bytes)?;
+        self.location.check_contents(account, &accounts)?;
+        Ok(accounts)
+    }
+}
+
+/// Held until it is dropped or its process dies, so there is nothing to renew.
+#[derive(Debug)]
+struct FileLease {
+    _lock: Lock,
+}
+
+#[async_trait]
+impl Lease for FileLease {
+    async fn release(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn lease_timeout() -> Fault {
+    Fault::new(
+        StoreErrorKind::LeaseTimeout,
+        "the lease is held by another refresh",
+    )
+}
+
+fn stays_locked(path: &Path) -> Fault {
+    Fault::new(
+        StoreErrorKind::Unavailable,
+        format!("{} stays locked, a process may hang", path.display()),
+    )
+}

@@ -1,0 +1,108 @@
+//! One account's tokens, as a store keeps them.
+
+use std::time::SystemTime;
+
+use super::Version;
+use crate::token::TokenSet;
+
+/// One account's tokens, as a store keeps them.
+///
+/// A store that keeps text or bytes uses [`to_json`](Self::to_json) and
+/// [`from_json`](Self::from_json). A store with a column for each field reads the fields and rebuilds
+/// the record:
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use dropbox_sign_oauth::{TokenSet, store::{Record, Version}};
+///
+/// struct Row {
+///     version: u64,
+///     access: Option<(String, SystemTime, Duration)>,
+///     refresh_token: Option<String>,
+///     presented_at: Option<SystemTime>,
+/// }
+///
+/// fn to_row(record: &Record) -> Row {
+///     let tokens = &record.tokens;
+///     let access_token = tokens.access_token().map(|token| token.expose_secret().to_owned());
+///     let times = tokens.issued_at().zip(tokens.lifetime());
+///     Row {
+///         version: record.version.as_u64(),
+///         access: access_token.zip(times).map(|(token, (at, lifetime))| (token, at, lifetime)),
+///         refresh_token: tokens.refresh_token().map(|token| token.expose_secret().to_owned()),
+///         presented_at: record.presented_at,
+///     }
+/// }
+///
+/// // `None` if the row is damaged: a store returns `StoreErrorKind::Corrupt`.
+/// fn from_row(row: Row) -> Option<Record> {
+///     let tokens = match (row.access, row.refresh_token) {
+///         (Some((token, issued_at, lifetime)), refresh) => TokenSet::new(token, issued_at, lifetime)
+///             .with_refresh_token(refresh.unwrap_or_default()),
+///         (None, Some(refresh)) => TokenSet::from_refresh_token(refresh),
+///         (None, None) => return None,
+///     };
+///     let record = Record::new(tokens).with_version(Version::from_u64(row.version)?);
+///     Some(match row.presented_at {
+///         Some(time) => record.with_presented_at(time),
+///         None => record,
+///     })
+/// }
+///
+/// let tokens = TokenSet::new("access", SystemTime::now(), Duration::from_secs(86_400));
+/// for record in [
+///     Record::new(tokens.clone()),
+///     Record::new(tokens.with_refresh_token("refresh")).with_presented_at(SystemTime::now()),
+///     Record::new(TokenSet::from_refresh_token("refresh")),
+/// ] {
+///     assert_eq!(from_row(to_row(&record)), Some(record));
+/// }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The tokens.
+    pub tokens: TokenSet,
+    /// The version that a save has to name to replace this record.
+    pub version: Version,
+    /// The intent: when a process was about to present the refresh token. `None` once the result of
+    /// the request is saved. A process that finds an intent while it holds the lease knows that the
+    /// refresh token may be spent.
+    pub presented_at: Option<SystemTime>,
+}
+
+impl Record {
+    /// A record to save, under a new version and without an intent.
+    pub fn new(tokens: TokenSet) -> Self {
+        Self {
+            tokens,
+            version: Version::unique(),
+            presented_at: None,
+        }
+    }
+
+    /// The record under the version that a store has kept.
+    #[must_use]
+    pub fn with_version(mut self, version: Version) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// The record with the [intent](Self::presented_at) that a store has kept.
+    #[must_use]
+    pub fn with_presented_at(mut self, time: SystemTime) -> Self {
+        self.presented_at = Some(time);
+        self
+    }
+
+    /// Whether the record is encrypted: its refresh token is an envelope of `EncryptedStore`.
+    pub(crate) fn is_sealed(&self) -> bool {
+        let token = self.tokens.refresh_token();
+        token.is_some_and(|token| token.expose_secret().starts_with("sealed:"))
+    }
+
+    /// The record to save before its refresh token is presented.
+    pub(crate) fn to_intent(&self, now: SystemTime) -> Self {
+        Self::new(self.tokens.clone()).with_presented_at(now)
+    }
+}
