@@ -11,5 +11,6 @@ mod outages;
 mod paused;
 mod sign_in;
 mod sinks;
+mod spent;
 mod timing;
 mod unsaved;

@@ -1,7 +1,8 @@
 //! The write-ahead intent in the record, and what other processes do about an intent.
 
 use dropbox_sign_oauth::{
-    AccountId, Clock, EndpointError, EndpointErrorKind, ErrorKind, EventKind, LostResponse, RefreshPolicy,
+    AccountId, Clock, EndpointError, EndpointErrorKind, ErrorKind, EventKind, LostResponse,
+    RefreshPolicy,
     store::{LeaseRequest, Record, TokenStore},
 };
 
