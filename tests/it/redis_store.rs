@@ -1,11 +1,13 @@
 //! The Redis store against a real server.
 
 mod access;
+mod broken;
 mod cluster;
 mod cluster_faults;
 mod faults;
 mod leases;
 mod lost_responses;
+mod settings;
 
 use std::time::Duration;
 

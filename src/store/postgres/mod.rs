@@ -9,6 +9,7 @@ mod notifications;
 mod row;
 mod schema;
 mod session;
+mod token_store;
 
 use std::{
     fmt,
@@ -17,7 +18,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use sqlx::PgPool;
 use tokio::time;
 
@@ -25,14 +25,10 @@ pub use self::builder::PostgresStoreBuilder;
 use self::{
     connections::{Connections, no_response},
     notifications::Notifications,
-    row::number,
     schema::Sql,
     session::Session,
 };
-use super::{
-    Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version, fault::Fault,
-    fields::Fields, server_lease::acquire,
-};
+use super::{StoreError, fault::Fault};
 use crate::account_id::AccountId;
 
 /// Keeps tokens in a PostgreSQL table, with a row for each account. Clones share the pool.
@@ -143,93 +139,6 @@ impl PostgresStore {
 
     fn error(&self, fault: Fault, account: Option<&AccountId>) -> StoreError {
         fault.into_error(&self.0.name, account)
-    }
-
-    /// Reads the record, in a transaction that may have written before.
-    async fn read(
-        &self,
-        session: &mut Session,
-        account: &AccountId,
-    ) -> Result<Option<Record>, Fault> {
-        let load = sqlx::query(&self.0.sql.load).bind(account.as_str());
-        let row = session.read(load).await?;
-        row.map_or(Ok(None), |row| row::record(&row))
-    }
-}
-
-#[async_trait]
-impl TokenStore for PostgresStore {
-    fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
-        let work = async |mut session: Session| {
-            let record = self.read(&mut session, account).await?;
-            session.commit().await?;
-            Ok(record)
-        };
-        self.transact(Some(account), work).await
-    }
-
-    async fn compare_and_swap(
-        &self,
-        account: &AccountId,
-        expected: Option<Version>,
-        record: &Record,
-    ) -> Result<Swap, StoreError> {
-        let fields = Fields::new(record).map_err(|fault| self.error(fault, Some(account)))?;
-        let work = async |mut session: Session| {
-            let sql = &self.0.sql;
-            let save = match expected {
-                Some(_) => &sql.update,
-                None => &sql.insert,
-            };
-            let mut save = row::bind(sqlx::query(save).bind(account.as_str()), &fields);
-            if let Some(expected) = expected {
-                save = save.bind(number(expected.as_u64()));
-            }
-            let swap = match session.write(save).await? {
-                0 => {
-                    // Fails if the reason is a record that cannot be read, and not a conflict.
-                    self.read(&mut session, account).await?;
-                    Swap::Conflict
-                }
-                _ => Swap::Saved,
-            };
-            session.commit().await?;
-            Ok(swap)
-        };
-        self.transact(Some(account), work).await
-    }
-
-    async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {
-        let work = async |mut session: Session| {
-            let sql = &self.0.sql;
-            let delete = sqlx::query(&sql.delete)
-                .bind(account.as_str())
-                .bind(number(expected.as_u64()));
-            let deleted = session.write(delete).await? == 1;
-            if deleted {
-                // The row stays as long as it holds a lease.
-                let tidy = sqlx::query(&sql.tidy).bind(account.as_str());
-                session.write(tidy).await?;
-            } else {
-                self.read(&mut session, account).await?;
-            }
-            session.commit().await?;
-            Ok(deleted)
-        };
-        self.transact(Some(account), work).await
-    }
-
-    /// Waits for at most `request.wait` and the time of one operation.
-    async fn lease(
-        &self,
-        account: &AccountId,
-        request: LeaseRequest,
-    ) -> Result<Box<dyn Lease>, StoreError> {
-        Ok(Box::new(acquire(self, account, request).await?))
     }
 }
 

@@ -167,28 +167,6 @@ async fn an_error_tells_a_cluster_from_a_server_of_its_own() {
     assert!(text.contains("use `RedisStore::builder`"), "{text}");
 }
 
-#[test]
-fn urls_that_cannot_belong_to_one_cluster_are_errors() {
-    let cases: [(&[&str], &str); 8] = [
-        (&[], "at least one URL"),
-        (&["redis://a/", "canary"], "malformed"),
-        (&["redis://a/", "canary://b/"], "the scheme"),
-        (&["redis://a/", "rediss://:canary@b/"], "TLS needs"),
-        (&["redis://a/", "redis://:canary@b/"], "must agree"),
-        (&["redis://u:p@a/", "redis://canary:p@b/"], "must agree"),
-        (&["redis://a/1"], "no database but 0"),
-        (&["redis+unix:///canary"], "no Unix socket"),
-    ];
-    for (urls, mistake) in cases {
-        let error = RedisStore::cluster(urls.iter().copied()).build();
-        let error = error.expect_err(mistake);
-        let text = error.to_string();
-        assert!(text.starts_with("urls: "), "{text}");
-        assert!(text.contains(mistake), "{text}");
-        assert!(!format!("{text} {error:?}").contains("canary"), "{text}");
-    }
-}
-
 /// Lets replicas take over after a second. Not for every test: on a loaded machine, a live node
 /// would count as dead.
 fn fail_over_soon(cluster: &RedisCluster) {

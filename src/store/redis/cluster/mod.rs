@@ -3,27 +3,20 @@
 //! DESIGN.md says why this module stands in for the redis crate's cluster client.
 
 mod directory;
+mod discovery;
 mod search;
 mod slots;
 
 use std::{future::Future, io, time::Duration};
 
 use redis::{
-    ConnectionInfo, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind, Value,
-    aio::PubSub, cmd,
+    ConnectionInfo, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind,
+    aio::PubSub,
 };
 use tokio::time::{sleep, timeout};
 
-use self::{
-    directory::Directory,
-    search::Search,
-    slots::{Address, SlotMap},
-};
-use super::{
-    super::{StoreErrorKind, fault::Fault},
-    fault::no_response,
-    script::Request,
-};
+use self::{directory::Directory, search::Search, slots::Address};
+use super::{super::fault::Fault, fault::no_response, script::Request};
 use crate::error::ConfigError;
 
 pub(super) use self::slots::slot;
@@ -122,75 +115,6 @@ impl Cluster {
             _ => search.failed(&address, error)?,
         }
         Ok(None)
-    }
-
-    /// The slot's primary. `None`: no node has the slot, or only a node that has just failed.
-    async fn primary(&self, slot: u16, search: &mut Search) -> Result<Option<Address>, Fault> {
-        let known = |search: &Search| {
-            let primary = self.directory.primary(slot);
-            primary.filter(|primary| search.may_try(primary))
-        };
-        if let Some(primary) = known(search) {
-            return Ok(Some(primary));
-        }
-        self.learn(search).await?;
-        let primary = known(search);
-        if primary.is_none() {
-            search.may_try_all();
-        }
-        Ok(primary)
-    }
-
-    /// Asks the nodes, one after another, which node has which slots.
-    ///
-    /// # Errors
-    ///
-    /// If no node can be reached. A node that can be reached, but does not know the slots, may know
-    /// them soon.
-    async fn learn(&self, search: &mut Search) -> Result<(), Fault> {
-        // In random order, since one node may know less than the others.
-        let nodes = self.directory.shuffled();
-        for address in &nodes {
-            // Twice, for a connection that broke while idle.
-            for _ in 0..2 {
-                if search.may_try(address) && self.learn_from(address, search).await? {
-                    return Ok(());
-                }
-            }
-        }
-        if nodes.iter().any(|address| search.may_try(address)) {
-            return Ok(());
-        }
-        let message = "none of its nodes can be reached";
-        Err(Fault::new(StoreErrorKind::Unavailable, message))
-    }
-
-    /// Asks one node which node has which slots. Returns whether the node knew.
-    async fn learn_from(&self, address: &Address, search: &mut Search) -> Result<bool, Fault> {
-        let node = self.directory.node(address)?;
-        let request: &Request<'_> = &|_| {
-            let mut command = cmd("CLUSTER");
-            command.arg("SLOTS");
-            command
-        };
-        let error = match self.bounded(node.send::<Value>(request)).await {
-            Ok(slots) => {
-                let slots = SlotMap::parse(&slots, address);
-                if !slots.is_empty() {
-                    self.directory.update(slots);
-                    return Ok(true);
-                }
-                (ServerErrorKind::ClusterDown.into(), "it knows no slots").into()
-            }
-            Err(error) if error.code() == Some("ERR") => {
-                let message = "the server does not belong to a cluster";
-                let fault = Fault::new(StoreErrorKind::Unsupported, message);
-                return Err(fault.with_help("use `RedisStore::builder`"));
-            }
-            Err(error) => error,
-        };
-        search.failed(address, error)?;
-        Ok(false)
     }
 
     /// Bounds the time for one node: a silent node must leave time for the others.

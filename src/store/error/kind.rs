@@ -1,0 +1,66 @@
+//! The kinds of a store's errors, and the help for each.
+
+/// Why a store failed.
+///
+/// The crate tries again with backoff after every kind, and spends no refresh token meanwhile. Some
+/// kinds pass by themselves; the others wait for somebody to act.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StoreErrorKind {
+    /// The store cannot be reached, or responded with an error of its own. Passes once the store is
+    /// up.
+    Unavailable,
+    /// Another process held the lease for longer than the wait. Passes by itself.
+    LeaseTimeout,
+    /// The lease ran out while this process held it. Passes by itself. Another process may refresh
+    /// meanwhile, and the record's version keeps a late save from taking effect.
+    LeaseLost,
+    /// The store denies this program access: a wrong user or password, a missing privilege or access
+    /// rule, the permissions of a file. The operator has to correct the login or grant the access.
+    AccessDenied,
+    /// The database, the schema, the table or a column is missing, or is not as `migrate()` makes
+    /// it. The operator has to create or migrate it.
+    NotSetUp,
+    /// Other users can read or replace the stored tokens: a record or a directory is open to every
+    /// user. The operator has to close it. Nothing is read or written before.
+    Insecure,
+    /// The store accepts no writes: a full disk, a quota, a memory limit, a read-only file system or
+    /// server, too few replicas. The operator has to make room, or make the store writable.
+    Unwritable,
+    /// The record is damaged. The store leaves the record as it is, and the operator has to restore
+    /// or remove it.
+    Corrupt,
+    /// A newer version of this crate wrote the record. The store leaves the record as it is, and the
+    /// program has to be upgraded.
+    NewerFormat,
+    /// The record is encrypted with a key that is not configured, or is not encrypted at all. The
+    /// store leaves the record as it is, and the program needs the key.
+    Undecryptable,
+    /// The place cannot do what a store needs, such as locking files. The program has to use another
+    /// place or another store.
+    Unsupported,
+}
+
+impl StoreErrorKind {
+    pub(super) fn help(self) -> &'static str {
+        match self {
+            Self::Unavailable => "check that the store is up and reachable",
+            Self::LeaseTimeout => "another process is refreshing this account; try again",
+            Self::LeaseLost => {
+                "check what delayed the process, or let leases live longer; no newer token is lost"
+            }
+            Self::AccessDenied => "correct the login, or grant this program access",
+            Self::NotSetUp => "run `migrate()`",
+            Self::Insecure => "close it to other users",
+            Self::Unwritable => "make room, or make the store writable",
+            Self::Corrupt => {
+                "it was left as it is: restore it from a backup, or move it away and sign in again"
+            }
+            Self::NewerFormat => "it was left as it is: upgrade dropbox-sign-oauth to read it",
+            Self::Undecryptable => {
+                "it was left as it is: configure the key that it was written with"
+            }
+            Self::Unsupported => "use another place, or another store",
+        }
+    }
+}
