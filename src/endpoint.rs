@@ -250,6 +250,11 @@ impl EndpointError {
         self.edit(|inner| inner.may_be_spent = false)
     }
 
+    /// An earlier request with the same token may have spent it.
+    pub(crate) fn with_earlier_request(self, may_be_spent: bool) -> Self {
+        self.edit(|inner| inner.may_be_spent |= may_be_spent)
+    }
+
     /// Adds the HTTP status of the response.
     #[must_use]
     pub fn with_status(self, status: u16) -> Self {
@@ -272,7 +277,8 @@ impl EndpointError {
     /// the refresh token that was presented.
     #[must_use]
     pub fn with_refresh_token(self, token: impl Into<RefreshToken>) -> Self {
-        self.edit(|inner| inner.refresh_token = Some(token.into()))
+        let token = Some(token.into()).filter(|token: &RefreshToken| !token.is_empty());
+        self.edit(|inner| inner.refresh_token = token)
     }
 
     /// Adds the cause, which must hold no secret.

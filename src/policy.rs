@@ -57,7 +57,8 @@ pub struct RefreshPolicy {
     /// Default: 1 minute.
     pub save_give_up: Duration,
     /// How long a store's lease lives without renewal. Must be longer than
-    /// [`TokenEndpoint::timeout`](crate::TokenEndpoint::timeout). Default: 60 seconds.
+    /// [`TokenEndpoint::timeout`](crate::TokenEndpoint::timeout), and at most a day.
+    /// Default: 60 seconds.
     pub lease_time_to_live: Duration,
     /// How long a refresh waits while another process holds the lease. Default: 20 seconds.
     pub lease_wait: Duration,
@@ -82,8 +83,9 @@ pub struct Backoff {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LostResponse {
-    /// Presents the refresh token once more, at once. Services that rotate refresh tokens allow a
-    /// reuse for a moment, since responses do get lost. The second response counts.
+    /// Presents the refresh token once more in the same refresh. Services that rotate refresh tokens
+    /// allow a reuse for a moment, since responses do get lost. The second response counts. If that
+    /// is lost too, the refresh fails, and the next refresh presents the refresh token again.
     #[default]
     ReplayOnce,
     /// Never presents the refresh token again, for a service that revokes the whole grant on reuse.
@@ -212,6 +214,9 @@ impl RefreshPolicy {
         }
         if self.backoff.initial > self.backoff.max {
             return invalid("backoff.initial", "must not be longer than backoff.max");
+        }
+        if self.lease_time_to_live > Duration::from_secs(24 * 60 * 60) {
+            return invalid("lease_time_to_live", "must not be longer than a day");
         }
         if self.lease_time_to_live <= endpoint_timeout {
             return invalid(

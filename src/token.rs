@@ -138,6 +138,17 @@ impl TokenSet {
         self.access.as_ref().map(Access::expires_at)
     }
 
+    /// Why these tokens are of no use, if they are of no use.
+    pub(crate) fn flaw(&self) -> Option<&'static str> {
+        match &self.access {
+            None if self.refresh_token.is_none() => Some("there is no token"),
+            Some(access) if !access.token.is_sendable() => {
+                Some("the access token holds a character that no bearer token has")
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn access(&self) -> Option<&Access> {
         self.access.as_ref()
     }

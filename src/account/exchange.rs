@@ -30,12 +30,16 @@ impl AccountContext {
         let begun = Instant::now();
         let mut unsent = 0;
         let mut replayed = policy.lost_response == LostResponse::NeverReplay;
+        let mut may_be_spent = false;
         loop {
             let sent = self.clocks().moment();
             let error = match self.present(&intent.refresh_token).await {
                 Ok(grant) => return Ok((grant, sent)),
-                Err(error) => error,
+                // A refusal is the verdict on the earlier requests too.
+                Err(error) if error.kind() == EndpointErrorKind::GrantRefused => return Err(error),
+                Err(error) => error.with_earlier_request(may_be_spent),
             };
+            may_be_spent = error.may_be_spent();
             match error.kind() {
                 EndpointErrorKind::NotSent => {
                     unsent += 1;

@@ -26,6 +26,7 @@ use crate::{
     event::{EventKind, RefreshReason},
     secret::RefreshToken,
     store::{Record, StoreError},
+    token::Generation,
 };
 
 /// How often a flight that waits for the lease reloads. The holder of the lease may have saved a
@@ -91,7 +92,7 @@ impl AccountContext {
     }
 
     fn finish(&self, flight: Flight, outcome: Outcome) {
-        if let Outcome::SignedOut(error) | Outcome::Failed { error, .. } = &outcome {
+        if let Outcome::SignedOut { error, .. } | Outcome::Failed { error, .. } = &outcome {
             let error = error.clone();
             self.emit(EventKind::RefreshFailed { error });
         }
@@ -123,12 +124,13 @@ impl AccountContext {
                 return Err(self.store_failed(error));
             }
             self.emit(EventKind::RefreshStarted { reason });
+            let generation = self.next_generation();
             // If this flight is aborted from here on, the next flight finds an open intent.
             self.record_state().set_presenting(true);
             let response = self.exchange(&intent, lease).await;
             self.record_state().set_presenting(false);
             let error = match response {
-                Ok((grant, sent)) => return self.settle(grant, sent, &intent).await,
+                Ok((grant, sent)) => return self.settle(grant, generation, sent, &intent).await,
                 Err(error) => error,
             };
             if let Some(issued) = error.refresh_token() {
@@ -156,6 +158,7 @@ impl AccountContext {
     async fn settle(
         &self,
         grant: TokenGrant,
+        generation: Generation,
         sent: Moment,
         intent: &Intent,
     ) -> Result<Arc<LiveToken>, Outcome> {
@@ -171,7 +174,7 @@ impl AccountContext {
         }
 
         // `exchange` lets no other token through.
-        let Some(token) = self.granted_token(&record.tokens, sent) else {
+        let Some(token) = self.granted_token(&record.tokens, generation, sent) else {
             let error = self.error(ErrorKind::Unavailable);
             return Err(self.failed_with_backoff(error, None));
         };

@@ -83,18 +83,6 @@ impl LiveToken {
         })
     }
 
-    /// The same token under another generation.
-    pub(crate) fn renumbered(&self, generation: Generation) -> Self {
-        Self {
-            bearer: BearerToken {
-                generation,
-                ..self.bearer.clone()
-            },
-            deadlines: self.deadlines,
-            granted: None,
-        }
-    }
-
     pub(crate) fn generation(&self) -> Generation {
         self.bearer.generation
     }

@@ -215,7 +215,8 @@ impl Account {
     async fn follow(&self, decision: Decision<Waiter, Flight>) -> Result<Arc<LiveToken>, Error> {
         let mut waiter = match decision {
             Decision::Serve(token, flight) => {
-                self.start(flight)?;
+                // The token is valid even if no flight can start.
+                let _ = self.start(flight);
                 return Ok(token);
             }
             Decision::Wait(waiter, flight) => {

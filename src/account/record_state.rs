@@ -114,7 +114,15 @@ impl RecordState {
         known.is_some_and(|known| known.save.may_replace(stored))
     }
 
+    /// Tokens that were installed and are yet to be saved stand against the records of a flight that
+    /// began before.
     pub(super) fn set(&mut self, record: Record, save: SaveState) {
+        if let Some(known) = &self.known
+            && known.save == SaveState::PendingInstall
+            && known.record.version != record.version
+        {
+            return;
+        }
         self.known = Some(Known { record, save });
     }
 
@@ -308,6 +316,25 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn an_installed_record_stands_against_the_grant_of_an_earlier_flight() {
+        let (installed, granted) = (record("installed"), record("granted"));
+        let mut state = RecordState::default();
+        state.set(installed.clone(), SaveState::PendingInstall);
+        state.set(granted.clone(), SaveState::Saved);
+        match state.reconcile(Some(granted.clone())) {
+            Reconciled::Unsaved { record, replaces } => {
+                assert_eq!(
+                    (record, replaces),
+                    (installed.clone(), Some(granted.version))
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        state.set(installed, SaveState::Saved);
+        assert!(!state.is_unsaved());
     }
 
     #[test]

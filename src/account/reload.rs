@@ -11,7 +11,7 @@ use crate::{
     event::{EventKind, RefreshReason},
     secret::RefreshToken,
     store::{Record, Version},
-    token::{Freshness, TokenSet},
+    token::{Freshness, Generation},
 };
 
 /// What there is to do after the record was reloaded.
@@ -33,6 +33,7 @@ pub(super) struct Refreshable {
 impl AccountContext {
     /// Asks the store whether it holds a token to use by now, and says what to do otherwise.
     pub(super) async fn reload(&self, reason: RefreshReason) -> Result<Reloaded, Outcome> {
+        let generation = self.next_generation();
         let stored = self.load().await.map_err(|e| self.store_failed(e))?;
         let reconciled = self.record_state().reconcile(stored);
         if reconciled.is_conflict() {
@@ -40,18 +41,25 @@ impl AccountContext {
         }
         match reconciled {
             Reconciled::Unchanged(record) | Reconciled::Newer { record, .. } => {
-                self.judge(record, reason)
+                self.judge(record, generation, reason)
             }
             Reconciled::Unsaved { record, replaces } => Ok(Reloaded::Save(record, replaces)),
             Reconciled::Missing { .. } => {
-                Err(Outcome::SignedOut(self.error(ErrorKind::NotAuthorized)))
+                let error = self.error(ErrorKind::NotAuthorized);
+                Err(Outcome::SignedOut { error, generation })
             }
         }
     }
 
     /// Whether the record's token can be used, or its refresh token has to be presented.
-    fn judge(&self, record: Record, reason: RefreshReason) -> Result<Reloaded, Outcome> {
-        if let Some(token) = self.adoptable(&record.tokens, reason) {
+    fn judge(
+        &self,
+        record: Record,
+        generation: Generation,
+        reason: RefreshReason,
+    ) -> Result<Reloaded, Outcome> {
+        let found = self.found_token(&record.tokens, generation);
+        if let Some(token) = found.filter(|token| self.is_adoptable(token, reason)) {
             self.emit(EventKind::Adopted {
                 generation: token.generation(),
             });
@@ -72,15 +80,15 @@ impl AccountContext {
         }
     }
 
-    /// The token of a record, if it differs from the token in use and serves the purpose.
-    fn adoptable(&self, tokens: &TokenSet, reason: RefreshReason) -> Option<Arc<LiveToken>> {
-        let token = self.found_token(tokens)?;
+    /// Whether the token differs from the token in use and serves the purpose. The header tells, since
+    /// each reload numbers the same token anew.
+    fn is_adoptable(&self, token: &LiveToken, reason: RefreshReason) -> bool {
         let in_use = self.single_flight.token();
         let is_new = in_use.is_none_or(|old| old.bearer.header() != token.bearer.header());
         let enough = match reason {
             RefreshReason::Stale => Freshness::Fresh,
             RefreshReason::Expired | RefreshReason::Rejected => Freshness::Stale,
         };
-        (is_new && token.freshness(self.clocks().now()) <= enough).then_some(token)
+        is_new && token.freshness(self.clocks().now()) <= enough
     }
 }

@@ -87,12 +87,13 @@ impl AccountContext {
         let Some((record, replaces)) = self.record_state().pending() else {
             return;
         };
+        let generation = self.next_generation();
         let give_up = self.policy().save_give_up;
         let attempts = self.try_saving(&record, replaces, give_up, Series::Last);
         match attempts.await {
             Attempts::Saved => {
                 // Tokens that were withheld may be used now.
-                if let Some(token) = self.found_token(&record.tokens) {
+                if let Some(token) = self.found_token(&record.tokens, generation) {
                     self.publish_if_withheld(token);
                 }
             }

@@ -10,60 +10,53 @@ use crate::{
     token::TokenSet,
 };
 
-/// How often an installation follows a record that other processes keep replacing.
+/// How often an installation or a sign-out follows a record that other processes keep replacing.
 const MOST_CONFLICTS: usize = 8;
 
 impl AccountContext {
     /// Makes these the account's tokens.
     pub(super) async fn install(self: Arc<Self>, tokens: TokenSet) -> Result<(), Error> {
-        if tokens
-            .access_token()
-            .is_some_and(|token| !token.is_sendable())
-        {
-            let detail = "the access token holds a character that no bearer token has";
-            return Err(self.error(ErrorKind::InvalidToken).with_detail(detail));
+        if let Some(flaw) = tokens.flaw() {
+            return Err(self.error(ErrorKind::InvalidToken).with_detail(flaw));
         }
         let record = Record::new(tokens);
-        let result = match self.acquire_lease().await {
+        let saved = match self.acquire_lease().await {
             Ok(lease) => lease.hold(self.save_installed(&record)).await,
             Err(error) => Err(error),
         };
-        let save = match result {
-            Ok(()) => SaveState::Saved,
-            Err(_) => SaveState::PendingInstall,
-        };
-        {
-            let mut state = self.record_state();
-            state.clear();
-            state.set(record.clone(), save);
-        }
-        let token = self.found_token(&record.tokens);
-        self.single_flight.update(|state| {
-            state.forget();
-            if let Some(token) = token {
-                let generation = state.next_generation();
-                state.publish(Arc::new(token.renumbered(generation)));
-            }
-        });
-        self.emit(EventKind::Installed {
-            generation: self.single_flight.published(),
-        });
-        result.map_err(|error| self.save_failed(error))
+        saved.map_err(|error| {
+            self.put_into_use(&record, SaveState::PendingInstall);
+            self.save_failed(error)
+        })
     }
 
     async fn save_installed(&self, record: &Record) -> Result<(), StoreError> {
         for _ in 0..MOST_CONFLICTS {
             let stored = self.load().await?.map(|stored| stored.version);
             if self.swap(stored, record).await? == Swap::Saved {
+                self.put_into_use(record, SaveState::Saved);
                 return Ok(());
             }
         }
-        Err(StoreError::new(
-            StoreErrorKind::Unavailable,
-            self.manager.store.name(),
-            "the record keeps changing while new tokens are installed",
-        )
-        .with_account(&self.id))
+        Err(self.keeps_changing("the record keeps changing while new tokens are installed"))
+    }
+
+    fn put_into_use(&self, record: &Record, save: SaveState) {
+        {
+            let mut state = self.record_state();
+            state.clear();
+            state.set(record.clone(), save);
+        }
+        self.single_flight.update(|state| {
+            state.forget();
+            let generation = state.next_generation();
+            if let Some(token) = self.found_token(&record.tokens, generation) {
+                state.publish(token);
+            }
+        });
+        self.emit(EventKind::Installed {
+            generation: self.single_flight.published(),
+        });
     }
 
     /// Removes the account's tokens, from the store first.
@@ -76,15 +69,25 @@ impl AccountContext {
     }
 
     async fn remove_tokens(&self) -> Result<(), StoreError> {
-        while let Some(record) = self.load().await? {
+        for _ in 0..MOST_CONFLICTS {
+            let stored = self.load().await?;
             let store = &self.manager.store;
-            if store.delete(&self.id, record.version).await? {
-                break;
+            let is_removed = match stored {
+                Some(record) => store.delete(&self.id, record.version).await?,
+                None => true,
+            };
+            if is_removed {
+                self.record_state().clear();
+                self.single_flight.update(|state| state.forget());
+                self.emit(EventKind::SignedOut);
+                return Ok(());
             }
         }
-        self.record_state().clear();
-        self.single_flight.update(|state| state.forget());
-        self.emit(EventKind::SignedOut);
-        Ok(())
+        Err(self.keeps_changing("the record keeps changing while the account is signed out"))
+    }
+
+    fn keeps_changing(&self, message: &str) -> StoreError {
+        let store = self.manager.store.name();
+        StoreError::new(StoreErrorKind::Unavailable, store, message).with_account(&self.id)
     }
 }

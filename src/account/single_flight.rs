@@ -194,7 +194,7 @@ impl Flight {
     fn end(&self, outcome: Outcome) {
         let result = match &outcome {
             Outcome::Token(token) => Ok(Arc::clone(token)),
-            Outcome::SignedOut(error) => Err(error.clone()),
+            Outcome::SignedOut { error, .. } => Err(error.clone()),
             Outcome::Failed { error, wait } => Err(error.clone().with_retry_after(*wait)),
         };
         let (id, now) = (self.id, self.single_flight.clocks.monotonic());

@@ -84,7 +84,11 @@ pub(crate) enum Outcome {
     /// With a token.
     Token(Arc<LiveToken>),
     /// With the certainty that nobody is signed in. The next caller starts a flight again.
-    SignedOut(Error),
+    SignedOut {
+        error: Error,
+        /// Drawn before the store was asked: tokens that were installed since stay in use.
+        generation: Generation,
+    },
     /// With an error. No flight starts before the wait is over.
     Failed { error: Error, wait: Duration },
 }
@@ -162,7 +166,8 @@ impl State {
         self.flight = None;
         match outcome {
             Outcome::Token(token) => self.publish(token),
-            Outcome::SignedOut(_) => self.forget(),
+            Outcome::SignedOut { generation, .. } if generation >= self.floor => self.forget(),
+            Outcome::SignedOut { .. } => {}
             Outcome::Failed { error, wait } => {
                 self.failures += 1;
                 self.hold = Some(Hold {

@@ -3,21 +3,36 @@
 use std::sync::Arc;
 
 use super::{context::AccountContext, live_token::LiveToken};
-use crate::{clock::Moment, token::TokenSet};
+use crate::{
+    clock::Moment,
+    token::{Generation, TokenSet},
+};
 
 impl AccountContext {
-    /// The token of tokens that came from elsewhere; `None` without an access token that can be
-    /// sent.
-    pub(super) fn found_token(&self, tokens: &TokenSet) -> Option<Arc<LiveToken>> {
+    /// Numbers a token before its load or its request. A sign-out or an installation meanwhile has a
+    /// later number, so that the late token is not put into use.
+    pub(super) fn next_generation(&self) -> Generation {
+        self.single_flight.update(|state| state.next_generation())
+    }
+
+    /// Makes a `LiveToken` from stored tokens; `None` without an access token that can be sent.
+    pub(super) fn found_token(
+        &self,
+        tokens: &TokenSet,
+        generation: Generation,
+    ) -> Option<Arc<LiveToken>> {
         let now = self.clocks().moment();
-        let generation = self.single_flight.update(|state| state.next_generation());
         let context = (&self.id, self.policy());
         LiveToken::found(tokens.access()?, generation, now, context).map(Arc::new)
     }
 
-    /// The token of tokens that were asked for at `sent`; `None` as above.
-    pub(super) fn granted_token(&self, tokens: &TokenSet, sent: Moment) -> Option<Arc<LiveToken>> {
-        let generation = self.single_flight.update(|state| state.next_generation());
+    /// Makes a `LiveToken` from tokens that were asked for at `sent`; `None` as above.
+    pub(super) fn granted_token(
+        &self,
+        tokens: &TokenSet,
+        generation: Generation,
+        sent: Moment,
+    ) -> Option<Arc<LiveToken>> {
         let context = (&self.id, self.policy());
         LiveToken::granted(tokens.access()?, generation, sent, context).map(Arc::new)
     }

@@ -30,8 +30,6 @@ pub(super) const FORMAT: u64 = 1;
 /// The latest time, in Unix milliseconds.
 pub(super) const LATEST: u64 = token::LATEST.as_millis() as u64;
 
-const UNSENDABLE: &str = "the access token holds a character that no bearer token has";
-
 /// The fields of a record to write. All numbers fit an `i64`.
 #[derive(Serialize)]
 pub(super) struct Fields<'a> {
@@ -53,11 +51,9 @@ impl<'a> Fields<'a> {
         let tokens = &record.tokens;
         let access = tokens.access();
         let refresh = tokens.refresh_token();
-        if access.is_none() && refresh.is_none() {
-            return Err(unsavable("the record to save holds no token"));
-        }
-        if access.is_some_and(|access| !access.token.is_sendable()) {
-            return Err(unsavable(UNSENDABLE));
+        if let Some(flaw) = tokens.flaw() {
+            let help = "nothing was saved: pass the tokens exactly as the service issued them";
+            return Err(corrupt(flaw).with_help(help));
         }
         Ok(Self {
             version: record.version.as_u64(),
@@ -127,18 +123,12 @@ fn with_access_token(
     issued_at_ms: u64,
     lifetime_ms: u64,
 ) -> Result<TokenSet, Fault> {
-    if !token.is_sendable() {
-        return Err(corrupt(UNSENDABLE));
-    }
     let lifetime = Duration::from_millis(lifetime_ms);
     if lifetime > LONGEST_LIFETIME {
         return Err(corrupt("a record's lifetime is out of range"));
     }
-    Ok(TokenSet::new(token, time(issued_at_ms)?, lifetime))
-}
-
-fn unsavable(why: &str) -> Fault {
-    corrupt(why).with_help("nothing was saved: pass the tokens exactly as the service issued them")
+    let tokens = TokenSet::new(token, time(issued_at_ms)?, lifetime);
+    tokens.flaw().map_or(Ok(tokens), |flaw| Err(corrupt(flaw)))
 }
 
 /// `place` is the holder of the format, "the file" for example.

@@ -78,17 +78,6 @@ fn a_found_token_lives_for_the_rest_of_its_lifetime_and_never_longer() {
 }
 
 #[test]
-fn a_renumbered_token_differs_in_its_number_and_is_not_newly_granted() {
-    let token = live(LiveToken::granted, NOW.wall);
-    let renumbered = token.renumbered(Generation(4));
-    assert_eq!(renumbered.generation(), Generation(4));
-    assert_eq!(renumbered.bearer.header(), token.bearer.header());
-    assert_eq!(renumbered.bearer.expires_at(), token.bearer.expires_at());
-    assert_eq!(renumbered.freshness(after(90)), Freshness::Expired);
-    assert!(!renumbered.is_newly_granted(after(0)));
-}
-
-#[test]
 fn an_unshared_copy_says_the_same_from_memory_of_its_own() {
     let bearer = live(LiveToken::granted, NOW.wall).bearer;
     let copy = bearer.unshared();

@@ -156,7 +156,10 @@ impl Account {
                 error: error(ErrorKind::Unavailable),
                 wait: 60 * SECOND,
             },
-            Fate::SignedOut => Outcome::SignedOut(error(ErrorKind::NotAuthorized)),
+            Fate::SignedOut => Outcome::SignedOut {
+                error: error(ErrorKind::NotAuthorized),
+                generation: self.single_flight.update(|state| state.next_generation()),
+            },
             Fate::Dropped => return self.drop_flight(flight),
         };
         // The next flight may start as soon as this one has finished.

@@ -120,3 +120,18 @@ fn a_waiter_with_a_valid_token_falls_back_on_it() {
             .is_some_and(|token| Arc::ptr_eq(&token, &old))
     );
 }
+
+#[test]
+fn a_late_result_without_a_sign_in_keeps_tokens_that_were_installed_meanwhile() {
+    let single_flight = at_rest(Duration::ZERO);
+    let (_, flight) = wait(&single_flight, Need::Usable, at(0));
+    let generation = single_flight.update(|state| state.next_generation());
+    single_flight.update(|state| state.forget());
+    let installed = token(&single_flight);
+    single_flight.update(|state| state.publish(Arc::clone(&installed)));
+
+    let error = Error::new(ErrorKind::NotAuthorized, &AccountId::default());
+    let late = Outcome::SignedOut { error, generation };
+    flight.expect("the first starts it").finish(late);
+    assert_eq!(single_flight.published(), installed.generation());
+}

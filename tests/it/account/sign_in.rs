@@ -1,9 +1,11 @@
 //! Signing in and out.
 
-use dropbox_sign_oauth::{Clock, ErrorKind, Freshness, TokenSet};
+use std::time::Duration;
+
+use dropbox_sign_oauth::{Clock, ErrorKind, Freshness, RefreshPolicy, TokenSet};
 use futures_util::poll;
 
-use crate::support::{HOUR, Kind, TestAccount, UNSENDABLE};
+use crate::support::{Endpoint, HOUR, Kind, ScriptedStore, TestAccount, UNSENDABLE, pair};
 
 #[tokio::test]
 async fn an_account_without_tokens_returns_an_error_with_its_name_and_sends_no_request() {
@@ -65,5 +67,48 @@ async fn s48_signing_out_during_a_refresh_leaves_no_record() {
         account.manager.shutdown().await.expect("nothing to save");
         assert_eq!(account.record().await, None);
         assert!(account.handle.current().is_none());
+    }
+}
+
+#[tokio::test]
+async fn s58_an_installation_during_a_flight_stands_against_the_result_of_the_flight() {
+    for kind in Kind::all() {
+        let policy = RefreshPolicy {
+            lease_wait: Duration::ZERO,
+            ..RefreshPolicy::default()
+        };
+        let store = ScriptedStore::new(kind).await;
+        let account = TestAccount::of(Endpoint::gated(), store, policy);
+        account.install_expired().await;
+        let mut token = Box::pin(account.token());
+        account.until_posted(&mut token).await;
+
+        let installed = pair("installed", account.clock.wall(), HOUR);
+        let error = account.handle.install(installed).await;
+        let error = error.expect_err("the flight holds the lease");
+        assert_eq!(error.kind(), ErrorKind::SaveFailed);
+        account.endpoint.release();
+        token.await.expect("the flight's own token");
+
+        // The caller of the flight may have it; no other caller gets it.
+        assert_eq!(account.token().await.expect("a token"), "access-installed");
+        account.clock.advance(HOUR);
+        account.token().await.expect("a token");
+        assert_eq!(account.presented(), ["refresh-0", "refresh-installed"]);
+        assert_eq!(account.saved().await.1, "refresh-2");
+    }
+}
+
+#[tokio::test]
+async fn an_installation_without_any_token_is_refused_and_changes_nothing() {
+    for kind in Kind::all() {
+        let account = TestAccount::new(kind).await;
+        account.install().await;
+        let before = account.record().await;
+        let empty = TokenSet::from_refresh_token("");
+        let error = account.handle.install(empty).await.expect_err("no token");
+        assert_eq!(error.kind(), ErrorKind::InvalidToken);
+        assert_eq!(account.record().await, before);
+        assert_eq!(account.token().await.expect("a token"), "access-0");
     }
 }

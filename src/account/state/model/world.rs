@@ -231,7 +231,8 @@ impl World {
             }
             End::SignedOut => {
                 let error = self.error(ErrorKind::NotAuthorized);
-                self.finish(flight, Outcome::SignedOut(error));
+                let generation = self.state.next_generation();
+                self.finish(flight, Outcome::SignedOut { error, generation });
                 self.note_sign_out();
             }
         }
@@ -245,7 +246,8 @@ impl World {
             let wait = Duration::from_secs(1);
             self.finish(flight, Outcome::Failed { error, wait });
             let error = self.error(ErrorKind::NotAuthorized);
-            self.finish(flight, Outcome::SignedOut(error));
+            let generation = self.state.next_generation();
+            self.finish(flight, Outcome::SignedOut { error, generation });
         }
     }
 
