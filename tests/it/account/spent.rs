@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
-    EndpointError, EndpointErrorKind, ErrorKind, EventKind, LostResponse, OAuthApi,
-    RefreshPolicy, RefreshToken, TokenEndpoint, TokenGrant, TokenManager, TokenSet,
+    EndpointError, EndpointErrorKind, ErrorKind, EventKind, LostResponse, OAuthApi, RefreshPolicy,
+    RefreshToken, TokenEndpoint, TokenGrant, TokenManager, TokenSet,
     store::{MemoryStore, Record},
     testing::{FakeClock, FakeDropboxSign, Fault},
 };
