@@ -1,8 +1,8 @@
 //! Time as token deadlines need it: a monotonic clock, and the wall clock beside it.
 //!
-//! A monotonic clock that stands still while a laptop sleeps misses deadlines, and a wall clock moves
-//! when somebody sets it. Deadlines are therefore kept on both clocks, and the first clock that says
-//! "expired" wins. Where the monotonic clock counts sleep (on Linux and Android), deadlines are
+//! A monotonic clock that stops while a laptop sleeps misses deadlines, and a wall clock moves when a
+//! user or a time service sets it. Deadlines are therefore kept on both clocks, and the first clock
+//! that says "expired" wins. Where the monotonic clock counts sleep (on Linux and Android), deadlines are
 //! judged by the monotonic clock alone.
 
 use std::{

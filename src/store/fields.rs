@@ -141,16 +141,16 @@ fn unsavable(why: &str) -> Fault {
     corrupt(why).with_help("nothing was saved: pass the tokens exactly as the service issued them")
 }
 
-/// `place` is the holder of the format, "the file" for example.
-pub(super) fn check_format(format: u64, place: &str) -> Result<(), Fault> {
+/// `holder` is the text that has the format, "the file" for example.
+pub(super) fn check_format(format: u64, holder: &str) -> Result<(), Fault> {
     match format {
         FORMAT => Ok(()),
         0 => Err(corrupt(format!(
-            "{place} has format 0, which does not exist"
+            "{holder} has format 0, which does not exist"
         ))),
         newer => Err(Fault::new(
             StoreErrorKind::NewerFormat,
-            format!("{place} has format {newer}, and {FORMAT} is the newest known here"),
+            format!("{holder} has format {newer}, and {FORMAT} is the newest known here"),
         )),
     }
 }

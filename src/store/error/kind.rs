@@ -3,7 +3,7 @@
 /// Why a store failed.
 ///
 /// The crate tries again with backoff after every kind, and spends no refresh token meanwhile. Some
-/// kinds pass by themselves; the others wait for somebody to act.
+/// kinds pass by themselves; the others last until an operator or a developer acts.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StoreErrorKind {
@@ -36,8 +36,8 @@ pub enum StoreErrorKind {
     /// The record is encrypted with a key that is not configured, or is not encrypted at all. The
     /// store leaves the record as it is, and the program needs the key.
     Undecryptable,
-    /// The place cannot do what a store needs, such as locking files. The program has to use another
-    /// place or another store.
+    /// The location cannot do what a store needs, such as locking files. The program has to use
+    /// another location or another store.
     Unsupported,
 }
 
@@ -60,7 +60,7 @@ impl StoreErrorKind {
             Self::Undecryptable => {
                 "it was left as it is: configure the key that it was written with"
             }
-            Self::Unsupported => "use another place, or another store",
+            Self::Unsupported => "use another location, or another store",
         }
     }
 }

@@ -23,9 +23,8 @@ use tokio::{
 };
 
 use super::{
-    super::{StoreErrorKind, fault::Fault},
+    super::{StoreErrorKind, fault::Fault, task::run_blocking},
     os_lock::{LockedFile, check_locking},
-    run_blocking,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -102,7 +101,7 @@ impl Locks {
         let marker = self.marker.display();
         Err(Fault::new(
             StoreErrorKind::Unavailable,
-            format!("{marker} is gone, so this is no longer the place that was opened"),
+            format!("{marker} is gone, so this is no longer the location that was opened"),
         ))
     }
 

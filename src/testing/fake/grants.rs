@@ -1,4 +1,4 @@
-//! Who holds which token: the rules of the service, without any I/O.
+//! The rules of the service for tokens, without any I/O.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -47,7 +47,7 @@ pub(super) struct Grants {
 struct Refresh {
     family: usize,
     presented: usize,
-    /// The tokens that this one was exchanged for; `None` while it is not spent.
+    /// The tokens that replaced this refresh token; `None` while this token is not spent.
     successor: Option<Granted>,
     grace: u32,
 }
@@ -115,7 +115,7 @@ impl Grants {
         Some(granted)
     }
 
-    /// A spent token comes back: either the response was lost, or somebody stole it.
+    /// A spent token comes back: either the response was lost, or the token was stolen.
     fn present_again(&mut self, token: &str) -> Option<Granted> {
         let successor_is_unused = self
             .refresh_tokens

@@ -54,7 +54,7 @@ impl Cluster {
         if nodes.iter().any(|address| search.may_try(address)) {
             return Ok(());
         }
-        let message = "none of its nodes can be reached";
+        let message = "no node can be reached";
         Err(Fault::new(StoreErrorKind::Unavailable, message))
     }
 
