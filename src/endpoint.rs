@@ -37,7 +37,7 @@ use crate::{
 ///         match call(refresh_token.expose_secret()).await {
 ///             Ok((access_token, seconds)) => Ok(TokenGrant::new(access_token)
 ///                 .with_expires_in(ExpiresIn::from_seconds(seconds))),
-///             // The kind says whether the refresh token is spent.
+///             // The kind says whether the refresh token may be spent.
 ///             Err(CallError::Refused) => Err(EndpointError::new(
 ///                 EndpointErrorKind::GrantRefused,
 ///                 "the broker says that the user has to sign in again",
@@ -75,7 +75,7 @@ pub trait TokenEndpoint: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`EndpointError`], whose kind says whether the refresh token is spent.
+    /// [`EndpointError`], whose kind says whether the refresh token may be spent.
     ///
     /// # Cancel safety
     ///
@@ -168,7 +168,7 @@ impl ExpiresIn {
     pub(crate) fn lifetime(self, sent_at: SystemTime, default: Duration) -> Duration {
         let stated = match self {
             Self::After(lifetime) => lifetime,
-            // A time further off than any lifetime is no epoch second either.
+            // A time further off than any lifetime is no epoch second.
             Self::At(expiry) => match expiry.saturating_sub(since_epoch(sent_at)) {
                 left if left > LONGEST_LIFETIME => Duration::ZERO,
                 left => left,
@@ -182,7 +182,7 @@ impl ExpiresIn {
     }
 }
 
-/// What a failed token request means for the token that it presented.
+/// The meaning of a failed token request for the presented token.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndpointErrorKind {
@@ -281,12 +281,12 @@ impl EndpointError {
         self.edit(|inner| inner.source = Some(Arc::from(source.into())))
     }
 
-    /// Whether the presented token is spent or refused, or can be presented again.
+    /// The meaning of the failure for the presented token.
     pub fn kind(&self) -> EndpointErrorKind {
         self.0.kind
     }
 
-    /// Whether the token may be spent although no new one arrived.
+    /// Whether the token may be spent although no new token arrived.
     ///
     /// A [`Transient`](EndpointErrorKind::Transient) or [`Ambiguous`](EndpointErrorKind::Ambiguous)
     /// failure may have spent the token, unless [`with_unspent`](Self::with_unspent) says otherwise.

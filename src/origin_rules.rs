@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use crate::error::ConfigError;
 
-/// Reads the URL to which secrets are sent: absolute, secure, and an origin and a path only, without
+/// Reads the URL to which secrets are sent: absolute, secure, an origin and a path only, without
 /// credentials, query or fragment. No error repeats the URL, which may hold a password.
 pub(crate) fn parse_base_url(setting: &'static str, text: &str) -> Result<Url, ConfigError> {
     let invalid = |reason: &str| ConfigError::InvalidUrl {

@@ -1,6 +1,6 @@
 //! The tokens of one account, and how long they are valid.
 //!
-//! A sign-in or a refresh yields a [`TokenSet`], and a store keeps it. Its deadline counts from the
+//! A sign-in or a refresh yields a [`TokenSet`], and a store keeps the set. The deadline counts from the
 //! moment at which the token request was *sent*: the service starts counting no earlier.
 
 use std::{
@@ -164,11 +164,11 @@ impl fmt::Debug for TokenSet {
 /// How far an access token is from its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Freshness {
-    /// Use it.
+    /// Use the token.
     Fresh,
-    /// Still valid, but within the refresh window: use it, and refresh in the background.
+    /// Still valid, but within the refresh window: use the token, and refresh in the background.
     Stale,
-    /// Too close to its end, or past it: do not send it.
+    /// Too close to its end, or past it: do not send the token.
     Expired,
 }
 

@@ -23,7 +23,7 @@ const fn code(name: &'static str, kind: EndpointErrorKind, help: &'static str) -
 /// Every code of the vendor's error catalog (`error-catalog.yaml` in hellosign-openapi).
 ///
 /// The token endpoint's own codes come first, by the catalog's causes and remedies. The other codes
-/// are the API's. The token endpoint may use them as well, so the table decides them too:
+/// are the API's. The token endpoint may send these codes as well, so the table has them too:
 ///
 /// - An error that passes by itself is transient (`conflict` and `unprocessable_entity` are
 ///   "conditional" in the catalog).

@@ -39,7 +39,8 @@
 //!
 //! Add this middleware *after* the retries, that is, inside them. Then each attempt takes the token
 //! that is valid at that moment, and an error of ours ends the retries. Outside the retries, all
-//! attempts send the token that was valid before the first attempt, and after a 401 the retries begin anew.
+//! attempts send the token that was valid before the first attempt, and after a 401 the retries
+//! begin anew.
 //!
 //! `reqwest-retry` fails every request whose body is a stream, multipart forms included. A
 //! [`BodyBufferMiddleware`] before the retries makes such requests retryable:

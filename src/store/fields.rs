@@ -141,7 +141,7 @@ fn unsavable(why: &str) -> Fault {
     corrupt(why).with_help("nothing was saved: pass the tokens exactly as the service issued them")
 }
 
-/// `holder` is the text that has the format, "the file" for example.
+/// `holder` names the text that has the format, "the file" for example.
 pub(super) fn check_format(format: u64, holder: &str) -> Result<(), Fault> {
     match format {
         FORMAT => Ok(()),

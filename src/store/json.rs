@@ -35,7 +35,7 @@ impl Record {
     ///
     /// [`Corrupt`](super::StoreErrorKind::Corrupt) if the record holds no token, or an access token
     /// with a character that no bearer token has. The error calls the store `token record`; change
-    /// that with [`StoreError::with_store`].
+    /// the name with [`StoreError::with_store`].
     pub fn to_json(&self) -> Result<RecordJson, StoreError> {
         let text = write_record(self).and_then(RecordJson::new);
         text.map_err(into_error)

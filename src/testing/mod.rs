@@ -1,4 +1,4 @@
-//! Test kit (feature `test-util`): for this crate's tests, and for those of programs that use it.
+//! Test kit (feature `test-util`) for this crate's tests, and for the tests of its users.
 //!
 //! [`FakeDropboxSign`] stands in for the service, [`FakeClock`] for time, and [`store_conformance`]
 //! is the suite that every [`TokenStore`](crate::store::TokenStore) has to pass.

@@ -38,7 +38,7 @@ fn accepted(text: &str) -> Option<Url> {
 
 fn check_allowed(list: &AllowList, url: &Url, listed: &[Url]) {
     let allowed = list.allows(url);
-    // The origin of a `blob:` URL is that of the page which made it.
+    // The origin of a `blob:` URL is the origin of the page that made the URL.
     let is_http = matches!(url.scheme(), "http" | "https");
     let is_listed = listed.iter().any(|origin| origin.origin() == url.origin());
     assert_eq!(allowed, is_http && is_listed, "{url}");

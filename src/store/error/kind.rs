@@ -19,10 +19,11 @@ pub enum StoreErrorKind {
     /// rule, the permissions of a file. The operator has to correct the login or grant the access.
     AccessDenied,
     /// The database, the schema, the table or a column is missing, or is not as `migrate()` makes
-    /// it. The operator has to create or migrate it.
+    /// it. The operator has to run `migrate()`.
     NotSetUp,
     /// Other users can read or replace the stored tokens: a record or a directory is open to every
-    /// user. The operator has to close it. Nothing is read or written before.
+    /// user. The operator has to close the access. Until then, the store reads and writes
+    /// nothing.
     Insecure,
     /// The store accepts no writes: a full disk, a quota, a memory limit, a read-only file system or
     /// server, too few replicas. The operator has to make room, or make the store writable.

@@ -33,7 +33,7 @@ use crate::account_id::AccountId;
 ///
 /// - A script saves, and a script deletes. A script takes effect as a whole or not at all.
 /// - A lease has an owner and a time to live, and is renewed at a third of that time. A message wakes
-///   waiting processes, and they poll besides. A lease that ran out does not endanger the record:
+///   waiting processes, which poll as well. A lease that ran out does not endanger the record:
 ///   the version makes the late holder's save a conflict.
 /// - The [`timeout`](RedisStoreBuilder::timeout) bounds each operation. The store replaces a
 ///   connection that broke.

@@ -47,8 +47,8 @@ pub(super) trait LeaseKeeper: Clone + fmt::Debug + Send + Sync + 'static {
 
 /// Receives the releases of one account's lease.
 pub(super) trait ReleaseListener: Send {
-    /// Waits until the listener receives a release, at most until `deadline`. A release since the last call
-    /// counts. `false`: the connection is lost.
+    /// Waits until the listener receives a release, at most until `deadline`. A release since the
+    /// last call counts. `false`: the connection is lost.
     fn released(&mut self, deadline: Instant) -> impl Future<Output = bool> + Send;
 }
 

@@ -49,7 +49,7 @@ async fn exchange(
     tokio::time::sleep(fault.delay).await;
     side.responses.pass().await;
 
-    // Hyper states the true length, and panics where a fault's header states another.
+    // Hyper states the true length, and panics if a fault's header states another length.
     response.headers_mut().remove(header::CONTENT_LENGTH);
     response.headers_mut().remove(header::TRANSFER_ENCODING);
     match fault.delivery {

@@ -143,7 +143,7 @@ impl Grants {
         })
     }
 
-    /// Whether a refresh with this token would be granted as the first use of it.
+    /// Whether this token is unspent, and a refresh with this token would be granted.
     pub(super) fn accepts(&self, refresh_token: &str) -> bool {
         self.refresh_tokens
             .get(refresh_token)
@@ -156,7 +156,7 @@ impl Grants {
         }
     }
 
-    /// Whether there is such a family.
+    /// Revokes the family of a token. Returns whether the family exists.
     pub(super) fn revoke_family_of(&mut self, refresh_token: &str) -> bool {
         let family = self.refresh_tokens.get(refresh_token).map(|t| t.family);
         if let Some(family) = family {

@@ -112,7 +112,7 @@ pub(super) async fn an_abandoned_wait_holds_nothing(
     release(acquire(other, &account, PATIENT, rule).await, rule).await;
 }
 
-/// Dropping a waiter at the moment at which it acquires the lease leaves nothing behind, too.
+/// Dropping a waiter at the moment at which it acquires the lease also leaves nothing behind.
 pub(super) async fn a_dropped_acquisition_holds_nothing(
     one: &impl TokenStore,
     other: &impl TokenStore,

@@ -39,7 +39,7 @@ impl Cluster {
     /// # Errors
     ///
     /// If no node can be reached. A node that can be reached, but does not know the slots, may know
-    /// them soon.
+    /// the slots soon.
     async fn learn(&self, search: &mut Search) -> Result<(), Fault> {
         // In random order, since one node may know less than the others.
         let nodes = self.directory.shuffled();
