@@ -1,9 +1,9 @@
 //! Time as token deadlines need it: a monotonic clock, and the wall clock beside it.
 //!
-//! A monotonic clock that stands still while a laptop sleeps misses deadlines, and a wall clock moves
-//! when somebody sets it. Deadlines are therefore kept on both clocks, and the first clock that says
-//! "expired" wins. Where the monotonic clock counts sleep (on Linux and Android), deadlines are
-//! judged by the monotonic clock alone.
+//! A monotonic clock that stops while a laptop sleeps misses deadlines, and a wall clock moves when a
+//! user or a time service sets it. Deadlines are therefore kept on both clocks, and the first clock
+//! that says "expired" wins. Where the monotonic clock counts sleep (on Linux and Android),
+//! the monotonic clock alone judges deadlines.
 
 use std::{
     fmt,
@@ -75,7 +75,7 @@ impl Clocks {
         self.clock.wall()
     }
 
-    /// One reading, of as many clocks as judging a deadline takes.
+    /// Reads the clocks that judge a deadline.
     pub(crate) fn now(&self) -> Now {
         Now {
             monotonic: self.monotonic(),
@@ -83,7 +83,7 @@ impl Clocks {
         }
     }
 
-    /// One reading of both clocks, for setting deadlines.
+    /// Reads both clocks, for setting deadlines.
     pub(crate) fn moment(&self) -> Moment {
         Moment {
             monotonic: self.monotonic(),
@@ -102,7 +102,7 @@ pub(crate) struct Now {
 }
 
 impl Now {
-    /// The time until `later`, by the clock that shows more of it.
+    /// The time until `later`, by the clock that shows more time.
     pub(crate) fn until(self, later: Self) -> Duration {
         let by_wall = later.wall.zip(self.wall);
         let by_wall = by_wall.map(|(later, earlier)| later.saturating_sub(earlier));

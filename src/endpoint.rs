@@ -1,4 +1,4 @@
-//! What an account needs of a provider: one call that turns a refresh token into a new token.
+//! The interface to a provider: one call that turns a refresh token into a new token.
 //!
 //! [`OAuthApi`](crate::OAuthApi) is the implementation for Dropbox Sign. Implement
 //! [`TokenEndpoint`] to plug in another provider, or a proxy of your own.
@@ -37,7 +37,7 @@ use crate::{
 ///         match call(refresh_token.expose_secret()).await {
 ///             Ok((access_token, seconds)) => Ok(TokenGrant::new(access_token)
 ///                 .with_expires_in(ExpiresIn::from_seconds(seconds))),
-///             // The kind says what is known of the refresh token afterwards.
+///             // The kind says whether the refresh token may be spent.
 ///             Err(CallError::Refused) => Err(EndpointError::new(
 ///                 EndpointErrorKind::GrantRefused,
 ///                 "the broker says that the user has to sign in again",
@@ -75,7 +75,7 @@ pub trait TokenEndpoint: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`EndpointError`], whose kind says what is known of the refresh token afterwards.
+    /// [`EndpointError`], whose kind says whether the refresh token may be spent.
     ///
     /// # Cancel safety
     ///
@@ -89,7 +89,7 @@ pub trait TokenEndpoint: fmt::Debug + Send + Sync + 'static {
     fn timeout(&self) -> Duration;
 }
 
-/// What the token endpoint granted.
+/// The tokens that the token endpoint granted.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenGrant {
@@ -111,7 +111,7 @@ impl TokenGrant {
         }
     }
 
-    /// Adds the refresh token that replaces the one that was presented.
+    /// Adds the refresh token that replaces the presented refresh token.
     #[must_use]
     pub fn with_refresh_token(mut self, token: impl Into<RefreshToken>) -> Self {
         self.refresh_token = Some(token.into());
@@ -168,7 +168,7 @@ impl ExpiresIn {
     pub(crate) fn lifetime(self, sent_at: SystemTime, default: Duration) -> Duration {
         let stated = match self {
             Self::After(lifetime) => lifetime,
-            // A time further off than any lifetime is no epoch second either.
+            // A time further off than any lifetime is no epoch second.
             Self::At(expiry) => match expiry.saturating_sub(since_epoch(sent_at)) {
                 left if left > LONGEST_LIFETIME => Duration::ZERO,
                 left => left,
@@ -182,12 +182,12 @@ impl ExpiresIn {
     }
 }
 
-/// What a failed token request means for the token that it presented.
+/// The meaning of a failed token request for the presented token.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndpointErrorKind {
-    /// The request was not sent: connection refused, no such host. The token is unspent. Retried at
-    /// once, within the refresh's time budget.
+    /// The request was not sent: connection refused, no such host. The token is unspent. Retried
+    /// after a short pause, within the refresh's time budget.
     NotSent,
     /// The request was sent and no whole response arrived: the token may be spent.
     Ambiguous,
@@ -287,12 +287,12 @@ impl EndpointError {
         self.edit(|inner| inner.source = Some(Arc::from(source.into())))
     }
 
-    /// What the failure means for the token that was presented.
+    /// The meaning of the failure for the presented token.
     pub fn kind(&self) -> EndpointErrorKind {
         self.0.kind
     }
 
-    /// Whether the token may be spent although no new one arrived.
+    /// Whether the token may be spent although no new token arrived.
     ///
     /// A [`Transient`](EndpointErrorKind::Transient) or [`Ambiguous`](EndpointErrorKind::Ambiguous)
     /// failure may have spent the token, unless [`with_unspent`](Self::with_unspent) says otherwise.

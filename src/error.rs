@@ -184,7 +184,7 @@ impl Error {
         )
     }
 
-    /// Whether somebody has to change the program, its deployment or the account's plan.
+    /// Whether the program, its deployment or the account's plan has to change.
     pub fn is_configuration(&self) -> bool {
         matches!(
             self.0.kind,
@@ -230,10 +230,10 @@ impl StdError for Error {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// A value that may not be empty is.
+    /// A required value is empty.
     #[error("{0} is empty; copy it from the API app's settings")]
     Empty(&'static str),
-    /// Not a URL, or not one with a host.
+    /// The value is no URL, or a URL without a host.
     #[error("{setting}: not an absolute http(s) URL: {reason}")]
     InvalidUrl {
         /// The builder method.

@@ -1,25 +1,25 @@
-//! What happens to tokens, for logs, metrics and alerts. No event holds a secret.
+//! Events of tokens, for logs, metrics and alerts. No event holds a secret.
 
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc::{SyncSender, TrySendError, sync_channel},
+    sync::mpsc::{SyncSender, sync_channel},
     time::{Duration, SystemTime},
 };
 
 use crate::{account_id::AccountId, error::Error, store::StoreError, token::Generation};
 
-/// Something that happened to one account's tokens.
+/// An event of one account's tokens.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Event {
     /// The account.
     pub account: AccountId,
-    /// What happened.
+    /// The kind of event.
     pub kind: EventKind,
 }
 
-/// What happened.
+/// The kind of an [`Event`].
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum EventKind {
@@ -29,7 +29,7 @@ pub enum EventKind {
         /// Why.
         reason: RefreshReason,
     },
-    /// The service granted a new token, and it is in use.
+    /// The service granted a new token, and the account saved it, or keeps it in memory.
     #[non_exhaustive]
     Refreshed {
         /// The new token's generation.
@@ -111,7 +111,7 @@ pub enum EventKind {
 pub enum RefreshReason {
     /// The token is within the refresh window.
     Stale,
-    /// The token has expired, or there was none yet.
+    /// The token has expired, or the account had no token yet.
     Expired,
     /// The API rejected the token.
     Rejected,
@@ -171,7 +171,7 @@ impl Events {
             .name("dropbox-sign-oauth-events".to_owned())
             .spawn(move || {
                 for event in receiver {
-                    // A sink that panics misses this event and still gets the next ones.
+                    // A sink that panics misses this event and still gets the next events.
                     let _ = catch_unwind(AssertUnwindSafe(|| sink.on_event(&event)));
                 }
             })?;
@@ -191,9 +191,8 @@ impl Events {
             kind,
         };
         for sink in &self.sinks {
-            match sink.try_send(event.clone()) {
-                Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
-            }
+            // A full or ended sink misses the event.
+            let _ = sink.try_send(event.clone());
         }
     }
 }

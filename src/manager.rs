@@ -1,4 +1,4 @@
-//! Many accounts and what they share: the token endpoint, the store, the clock, the policy.
+//! Many accounts and their shared parts: the token endpoint, the store, the clock, the policy.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -85,7 +85,7 @@ impl TokenManager {
     }
 
     /// Shuts down gracefully: starts no refresh from now on, waits until refreshes under way have
-    /// saved what they were granted, and saves tokens that could not be saved before. Valid tokens
+    /// saved their new tokens, and saves tokens that could not be saved before. Valid tokens
     /// are still served afterwards.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use crate::error::ConfigError;
 
-/// Reads the URL to which secrets are sent: absolute, secure, and a place only, without
+/// Reads the URL to which secrets are sent: absolute, secure, an origin and a path only, without
 /// credentials, query or fragment. No error repeats the URL, which may hold a password.
 pub(crate) fn parse_base_url(setting: &'static str, text: &str) -> Result<Url, ConfigError> {
     let invalid = |reason: &str| ConfigError::InvalidUrl {
@@ -28,7 +28,7 @@ pub(crate) fn parse_base_url(setting: &'static str, text: &str) -> Result<Url, C
     }
 }
 
-/// `localhost` is believed by its name: resolvers answer it with loopback (RFC 6761, section 6.3).
+/// `localhost` is believed by its name: resolvers map it to loopback (RFC 6761, section 6.3).
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())

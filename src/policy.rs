@@ -1,4 +1,4 @@
-//! When to refresh, how long to wait, and what to do when it fails.
+//! The policy: when to refresh, how long to wait, and how to act on a failure.
 
 use std::time::Duration;
 

@@ -80,8 +80,8 @@ secret! {
 }
 
 impl AccessToken {
-    /// Whether the token can be sent. This is the one place that says which characters an access
-    /// token may have.
+    /// Whether the token can be sent. This rule alone says which characters an access token
+    /// may have.
     ///
     /// The rule is the visible characters of ASCII: RFC 6749's (appendix A.12) without the space, at
     /// which a recipient would split the header. RFC 6750's `b64token` fits the rule, and a header
@@ -94,7 +94,7 @@ impl AccessToken {
 
 /// Part of each secret in the fuzzers' seeds, and of no message.
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
-pub(crate) const MARK: &str = "cAnArY";
+pub(crate) const CANARY: &str = "cAnArY";
 
 /// Text from outside without the secrets: drops control characters, replaces every occurrence of a
 /// secret, and bounds the length.

@@ -1,6 +1,6 @@
 //! The tokens of one account, and how long they are valid.
 //!
-//! A sign-in or a refresh yields a [`TokenSet`], and a store keeps it. Its deadline counts from the
+//! A sign-in or a refresh yields a [`TokenSet`], and a store keeps the set. The deadline counts from the
 //! moment at which the token request was *sent*: the service starts counting no earlier.
 
 use std::{
@@ -64,7 +64,7 @@ impl Access {
 }
 
 impl TokenSet {
-    /// An access token that was asked for at `issued_at` and lives for `lifetime` from then on.
+    /// An access token that was requested at `issued_at` and lives for `lifetime` from then on.
     ///
     /// A lifetime of more than ten years counts as ten years, a time after the year 9999 as its
     /// end.
@@ -122,13 +122,13 @@ impl TokenSet {
         self.refresh_token.as_ref()
     }
 
-    /// When the access token was asked for, by the wall clock; `None` without an access token.
+    /// When the access token was requested, by the wall clock; `None` without an access token.
     pub fn issued_at(&self) -> Option<SystemTime> {
         let access = self.access.as_ref()?;
         Some(UNIX_EPOCH + access.issued_at)
     }
 
-    /// How long the access token lives from then on; `None` without an access token.
+    /// How long the access token lives after that time; `None` without an access token.
     pub fn lifetime(&self) -> Option<Duration> {
         self.access.as_ref().map(|access| access.lifetime)
     }
@@ -153,8 +153,8 @@ impl TokenSet {
         self.access.as_ref()
     }
 
-    /// The tokens after a refresh with `used`: a response without a refresh token keeps the one that
-    /// was presented (RFC 6749, section 6).
+    /// The tokens after a refresh with `used`: a response without a refresh token keeps the
+    /// presented refresh token (RFC 6749, section 6).
     pub(crate) fn or_refresh_token(mut self, used: &RefreshToken) -> Self {
         self.refresh_token.get_or_insert_with(|| used.clone());
         self
@@ -175,11 +175,11 @@ impl fmt::Debug for TokenSet {
 /// How far an access token is from its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Freshness {
-    /// Use it.
+    /// Use the token.
     Fresh,
-    /// Still valid, but within the refresh window: use it, and refresh in the background.
+    /// Still valid, but within the refresh window: use the token, and refresh in the background.
     Stale,
-    /// Too close to its end, or past it: do not send it.
+    /// Too close to its end, or past it: do not send the token.
     Expired,
 }
 
@@ -239,7 +239,7 @@ impl Deadline {
     }
 }
 
-/// The number of a token among the tokens that one process has had for one account.
+/// The number of a token among the tokens that one process has used for one account.
 ///
 /// A newer token has a higher generation, even if it expires earlier, so that a late 401 cannot throw
 /// a newer token away.
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn whichever_clock_says_expired_first_wins() {
+    fn the_first_clock_that_says_expired_wins() {
         let second = Duration::from_secs(1);
         let moment = Moment {
             monotonic: 1_000 * second,

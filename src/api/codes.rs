@@ -1,18 +1,18 @@
-//! The one table of error codes: what each means for the token that was presented.
+//! The table of error codes, and the meaning of each code for the presented token.
 
 use crate::endpoint::EndpointErrorKind::{
     self, AccountRestricted, Configuration, GrantRefused, Transient,
 };
 
 /// The help for codes of other operations than the token endpoint's.
-const WRONG_PLACE: &str = "this is not how the token endpoint answers; check base_url (the API's own host is a wrong one)";
+const WRONG_ENDPOINT: &str = "the token endpoint does not respond like this; check base_url (the API's own host is a wrong one)";
 
 /// One error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Code {
     pub(super) name: &'static str,
     pub(super) kind: EndpointErrorKind,
-    /// What to do about it.
+    /// The next step for the user.
     pub(super) help: &'static str,
 }
 
@@ -23,7 +23,7 @@ const fn code(name: &'static str, kind: EndpointErrorKind, help: &'static str) -
 /// Every code of the vendor's error catalog (`error-catalog.yaml` in hellosign-openapi).
 ///
 /// The token endpoint's own codes come first, by the catalog's causes and remedies. The other codes
-/// are the API's. The token endpoint may use them as well, so the table decides them too:
+/// are the API's. The token endpoint may send these codes as well, so the table has them too:
 ///
 /// - An error that passes by itself is transient (`conflict` and `unprocessable_entity` are
 ///   "conditional" in the catalog).
@@ -95,23 +95,23 @@ pub(super) const CODES: &[Code] = &[
         Configuration,
         "check that the API app may use OAuth",
     ),
-    code("not_found", Configuration, WRONG_PLACE),
-    code("method_not_supported", Configuration, WRONG_PLACE),
-    code("deleted", Configuration, WRONG_PLACE),
-    code("team_invite_failed", Configuration, WRONG_PLACE),
-    code("invalid_recipient", Configuration, WRONG_PLACE),
-    code("invalid_reminder", Configuration, WRONG_PLACE),
+    code("not_found", Configuration, WRONG_ENDPOINT),
+    code("method_not_supported", Configuration, WRONG_ENDPOINT),
+    code("deleted", Configuration, WRONG_ENDPOINT),
+    code("team_invite_failed", Configuration, WRONG_ENDPOINT),
+    code("invalid_recipient", Configuration, WRONG_ENDPOINT),
+    code("invalid_reminder", Configuration, WRONG_ENDPOINT),
     code(
         "signature_request_cancel_failed",
         Configuration,
-        WRONG_PLACE,
+        WRONG_ENDPOINT,
     ),
     code(
         "signature_request_remove_failed",
         Configuration,
-        WRONG_PLACE,
+        WRONG_ENDPOINT,
     ),
-    code("signature_request_expired", Configuration, WRONG_PLACE),
+    code("signature_request_expired", Configuration, WRONG_ENDPOINT),
 ];
 
 /// The table's entry for a code; `None` for an unknown code, which is transient.
@@ -129,7 +129,7 @@ pub(super) fn by_status(status: u16) -> (EndpointErrorKind, &'static str) {
             "redirects are not followed, so that no secret goes elsewhere; check base_url",
         ),
         402 => (AccountRestricted, "the account needs a paid plan"),
-        404 | 405 | 410 => (Configuration, WRONG_PLACE),
+        404 | 405 | 410 => (Configuration, WRONG_ENDPOINT),
         407 => (Configuration, "check the proxy's credentials"),
         _ => (Transient, "try again"),
     }

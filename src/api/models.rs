@@ -134,7 +134,7 @@ impl OAuthTokenRefreshRequest {
     }
 }
 
-/// The granted tokens, and what else the response contained.
+/// The granted tokens, and the rest of the response.
 ///
 /// `into()` makes a [`TokenSet`], whose deadline counts from [`sent_at`](Self::sent_at). The
 /// specification requires no field: a response without a usable access token is an error, and
@@ -160,24 +160,20 @@ pub struct OAuthTokenResponse {
 }
 
 impl OAuthTokenResponse {
-    fn into_grant(self) -> TokenGrant {
-        TokenGrant {
-            access_token: self.access_token,
-            refresh_token: self.refresh_token,
-            expires_in: self.expires_in,
-        }
-    }
-
     /// The tokens, given the lifetime to assume if the response states no lifetime.
     pub fn into_tokens(self, default_lifetime: Duration) -> TokenSet {
         let sent_at = self.sent_at;
-        self.into_grant().into_tokens(sent_at, default_lifetime)
+        TokenGrant::from(self).into_tokens(sent_at, default_lifetime)
     }
 }
 
 impl From<OAuthTokenResponse> for TokenGrant {
     fn from(response: OAuthTokenResponse) -> Self {
-        response.into_grant()
+        Self {
+            access_token: response.access_token,
+            refresh_token: response.refresh_token,
+            expires_in: response.expires_in,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a response of the token endpoint means: a pure function of its bytes.
+//! The meaning of a response of the token endpoint: a pure function of its bytes.
 //!
 //! A response is parsed field by field. An odd value in a field that does not matter, of the wrong
 //! type or out of range, never costs a granted token.
@@ -29,7 +29,7 @@ pub(super) struct RawResponse<'a> {
     pub(super) received_at: SystemTime,
 }
 
-/// What the response's meaning depends on in the request.
+/// The parts of the request that the response's meaning depends on.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     /// The refresh token, if the request presented one.
@@ -83,7 +83,7 @@ pub(super) fn oversized(response: RawResponse<'_>, limit: usize) -> EndpointErro
         secrets: Vec::new(),
     };
     let (kind, help) = if response.status.is_success() {
-        // The body may contain tokens, in exchange for the one that was presented.
+        // The body may contain tokens, in exchange for the presented token.
         let help = "check base_url or max_response_size";
         (EndpointErrorKind::Ambiguous, help)
     } else {
@@ -127,8 +127,8 @@ fn grant(
 /// Makes the errors of a response: with its status and the requested wait, and without its secrets.
 struct Failure<'a> {
     response: RawResponse<'a>,
-    /// A new refresh token in the response. It replaces one that may be spent by now: dropping the
-    /// new one would end the sign-in.
+    /// A new refresh token in the response. The presented token may be spent by now: dropping the
+    /// new refresh token would end the sign-in.
     issued: Option<RefreshToken>,
     secrets: Vec<&'a str>,
 }
@@ -222,7 +222,7 @@ struct Problem {
 #[derive(Default)]
 struct Fields<'a> {
     fields: HashMap<String, &'a RawValue>,
-    /// The tokens in the response, even in one that states an error.
+    /// The tokens in the response, even if the response states an error.
     tokens: Vec<Zeroizing<String>>,
 }
 

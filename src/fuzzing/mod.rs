@@ -1,7 +1,7 @@
 //! The fuzzers' entry points. Compiled for tests and under `--cfg dropbox_sign_oauth_fuzzing` only.
 //!
 //! Each function takes the bytes that a fuzzer makes up, and panics if a property does not hold. The
-//! properties stand beside the code that they are about, in `property.rs` files. libFuzzer runs the
+//! properties are beside the code that they check, in `property.rs` files. libFuzzer runs the
 //! functions from `fuzz/`; `cargo test` runs them on the seeds, on mutations of the seeds and on
 //! noise. The seeds are not in `fuzz/`, since the published crate, tests included, lacks that folder.
 

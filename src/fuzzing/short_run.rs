@@ -20,7 +20,7 @@ proptest! {
     })]
 
     #[test]
-    fn s46_no_reply_makes_it_panic_lose_a_grant_or_tell_a_secret(data in data("token_response")) {
+    fn s46_no_response_makes_it_panic_lose_a_grant_or_tell_a_secret(data in data("token_response")) {
         token_response(&data.0);
     }
 
@@ -30,7 +30,7 @@ proptest! {
     }
 
     #[test]
-    fn s43_no_url_takes_the_token_to_another_place(data in data("origin")) {
+    fn s43_no_url_takes_the_token_to_another_origin(data in data("origin")) {
         origin(&data.0);
     }
 }
@@ -84,7 +84,7 @@ fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     paths.into_iter().map(read).collect()
 }
 
-/// One mutation. A place in the data is between two bytes, or at an end.
+/// One mutation. A position in the data is between two bytes, or at an end.
 #[derive(Clone, Debug)]
 enum Edit {
     Overwrite(Index, u8),
@@ -92,14 +92,14 @@ enum Edit {
     Insert(Index, u8),
     Cut(Index, Index),
     Truncate(Index),
-    /// A copy of a range goes to another place.
+    /// Copies a range to another position.
     Duplicate(Index, Index, Index),
-    /// A range of some seed goes there.
+    /// Copies a range of another seed to a position.
     Splice(Index, Index, Index, Index),
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
-    let place = any::<Index>;
+    let position = any::<Index>;
     // The formats' own characters, more often than by chance.
     let byte = || {
         prop_oneof![
@@ -108,13 +108,13 @@ fn edit() -> impl Strategy<Value = Edit> {
         ]
     };
     prop_oneof![
-        4 => (place(), byte()).prop_map(|(at, byte)| Edit::Overwrite(at, byte)),
-        2 => (place(), 0..8_u32).prop_map(|(at, bit)| Edit::Flip(at, 1 << bit)),
-        4 => (place(), byte()).prop_map(|(at, byte)| Edit::Insert(at, byte)),
-        4 => (place(), place()).prop_map(|(a, b)| Edit::Cut(a, b)),
-        1 => place().prop_map(Edit::Truncate),
-        4 => (place(), place(), place()).prop_map(|(a, b, to)| Edit::Duplicate(a, b, to)),
-        4 => (place(), place(), place(), place())
+        4 => (position(), byte()).prop_map(|(at, byte)| Edit::Overwrite(at, byte)),
+        2 => (position(), 0..8_u32).prop_map(|(at, bit)| Edit::Flip(at, 1 << bit)),
+        4 => (position(), byte()).prop_map(|(at, byte)| Edit::Insert(at, byte)),
+        4 => (position(), position()).prop_map(|(a, b)| Edit::Cut(a, b)),
+        1 => position().prop_map(Edit::Truncate),
+        4 => (position(), position(), position()).prop_map(|(a, b, to)| Edit::Duplicate(a, b, to)),
+        4 => (position(), position(), position(), position())
             .prop_map(|(seed, a, b, to)| Edit::Splice(seed, a, b, to)),
     ]
 }
@@ -125,8 +125,8 @@ impl Edit {
             Self::Overwrite(at, byte) if !data.is_empty() => *at.get_mut(data) = *byte,
             Self::Flip(at, bit) if !data.is_empty() => *at.get_mut(data) ^= bit,
             Self::Overwrite(..) | Self::Flip(..) => {}
-            Self::Insert(at, byte) => data.insert(place(at, data), *byte),
-            Self::Truncate(at) => data.truncate(place(at, data)),
+            Self::Insert(at, byte) => data.insert(position(at, data), *byte),
+            Self::Truncate(at) => data.truncate(position(at, data)),
             Self::Cut(a, b) => drop(data.drain(range(a, b, data))),
             Self::Duplicate(a, b, to) => {
                 let copy = data[range(a, b, data)].to_vec();
@@ -140,16 +140,16 @@ impl Edit {
     }
 }
 
-fn place(at: &Index, data: &[u8]) -> usize {
+fn position(at: &Index, data: &[u8]) -> usize {
     at.index(data.len() + 1)
 }
 
 fn range(a: &Index, b: &Index, data: &[u8]) -> Range<usize> {
-    let (a, b) = (place(a, data), place(b, data));
+    let (a, b) = (position(a, data), position(b, data));
     a.min(b)..a.max(b)
 }
 
 fn insert(data: &mut Vec<u8>, at: &Index, bytes: Vec<u8>) {
-    let at = place(at, data);
+    let at = position(at, data);
     data.splice(at..at, bytes);
 }

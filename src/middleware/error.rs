@@ -1,4 +1,4 @@
-//! Our [`Error`] on its way through `reqwest_middleware`, and back out.
+//! Carries our [`Error`] through `reqwest_middleware`, and finds it again.
 
 use std::{error::Error as StdError, fmt};
 

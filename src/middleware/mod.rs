@@ -19,8 +19,8 @@
 //!   account. A request without the extension uses the account that the middleware is bound to. A
 //!   `&str` or a `String` as extension is refused, since it would be ignored otherwise.
 //! - If the API responds with 401, the request is sent once more with a newer token, provided that
-//!   its body can be sent twice. The second response is final. If no newer token can be had because
-//!   the refresh fails, the result is our [`Error`] instead of the 401.
+//!   its body can be sent twice. The second response is final. If the refresh fails, the result is
+//!   our [`Error`] instead of the 401.
 //! - Nothing else is sent again: not after a 403, a 5xx, a timeout or a lost connection. The errors
 //!   of the inner middlewares and of reqwest arrive untouched.
 //!
@@ -39,7 +39,8 @@
 //!
 //! Add this middleware *after* the retries, that is, inside them. Then each attempt takes the token
 //! that is valid at that moment, and an error of ours ends the retries. Outside the retries, all
-//! attempts send the token that was valid before the first, and after a 401 the retries begin anew.
+//! attempts send the token that was valid before the first attempt, and after a 401 the retries
+//! begin anew.
 //!
 //! `reqwest-retry` fails every request whose body is a stream, multipart forms included. A
 //! [`BodyBufferMiddleware`] before the retries makes such requests retryable:

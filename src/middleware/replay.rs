@@ -41,7 +41,7 @@ pub(super) async fn buffer(request: &mut Request, limit: usize) -> Result<(), re
             None => break,
         }
     }
-    // The announced size was wrong. The server has to refuse that, not this middleware: the body is
+    // The stated size was wrong. The server has to refuse that, not this middleware: the body is
     // sent as it is.
     *request.body_mut() = Some(Body::wrap(Rejoined {
         head: Some(buffer.freeze()),
@@ -50,21 +50,21 @@ pub(super) async fn buffer(request: &mut Request, limit: usize) -> Result<(), re
     Ok(())
 }
 
-/// The announced size of a body that cannot be cloned.
+/// The stated size of a body that cannot be cloned.
 fn stream_size(request: &Request) -> Option<usize> {
     let body = request.body()?;
     if body.as_bytes().is_some() {
         return None;
     }
-    let announced = || {
+    let stated = || {
         let header = request.headers().get(CONTENT_LENGTH)?;
         header.to_str().ok()?.parse().ok()
     };
-    let size = body.size_hint().exact().or_else(announced)?;
+    let size = body.size_hint().exact().or_else(stated)?;
     usize::try_from(size).ok()
 }
 
-/// A stream whose beginning was read already. It states no size, since the announced one was wrong.
+/// A stream whose beginning was read already. It states no size, since the stated size was wrong.
 struct Rejoined {
     head: Option<Bytes>,
     tail: Body,
@@ -96,7 +96,7 @@ mod tests {
 
     type Chunk = Result<&'static str, io::Error>;
 
-    /// A stream of these chunks whose announced size is `size`.
+    /// A stream of these chunks whose stated size is `size`.
     fn request(chunks: impl IntoIterator<Item = Chunk>, size: Option<usize>) -> Request {
         let chunks: Vec<_> = chunks.into_iter().collect();
         let url = Url::parse("https://api.hellosign.com").expect("a URL");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_of_the_announced_size_is_in_memory_afterwards() {
+    async fn a_stream_of_the_stated_size_is_in_memory_afterwards() {
         for limit in [6, 7] {
             let mut request = request([Ok("abc"), Ok(""), Ok("def")], Some(6));
             buffer(&mut request, limit).await.expect("read");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endless_stream_is_not_read_past_its_announced_size() {
+    async fn an_endless_stream_is_not_read_past_its_stated_size() {
         let mut request = request([], Some(5));
         let endless = stream::repeat_with(|| Ok::<_, io::Error>("abc"));
         *request.body_mut() = Some(Body::wrap_stream(endless));
@@ -163,7 +163,7 @@ mod tests {
         let error = buffer(&mut early, 1000).await.expect_err("broken");
         assert!(format!("{error:?}").contains("broken"));
 
-        // The error comes after the announced size: sending the rest meets it.
+        // The error comes after the stated size: sending the rest meets it.
         let mut late = request([Ok("abc"), broken()], Some(2));
         buffer(&mut late, 1000).await.expect("read");
         assert!(sent(late).await.is_err());

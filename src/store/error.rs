@@ -81,9 +81,7 @@ impl StoreError {
     pub fn account(&self) -> Option<&AccountId> {
         self.0.account.as_ref()
     }
-}
 
-impl StoreError {
     /// The text without the account, for a message that names the account already.
     pub(crate) fn without_account(&self) -> String {
         format!("{}: {}; {}", self.0.store, self.0.message, self.help())

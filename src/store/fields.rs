@@ -131,16 +131,16 @@ fn with_access_token(
     tokens.flaw().map_or(Ok(tokens), |flaw| Err(corrupt(flaw)))
 }
 
-/// `place` is the holder of the format, "the file" for example.
-pub(super) fn check_format(format: u64, place: &str) -> Result<(), Fault> {
+/// `holder` names the text that has the format, "the file" for example.
+pub(super) fn check_format(format: u64, holder: &str) -> Result<(), Fault> {
     match format {
         FORMAT => Ok(()),
         0 => Err(corrupt(format!(
-            "{place} has format 0, which does not exist"
+            "{holder} has format 0, which does not exist"
         ))),
         newer => Err(Fault::new(
             StoreErrorKind::NewerFormat,
-            format!("{place} has format {newer}, and {FORMAT} is the newest known here"),
+            format!("{holder} has format {newer}, and {FORMAT} is the newest known here"),
         )),
     }
 }

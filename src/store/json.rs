@@ -35,7 +35,7 @@ impl Record {
     ///
     /// [`Corrupt`](super::StoreErrorKind::Corrupt) if the record holds no token, or an access token
     /// with a character that no bearer token has. The error calls the store `token record`; change
-    /// that with [`StoreError::with_store`].
+    /// the name with [`StoreError::with_store`].
     pub fn to_json(&self) -> Result<RecordJson, StoreError> {
         let text = write_record(self).and_then(RecordJson::new);
         text.map_err(into_error)
@@ -109,24 +109,24 @@ pub(super) fn read_record(json: &[u8], default: Option<u64>) -> Result<Record, F
 }
 
 /// Checks the `format` alone: a newer format may differ in everything else.
-pub(super) fn read_header(json: &[u8], place: &str, default: Option<u64>) -> Result<(), Fault> {
+pub(super) fn read_header(json: &[u8], holder: &str, default: Option<u64>) -> Result<(), Fault> {
     #[derive(Deserialize)]
     struct Header {
         format: Option<u64>,
     }
 
-    let format = read::<Header>(json, place)?.format.or(default);
-    let format = format.ok_or_else(|| corrupt(format!("{place} has no format")))?;
-    check_format(format, place)
+    let format = read::<Header>(json, holder)?.format.or(default);
+    let format = format.ok_or_else(|| corrupt(format!("{holder} has no format")))?;
+    check_format(format, holder)
 }
 
-/// `place` is what holds the JSON, "the file" for example.
-pub(super) fn read<'de, T: Deserialize<'de>>(json: &'de [u8], place: &str) -> Result<T, Fault> {
+/// Reads JSON. `holder` names the text in errors, "the file" for example.
+pub(super) fn read<'de, T: Deserialize<'de>>(json: &'de [u8], holder: &str) -> Result<T, Fault> {
     serde_json::from_slice(json).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         // The parser's own message quotes the text, secrets included.
         corrupt(format!(
-            "{place} is damaged at line {line}, column {column}"
+            "{holder} is damaged at line {line}, column {column}"
         ))
     })
 }
@@ -148,7 +148,7 @@ pub(super) fn write(
     Ok(bytes)
 }
 
-/// Counts bytes and keeps none.
+/// Counts bytes and drops them.
 struct Length(usize);
 
 impl io::Write for Length {

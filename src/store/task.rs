@@ -2,7 +2,21 @@
 
 use std::panic::resume_unwind;
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::{StoreErrorKind, fault::Fault};
+
+/// Runs `work` on a blocking thread. Work that has begun runs to its end.
+pub(super) async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    finished(spawn_blocking(work)).await.unwrap_or_else(|| {
+        Err(Fault::new(
+            StoreErrorKind::Unavailable,
+            "the runtime is shutting down",
+        ))
+    })
+}
 
 /// The task's result. `None`: the runtime is shutting down. A panic of the task goes on here.
 pub(super) async fn finished<T>(task: JoinHandle<T>) -> Option<T> {

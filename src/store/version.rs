@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 pub struct Version(u64);
 
 impl Version {
-    /// The largest version, 2⁵³ − 1. Programs that read numbers as floats read this one exactly.
+    /// The largest version, 2⁵³ − 1. Programs that read numbers as floats read this number exactly.
     pub const MAX: Self = Self((1 << 53) - 1);
 
     /// Draws a new version at random.

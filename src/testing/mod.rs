@@ -1,4 +1,4 @@
-//! Test kit (feature `test-util`): for this crate's tests, and for those of programs that use it.
+//! Test kit (feature `test-util`) for this crate's tests, and for the tests of its users.
 //!
 //! [`FakeDropboxSign`] stands in for the service, [`FakeClock`] for time, and [`store_conformance`]
 //! is the suite that every [`TokenStore`](crate::store::TokenStore) has to pass.
@@ -39,8 +39,8 @@
 //! // Ten minutes later the user removes the app: the user has to sign in again.
 //! clock.advance(Duration::from_secs(600));
 //! fake.revoke_all();
-//! let error = client.get(&url).send().await.expect_err("nobody is signed in");
-//! let error = Error::from_middleware(&error).expect("no token could be had");
+//! let error = client.get(&url).send().await.expect_err("not signed in");
+//! let error = Error::from_middleware(&error).expect("no valid token");
 //! assert!(error.is_reauthorization_required());
 //!
 //! // The user signs in again, and the token host goes down when the token expires.

@@ -44,12 +44,12 @@ impl Expected<'_> {
         let account = manager.account(acme());
 
         let error = account.token().await.expect_err("a store out of order");
-        self.assert_told(&error, self.kind);
+        self.assert_names(&error, self.kind);
         // A new sign-in does not overwrite a record that cannot be read.
         let error = account.install(tokens("new")).await;
-        self.assert_told(&error.expect_err("unsaved"), ErrorKind::SaveFailed);
+        self.assert_names(&error.expect_err("unsaved"), ErrorKind::SaveFailed);
         let error = manager.shutdown().await.expect_err("still unsaved");
-        self.assert_told(&error, ErrorKind::SaveFailed);
+        self.assert_names(&error, ErrorKind::SaveFailed);
 
         assert_eq!(endpoint.posts(), 0);
         assert!(
@@ -59,7 +59,7 @@ impl Expected<'_> {
         );
     }
 
-    fn assert_told(&self, error: &Error, kind: ErrorKind) {
+    fn assert_names(&self, error: &Error, kind: ErrorKind) {
         let text = error.to_string();
         assert_eq!(error.kind(), kind, "{text}");
         for part in [&*self.store, "account `acme`", self.problem, self.help] {

@@ -32,7 +32,7 @@ fn signed_in(fake: &FakeDropboxSign) -> RefreshToken {
     tokens.refresh_token().expect("a refresh token").clone()
 }
 
-/// Asks the API with this token.
+/// Sends an API request with this token.
 async fn ask(fake: &FakeDropboxSign, token: &AccessToken) -> reqwest::Response {
     reqwest::Client::new()
         .get(format!("{}/v3/account", fake.url()))
@@ -56,7 +56,7 @@ async fn a_spent_refresh_token_revokes_its_family() {
 }
 
 #[tokio::test]
-async fn within_the_grace_a_lost_reply_can_be_had_again() {
+async fn within_the_grace_a_lost_response_is_sent_again() {
     let fake = FakeDropboxSign::builder().reuse_grace(1).start().await;
     let first = signed_in(&fake);
     fake.next_token_request(Fault::cut_after_processing());
@@ -194,7 +194,7 @@ async fn a_code_is_good_for_one_exchange() {
 }
 
 #[tokio::test]
-async fn the_wrong_client_is_refused_before_its_token_is_looked_at() {
+async fn the_wrong_client_is_refused_before_its_token_is_checked() {
     let fake = FakeDropboxSign::start().await;
     let token = signed_in(&fake);
     let stranger = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, "wrong")
@@ -207,7 +207,7 @@ async fn the_wrong_client_is_refused_before_its_token_is_looked_at() {
 }
 
 #[tokio::test]
-async fn what_is_no_token_request_gets_the_code_that_says_why() {
+async fn a_malformed_token_request_gets_the_code_that_says_why() {
     let fake = FakeDropboxSign::start().await;
     let client = json!({
         "client_id": FakeDropboxSign::CLIENT_ID,

@@ -1,8 +1,8 @@
-//! Servers of one's own for tests: each on a free port of the loopback interface, with its data in
-//! a temporary folder, gone when the test ends, well or badly.
+//! Servers that the tests start. Each server listens on a free loopback port, keeps its data in a
+//! temporary folder, and ends with the test, even if the test fails.
 //!
-//! Where a server is not installed, its tests say so and pass; with the environment variable
-//! `DROPBOX_SIGN_OAUTH_REQUIRE_SERVERS=1` they fail instead.
+//! If a server is not installed, the tests that need the server say so and pass. With
+//! `DROPBOX_SIGN_OAUTH_REQUIRE_SERVERS=1` in the environment, these tests fail.
 
 mod pgbouncer;
 mod postgres;
@@ -29,10 +29,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Before a server that does not come up is given up.
+/// The longest time that a server may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running server, killed when dropped.
+/// A running server. Dropping the value kills the server.
 #[derive(Debug)]
 struct Process(Child);
 
@@ -41,14 +41,14 @@ impl Process {
         matches!(self.0.try_wait(), Ok(None))
     }
 
-    /// Says whether it was sent.
+    /// Returns whether the signal was sent.
     fn signal(&self, signal: &str) -> bool {
         let pid = self.0.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status();
         sent.is_ok_and(|status| status.success())
     }
 
-    /// Sends a signal that asks for an end, and waits for it.
+    /// Sends a signal that ends the process, and waits until the process has ended.
     fn end(mut self, signal: &str) {
         if self.signal(signal) {
             let since = Instant::now();
@@ -66,8 +66,8 @@ impl Drop for Process {
     }
 }
 
-/// Starts `server` on a free port and waits until `ready`. Somebody else may take the port in
-/// between: then the server ends by itself, and another port is tried.
+/// Starts `server` on a free port and waits until the server is `ready`. Another process may take
+/// the port; the server then exits, and the next port is tried.
 fn start(
     mut server: impl FnMut(u16) -> Command,
     ready: impl Fn(SocketAddr) -> bool,
@@ -81,7 +81,7 @@ fn start(
     panic!("{:?} ends as soon as it is started", server(0));
 }
 
-/// `None` when the server ends by itself.
+/// Starts the server on `port`. `None`: the server exited by itself.
 fn start_on(port: u16, mut server: Command, ready: impl Fn(SocketAddr) -> bool) -> Option<Process> {
     let child = server
         .spawn()
@@ -89,7 +89,7 @@ fn start_on(port: u16, mut server: Command, ready: impl Fn(SocketAddr) -> bool) 
     let mut process = Process(child);
     let since = Instant::now();
     while process.is_running() {
-        // A stranger may answer at the port, while ours is about to find it taken.
+        // Another process may respond at the port while our server is about to find the port taken.
         if ready(loopback(port)) && process.is_running() {
             return Some(process);
         }
@@ -99,12 +99,12 @@ fn start_on(port: u16, mut server: Command, ready: impl Fn(SocketAddr) -> bool) 
     None
 }
 
-/// None that this process has had before, nor one that the system gives to whoever connects.
+/// A free port that this process has not used, outside the system's range for outgoing connections.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const PORTS: Range<u16> = 10_240..32_768;
 
-    // Test programs run at the same time.
+    // Test programs run at the same time, so each program starts at a port of its own.
     let first = process::id().wrapping_mul(617) as u16;
     loop {
         let next = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
@@ -123,18 +123,18 @@ fn accepts(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_ok()
 }
 
-/// The program's path: on the `PATH`, or in one of `places`. Without it the test is skipped.
-fn find(program: &str, places: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
-    find_one_of(&[program], places)
+/// The program's path: on the `PATH`, or in one of `folders`. `None`: the test is skipped.
+fn find(program: &str, folders: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
+    find_one_of(&[program], folders)
 }
 
-/// The path of the first program that there is.
-fn find_one_of(programs: &[&str], places: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
+/// The path of the first program that is installed.
+fn find_one_of(programs: &[&str], folders: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let places: Vec<_> = env::split_paths(&path).chain(places).collect();
+    let folders: Vec<_> = env::split_paths(&path).chain(folders).collect();
     let mut candidates = programs
         .iter()
-        .flat_map(|program| places.iter().map(move |place| place.join(program)));
+        .flat_map(|program| folders.iter().map(move |folder| folder.join(program)));
     let found = candidates.find(|path| path.is_file());
     if found.is_none() {
         skip(programs[0]);
@@ -142,24 +142,24 @@ fn find_one_of(programs: &[&str], places: impl IntoIterator<Item = PathBuf>) -> 
     found
 }
 
-/// Prints around the test harness, which would swallow it.
+/// Prints to stderr directly, since the test harness would capture the text.
 fn skip(program: &str) {
     const REQUIRED: &str = "DROPBOX_SIGN_OAUTH_REQUIRE_SERVERS";
 
     assert!(
         env::var_os(REQUIRED).is_none_or(|value| value != "1"),
-        "{program} is not installed, and {REQUIRED}=1 asks for it"
+        "{program} is not installed, and {REQUIRED}=1 requires {program}"
     );
     let test = thread::current();
     let test = test.name().unwrap_or("a test").to_owned();
     let _ = writeln!(io::stderr(), "SKIPPED {test}: {program} is not installed");
 }
 
-/// Every `bin` of a server that Debian and its like keep off the `PATH`.
-fn versioned_places(parent: &str) -> Vec<PathBuf> {
+/// The `bin` folders below `parent`, newest version first. Debian keeps them off the `PATH`.
+fn versioned_folders(parent: &str) -> Vec<PathBuf> {
     let entries = Path::new(parent).read_dir().into_iter().flatten().flatten();
-    let mut places: Vec<_> = entries.map(|entry| entry.path().join("bin")).collect();
-    places.sort();
-    places.reverse();
-    places
+    let mut folders: Vec<_> = entries.map(|entry| entry.path().join("bin")).collect();
+    folders.sort();
+    folders.reverse();
+    folders
 }

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use super::{Postgres, Process, accepts, find, loopback, start, unprivileged::Unprivileged};
 
-/// In transaction mode: two connections to the server serve all clients, each for one transaction
-/// at a time.
+/// A pooler in transaction mode. Two connections to the server serve all clients, each for one
+/// transaction at a time.
 #[derive(Debug)]
 pub(crate) struct PgBouncer {
     _process: Process,
@@ -20,7 +20,7 @@ pub(crate) struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// `None`: not installed, and the test is to end.
+    /// Starts a pooler for `postgres`. `None`: PgBouncer is not installed, and the test is skipped.
     pub(crate) fn before(postgres: &Postgres) -> Option<Self> {
         let program = find("pgbouncer", ["/usr/sbin".into()])?;
         let data = tempfile::tempdir().expect("a folder");

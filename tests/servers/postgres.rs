@@ -10,11 +10,11 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    Process, find, loopback, start, start_on, unprivileged::Unprivileged, versioned_places,
+    Process, find, loopback, start, start_on, unprivileged::Unprivileged, versioned_folders,
 };
 
-/// The user `postgres` may do everything. Nobody needs a password but the user `app`, once there is
-/// one.
+/// The user `postgres` may do everything. Only the user `app` needs a password, once a test
+/// has created this user.
 #[derive(Debug)]
 pub(crate) struct Postgres {
     process: Option<Process>,
@@ -25,12 +25,12 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// `None`: not installed, and the test is to end.
+    /// Starts a server. `None`: PostgreSQL is not installed, and the test is skipped.
     pub(crate) fn start() -> Option<Self> {
         Self::start_with(&[])
     }
 
-    /// With options as on the command line: `["-c", "fsync=on"]`.
+    /// Starts a server with command-line options, for example `["-c", "fsync=on"]`.
     pub(crate) fn start_with(options: &[&str]) -> Option<Self> {
         let data = tempfile::tempdir().expect("a folder");
         let programs = Programs::find(data.path())?;
@@ -38,7 +38,7 @@ impl Postgres {
         Some(Self::run(programs, options, data))
     }
 
-    /// A hot standby of this one.
+    /// Starts a hot standby of this server.
     pub(crate) fn standby(&self) -> Option<Self> {
         let data = tempfile::tempdir().expect("a folder");
         let programs = Programs::find(data.path())?;
@@ -72,14 +72,14 @@ impl Postgres {
         format!("postgres://postgres@{}/postgres", self.address())
     }
 
-    /// Ends it at once, as by a crash. (Killing it outright would leave its children behind.)
+    /// Ends the server at once, like a crash. (SIGKILL would leave its child processes behind.)
     pub(crate) fn stop(&mut self) {
         if let Some(process) = self.process.take() {
             process.end("QUIT");
         }
     }
 
-    /// Starts it again after [`stop`](Self::stop), on the same port with its data.
+    /// Starts the server again after [`stop`](Self::stop), on the same port with the same data.
     pub(crate) fn resume(&mut self) {
         let programs = &self.programs;
         let server = programs.server(self.port, &self.options, self.data.path());
@@ -87,19 +87,19 @@ impl Postgres {
         self.process = Some(process.expect("the port is still free"));
     }
 
-    /// Lets none of its files grow beyond `bytes` on connections made from now on. Where that is
-    /// within a page, only a part of the page is written, as on a full disk.
+    /// Limits the server's files to `bytes`, on connections made from now on. If the limit is within
+    /// a page, the server writes only a part of the page, as on a full disk.
     pub(crate) fn limit_files(&self, bytes: u64) {
         let process = self.process.as_ref().expect("it runs");
         let pid = process.0.id().to_string();
         let limit = format!("--fsize={bytes}:{bytes}");
         let mut prlimit = Command::new("prlimit");
-        // Only the server's own user may.
+        // Only the server's user may set the limit.
         self.programs.user.runs(&mut prlimit);
         succeed(prlimit.args(["--pid", &pid, &limit]));
     }
 
-    /// What a statement gives, without headings.
+    /// Runs a statement, and returns the result without headings.
     pub(crate) fn psql(&self, statement: &str) -> String {
         let mut psql = self.programs.command("psql");
         psql.args(["--no-psqlrc", "--tuples-only", "--no-align", "--quiet"])
@@ -116,19 +116,19 @@ impl Drop for Postgres {
 
 #[derive(Debug)]
 struct Programs {
-    place: PathBuf,
+    folder: PathBuf,
     user: Unprivileged,
 }
 
 impl Programs {
-    /// Gives `data` to whom the server is to run as.
+    /// Makes the server's user the owner of `data`. `None`: PostgreSQL is not installed.
     fn find(data: &Path) -> Option<Self> {
-        let server = find("postgres", versioned_places("/usr/lib/postgresql"))?;
-        // The other programs stand beside it, not beside a link to it.
+        let server = find("postgres", versioned_folders("/usr/lib/postgresql"))?;
+        // The other programs are beside the server's file, not beside a link to that file.
         let server = server.canonicalize().expect("found");
-        let place = server.parent().expect("a folder").to_owned();
+        let folder = server.parent().expect("a folder").to_owned();
         let user = Unprivileged::owning(data);
-        Some(Self { place, user })
+        Some(Self { folder, user })
     }
 
     fn make_cluster(&self, data: &Path) {
@@ -136,7 +136,7 @@ impl Programs {
         let mut initdb = self.command("initdb");
         initdb
             .args(["--username=postgres", "--auth=trust", "--no-sync"])
-            // Small files at first, for whoever limits their size.
+            // Small files at first, for the tests that limit the size of files.
             .args(["--encoding=UTF8", "--locale=C", "--wal-segsize=1"])
             .arg("--pgdata")
             .arg(&cluster);
@@ -171,8 +171,8 @@ impl Programs {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.place.join(program));
-        // Ours may be closed to the other user, and settings of ours are not the test's.
+        let mut command = Command::new(self.folder.join(program));
+        // The server's user may not enter our folder, and our settings are not the test's.
         command.current_dir("/").stdin(Stdio::null());
         for variable in ["PGOPTIONS", "PGSERVICE", "PGSSLMODE", "PGDATA", "PGPORT"] {
             command.env_remove(variable);
@@ -182,7 +182,7 @@ impl Programs {
     }
 }
 
-/// What it prints.
+/// Runs a command that has to succeed, and returns the text that the command prints.
 fn succeed(command: &mut Command) -> String {
     let output = command
         .output()

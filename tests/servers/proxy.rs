@@ -11,12 +11,12 @@ use tokio::{
 
 use super::loopback;
 
-/// Stands between a client and a server on the loopback interface.
+/// Forwards connections between a client and a server on the loopback interface.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
     network: watch::Sender<Network>,
-    /// How many connections came while the network was cut.
+    /// Counts the connections that arrived while the network was cut.
     in_vain: watch::Sender<usize>,
     task: JoinHandle<()>,
 }
@@ -24,9 +24,9 @@ pub(crate) struct Proxy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Network {
     Whole,
-    /// Connections break, and new ones break at once.
+    /// Connections break, and new connections break at once.
     Cut,
-    /// Connections stay, and nothing comes through any more.
+    /// Connections stay open, and no data passes.
     Silent,
 }
 
@@ -58,12 +58,12 @@ impl Proxy {
         self.address
     }
 
-    /// Breaks all connections, and each new one.
+    /// Breaks all connections, and each new connection.
     pub(crate) fn cut(&self) {
         self.network.send_replace(Network::Cut);
     }
 
-    /// Waits until so many more connections have come in vain.
+    /// Waits until `times` more connections have arrived while the network is cut.
     pub(crate) async fn until_tried_in_vain(&self, times: usize) {
         let goal = *self.in_vain.borrow() + times;
         let reached = |count: &usize| *count >= goal;
@@ -71,12 +71,12 @@ impl Proxy {
         assert!(reached, "the proxy is alive");
     }
 
-    /// Lets nothing through, and breaks nothing: as when packets are lost.
+    /// Stops all data and keeps connections open, as when packets are lost.
     pub(crate) fn silence(&self) {
         self.network.send_replace(Network::Silent);
     }
 
-    /// New connections work again.
+    /// Lets new connections through again.
     pub(crate) fn mend(&self) {
         self.network.send_replace(Network::Whole);
     }
@@ -99,7 +99,7 @@ async fn forward(mut client: TcpStream, server: SocketAddr, mut network: watch::
             _ = network.wait_for(|network| *network != Network::Whole) => {}
         }
     }
-    // Whoever waits here holds both connections.
+    // The wait keeps both connections open.
     let _ = network
         .wait_for(|network| *network != Network::Silent)
         .await;

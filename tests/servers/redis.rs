@@ -1,4 +1,4 @@
-//! A Redis server, or one of Valkey where Redis is not installed.
+//! A Redis server, or a Valkey server if Redis is not installed.
 
 use std::{
     net::SocketAddr,
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{Process, accepts, find_one_of, loopback, start, start_on};
 
-/// Every write is on disk before it is answered, so that nothing is lost by killing it.
+/// Every write is on disk before the server responds, so a killed server loses no data.
 #[derive(Debug)]
 pub(crate) struct Redis {
     process: Option<Process>,
@@ -21,17 +21,17 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    /// `None`: not installed, and the test is to end.
+    /// Starts a server. `None`: no server is installed, and the test is skipped.
     pub(crate) fn start() -> Option<Self> {
         Self::start_with(&[])
     }
 
-    /// With options as on the command line: `["--requirepass", "x"]`.
+    /// Starts a server with command-line options, for example `["--requirepass", "x"]`.
     pub(crate) fn start_with(options: &[&str]) -> Option<Self> {
         Self::start_with_each(|| options.iter().map(|&option| option.to_owned()).collect())
     }
 
-    /// With options that differ from one attempt to start it to the next.
+    /// Starts a server with options that are made anew for each attempt.
     pub(super) fn start_with_each(mut options: impl FnMut() -> Vec<String>) -> Option<Self> {
         let program = find_one_of(&["redis-server", "valkey-server"], [])?;
         let data = tempfile::tempdir().expect("a folder");
@@ -58,24 +58,24 @@ impl Redis {
         format!("redis://{}/", self.address())
     }
 
-    /// Kills it, without a chance to tidy up.
+    /// Kills the process, which has no time to tidy up.
     pub(crate) fn stop(&mut self) {
         self.process = None;
     }
 
-    /// Starts it again after [`stop`](Self::stop), on the same port with its data.
+    /// Starts the server again after [`stop`](Self::stop), on the same port with the same data.
     pub(crate) fn resume(&mut self) {
         let server = command(&self.program, self.port, &self.options, &self.data);
         let process = start_on(self.port, server, |_| self.ping());
         self.process = Some(process.expect("the port is still free"));
     }
 
-    /// Lets it stand still: connections stay, and nothing is answered any more.
+    /// Stops the process; connections stay open, and the server does not respond.
     pub(crate) fn freeze(&self) {
         self.signal("STOP");
     }
 
-    /// Lets it go on after [`freeze`](Self::freeze).
+    /// Lets the process continue after [`freeze`](Self::freeze).
     pub(crate) fn thaw(&self) {
         self.signal("CONT");
     }
@@ -85,7 +85,7 @@ impl Redis {
         assert!(process.signal(signal), "{signal} is not sent");
     }
 
-    /// What `redis-cli` prints.
+    /// Runs `redis-cli`, and returns the text that the program prints.
     pub(crate) fn cli(&self, arguments: &[&str]) -> String {
         let port = self.port.to_string();
         let output = self
@@ -97,7 +97,7 @@ impl Redis {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// The client program of the server that was found.
+    /// The client program of the installed server.
     pub(super) fn cli_command(&self) -> Command {
         let name = self.program.file_name().expect("a program");
         let name = name.to_string_lossy().replace("-server", "-cli");
@@ -110,10 +110,10 @@ impl Redis {
         command
     }
 
-    /// Whether it has read its data.
+    /// Whether the server has read its data.
     fn ping(&self) -> bool {
-        let answer = self.cli(&["PING"]);
-        answer == "PONG" || answer.starts_with("NOAUTH")
+        let response = self.cli(&["PING"]);
+        response == "PONG" || response.starts_with("NOAUTH")
     }
 }
 

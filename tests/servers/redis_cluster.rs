@@ -10,12 +10,13 @@ use super::{PATIENCE, Redis, free_port};
 
 const PRIMARIES: usize = 3;
 
-/// Three primaries, and then a replica for each, though the two halves change places in a failover.
+/// Three primaries, and then a replica for each primary. A failover swaps the two roles.
 #[derive(Debug)]
 pub(crate) struct RedisCluster(Vec<Redis>);
 
 impl RedisCluster {
-    /// Every node agrees that it is complete. `None`: not installed, and the test is to end.
+    /// Starts a cluster, and waits until every node reports a complete cluster. `None`: Redis
+    /// is not installed, and the test is skipped.
     pub(crate) fn start() -> Option<Self> {
         let options = || {
             let options = [
@@ -43,7 +44,7 @@ impl RedisCluster {
         Some(cluster)
     }
 
-    /// Of every node.
+    /// The URL of every node.
     pub(crate) fn urls(&self) -> Vec<String> {
         self.0.iter().map(Redis::url).collect()
     }
@@ -52,13 +53,16 @@ impl RedisCluster {
         &self.0
     }
 
-    /// The number of the node that has the key's slot, which is at rest.
+    /// The index of the node that has the key's slot, while no node moves the slot.
     pub(crate) fn primary(&self, key: &str) -> usize {
         let has_it = |node: &Redis| ["0", "1"].contains(&&*node.cli(&["EXISTS", key]));
-        self.0.iter().position(has_it).expect("somebody's")
+        self.0
+            .iter()
+            .position(has_it)
+            .expect("a node with the slot")
     }
 
-    /// The number of its replica.
+    /// The index of the primary's replica.
     pub(crate) fn replica(&self, primary: usize) -> usize {
         let port = format!("master_port:{}", self[primary].address().port());
         let follows = |node: &Redis| node.cli(&["INFO", "replication"]).contains(&port);

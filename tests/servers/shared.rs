@@ -1,6 +1,6 @@
-//! One server for all tests that run at the same time: most take less time than starting one.
+//! One server for all tests that run at the same time: most tests take less time than a start.
 //!
-//! The last of them to end stops it. They keep apart by names of their own: of keys, of tables.
+//! The last of these tests stops the server. Each test uses keys or tables with names of its own.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -10,21 +10,22 @@ static REDIS: Mutex<Weak<Redis>> = Mutex::new(Weak::new());
 static POSTGRES: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
 
 impl Redis {
-    /// `None`: not installed, and the test is to end, or to go on without it.
+    /// The shared server. `None`: no server is installed; the test ends, or goes on without Redis.
     pub(crate) fn shared() -> Option<Arc<Self>> {
         join(&REDIS, Self::start)
     }
 }
 
 impl Postgres {
-    /// `None`: not installed, and the test is to end, or to go on without it.
+    /// The shared server. `None`: PostgreSQL is not installed, and the test ends or goes on without
+    /// PostgreSQL.
     pub(crate) fn shared() -> Option<Arc<Self>> {
         join(&POSTGRES, Self::start)
     }
 }
 
 fn join<S>(running: &Mutex<Weak<S>>, start: impl FnOnce() -> Option<S>) -> Option<Arc<S>> {
-    // Whoever failed to start one has left nothing behind.
+    // A test that failed to start the server has changed nothing.
     let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(server) = running.upgrade() {
         return Some(server);

@@ -1,4 +1,4 @@
-//! Servers that refuse to run as root.
+//! The user of servers that refuse to run as root.
 
 use std::{
     fs,
@@ -10,12 +10,12 @@ use std::{
     process::Command,
 };
 
-/// The user and group whom a server runs as, when we are root.
+/// The user and group that a server runs as, if this process runs as root.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unprivileged(Option<(u32, u32)>);
 
 impl Unprivileged {
-    /// Gives the folder to whom the server is to run as.
+    /// Makes the server's user the owner of the folder.
     pub(super) fn owning(data: &Path) -> Self {
         let we_are_root = fs::metadata(data).expect("our folder").uid() == 0;
         let user = we_are_root.then(|| unprivileged_user().expect("a user besides root"));
@@ -32,7 +32,7 @@ impl Unprivileged {
     }
 }
 
-/// The user and group whom the package made for it, or nobody.
+/// The user `postgres` that the package creates, or else the user `nobody`.
 fn unprivileged_user() -> Option<(u32, u32)> {
     let users = fs::read_to_string("/etc/passwd").ok()?;
     let user = |name: &str| {

@@ -32,8 +32,8 @@ pub(crate) async fn until_the_last_has_it(
         save_expired(&store, &account, fake).await;
         // A token request over the internet takes about as long. The time is random, so that the
         // response comes at any moment between two polls.
-        let reply_after = effort.at_length(Duration::from_millis(fastrand::u64(300..800)));
-        let taken = one(&mut crowd, &account, fake, reply_after).await;
+        let response_after = effort.at_length(Duration::from_millis(fastrand::u64(300..800)));
+        let taken = one(&mut crowd, &account, fake, response_after).await;
         if round > 0 {
             samples.push(milliseconds(taken));
         }
@@ -46,7 +46,7 @@ async fn one(
     crowd: &mut [Process],
     account: &AccountId,
     fake: &FakeDropboxSign,
-    reply_after: Duration,
+    response_after: Duration,
 ) -> Duration {
     let before = fake.token_requests();
     let responses = fake.hold_token_responses();
@@ -54,7 +54,7 @@ async fn one(
         process.ask_for_token(account).await;
     }
     responses.arrived(1).await;
-    sleep(reply_after).await;
+    sleep(response_after).await;
     let responded = Instant::now();
     responses.release();
     join_all(crowd.iter_mut().map(Process::done)).await;

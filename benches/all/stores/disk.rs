@@ -14,7 +14,7 @@ pub(crate) fn describe(effort: Effort) -> String {
     format!("Data in {folder} (TMPDIR), {kind}: 1 KiB is appended and synced in {synced:.2} ms.")
 }
 
-/// The file system's kind. On `tmpfs` the figures mean nothing, since it syncs nothing.
+/// The file system's kind. On `tmpfs` the figures mean nothing, since `tmpfs` syncs nothing.
 fn file_system(path: &Path) -> Option<String> {
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
     let holding = mounts.lines().filter_map(|mount| {

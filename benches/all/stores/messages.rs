@@ -1,4 +1,4 @@
-//! What messages about released leases save, compared with polling alone.
+//! The time that messages about released leases save, compared with polling alone.
 
 use dropbox_sign_oauth::testing::FakeDropboxSign;
 use tokio::runtime::Runtime;

@@ -20,8 +20,8 @@ use super::{
     place::{Kind, Place},
 };
 
-/// The first argument of such a process. The others are the store's kind, its address and the token
-/// host.
+/// The first argument of such a process. The other arguments are the store's kind, its address and
+/// the token host.
 const UNDER_ORDERS: &str = "--under-orders";
 
 const DONE: &str = "done";

@@ -108,7 +108,7 @@ fn through<'a>(
                 let start = Instant::now();
                 handle.token().await.expect("refreshed");
                 taken += start.elapsed();
-                landed(&store, &account).await;
+                finished(&store, &account).await;
             }
             taken
         })
@@ -117,7 +117,7 @@ fn through<'a>(
 
 /// Waits until the refresh has released its lease, which happens after the caller has its token. The
 /// release must not run in the next contender's turn.
-async fn landed(store: &dyn TokenStore, account: &AccountId) {
+async fn finished(store: &dyn TokenStore, account: &AccountId) {
     let request = LeaseRequest::new(Duration::from_secs(60), Duration::from_secs(60));
     let lease = store.lease(account, request).await.expect("released");
     lease.release().await.expect("released");

@@ -1,7 +1,7 @@
-//! What holds for any response whatsoever.
+//! The rules that hold for any response.
 //!
-//! What should become of a response is told from its body as `serde_json::Value` reads it. Nothing more
-//! than caution is asked of a body that this cannot read as a whole.
+//! The expected result of a response follows from its body as `serde_json::Value` reads the body. For
+//! a body that `serde_json::Value` cannot read as a whole, only cautious results are allowed.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::*;
 use crate::{
-    secret::MARK,
+    secret::CANARY,
     token::{LONGEST_LIFETIME, TokenSet},
 };
 
@@ -123,14 +123,14 @@ fn check_error_text(error: &EndpointError, said: Option<&Said>) {
     check_silence(&format!("{shown} {error:?}"), said);
 }
 
-/// No secret shows, and no part of one that may tell: its characters can come back encoded.
+/// Checks that no secret is shown, nor a long part of a secret, since its characters can be encoded.
 fn check_silence(shown: &str, said: Option<&Said>) {
     let tokens = said.into_iter().flat_map(Said::tokens);
     for secret in [PRESENTED, CLIENT_SECRET].into_iter().chain(tokens) {
         let secret: String = secret.chars().filter(|c| !c.is_control()).collect();
         let runs = secret.split(|c: char| !c.is_ascii_alphanumeric());
         let telling = runs.filter(|run| run.len() >= 8).chain([&*secret]);
-        for part in telling.filter(|part| part.contains(MARK)) {
+        for part in telling.filter(|part| part.contains(CANARY)) {
             assert!(!shown.contains(part), "`{part}` in {shown}");
         }
     }
@@ -144,7 +144,7 @@ struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// What cannot be in a response is left out. Without an empty line, all is body.
+    /// Text that a response cannot contain is left out. Without an empty line, all is body.
     fn parse(data: &'a [u8]) -> Self {
         let end = data.windows(2).position(|two| two == b"\n\n");
         let (head, body) = match end {
@@ -203,7 +203,7 @@ impl Said {
         kind.is_empty() || kind.eq_ignore_ascii_case("bearer")
     }
 
-    /// The code and the description, in whichever envelope.
+    /// The code and the description, in either envelope.
     fn error(&self) -> (Option<&str>, Option<&str>) {
         match self.0.get("error") {
             Some(Value::String(code)) => (Some(code), self.text("error_description")),

@@ -20,8 +20,8 @@ use crate::error::ConfigError;
 /// `Debug` shows the id and no part of the key. The key's memory is zeroized when it is dropped.
 #[derive(Clone)]
 pub struct EncryptionKey {
-    id: String,
-    cipher: XChaCha20Poly1305,
+    pub(super) id: String,
+    pub(super) cipher: XChaCha20Poly1305,
 }
 
 impl EncryptionKey {
@@ -42,14 +42,6 @@ impl EncryptionKey {
         let cipher = XChaCha20Poly1305::new_from_slice(key)
             .map_err(|_| invalid("the key must have 32 random bytes"))?;
         Ok(Self { id, cipher })
-    }
-
-    pub(super) fn id(&self) -> &str {
-        &self.id
-    }
-
-    pub(super) fn cipher(&self) -> &XChaCha20Poly1305 {
-        &self.cipher
     }
 }
 

@@ -112,7 +112,7 @@ impl<S: TokenStore> EncryptedStore<S> {
             };
         };
         let mut keys = std::iter::once(&self.key).chain(&self.old_keys);
-        let key = keys.find(|key| key.id() == id).ok_or_else(|| {
+        let key = keys.find(|key| key.id == id).ok_or_else(|| {
             let message = format!("no key `{id}`, with which the record is encrypted");
             Fault::new(Undecryptable, message)
         })?;

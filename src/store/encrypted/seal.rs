@@ -50,12 +50,12 @@ fn encrypt(
         aad: &associated_data(account, version),
     };
     let ciphertext = key
-        .cipher()
+        .cipher
         .encrypt(&nonce, payload)
         .map_err(|_| corrupt("the record is too long to be encrypted"))?;
     let mut bytes = nonce.to_vec();
     bytes.extend(ciphertext);
-    Ok(format!("{PREFIX}{}:{}", key.id(), BASE64.encode(bytes)))
+    Ok(format!("{PREFIX}{}:{}", key.id, BASE64.encode(bytes)))
 }
 
 /// The id of the key that seals the record; `None` if the record is not sealed.
@@ -81,14 +81,14 @@ pub(super) fn open(
         aad: &associated_data(account, stored.version),
     };
     let plaintext = key
-        .cipher()
+        .cipher
         .decrypt(&XNonce::from(*nonce), payload)
         .map(Zeroizing::new)
         .map_err(|_| {
             let message = format!(
                 "key `{}` does not open the record: the key is wrong, or the record was changed or \
                  moved",
-                key.id()
+                key.id
             );
             Fault::new(StoreErrorKind::Undecryptable, message)
         })?;

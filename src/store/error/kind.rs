@@ -3,7 +3,7 @@
 /// Why a store failed.
 ///
 /// The crate tries again with backoff after every kind, and spends no refresh token meanwhile. Some
-/// kinds pass by themselves; the others wait for somebody to act.
+/// kinds pass by themselves; the others last until an operator or a developer acts.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StoreErrorKind {
@@ -19,10 +19,11 @@ pub enum StoreErrorKind {
     /// rule, the permissions of a file. The operator has to correct the login or grant the access.
     AccessDenied,
     /// The database, the schema, the table or a column is missing, or is not as `migrate()` makes
-    /// it. The operator has to create or migrate it.
+    /// it. The operator has to run `migrate()`.
     NotSetUp,
     /// Other users can read or replace the stored tokens: a record or a directory is open to every
-    /// user. The operator has to close it. Nothing is read or written before.
+    /// user. The operator has to close the access. Until then, the store reads and writes
+    /// nothing.
     Insecure,
     /// The store accepts no writes: a full disk, a quota, a memory limit, a read-only file system or
     /// server, too few replicas. The operator has to make room, or make the store writable.
@@ -36,8 +37,8 @@ pub enum StoreErrorKind {
     /// The record is encrypted with a key that is not configured, or is not encrypted at all. The
     /// store leaves the record as it is, and the program needs the key.
     Undecryptable,
-    /// The place cannot do what a store needs, such as locking files. The program has to use another
-    /// place or another store.
+    /// The location cannot do what a store needs, such as locking files. The program has to use
+    /// another location or another store.
     Unsupported,
 }
 
@@ -60,7 +61,7 @@ impl StoreErrorKind {
             Self::Undecryptable => {
                 "it was left as it is: configure the key that it was written with"
             }
-            Self::Unsupported => "use another place, or another store",
+            Self::Unsupported => "use another location, or another store",
         }
     }
 }

@@ -26,7 +26,9 @@ fn help(error: io::ErrorKind) -> Option<&'static str> {
             Some("check free space and quotas")
         }
         Io::PermissionDenied => Some("check ownership and permissions"),
-        Io::ReadOnlyFilesystem => Some("mount the file system for writing, or use another place"),
+        Io::ReadOnlyFilesystem => {
+            Some("mount the file system for writing, or use another location")
+        }
         _ => None,
     }
 }

@@ -15,7 +15,7 @@ use super::super::{
 };
 use crate::account_id::AccountId;
 
-const PLACE: &str = "the file";
+const HOLDER: &str = "the file";
 
 /// The longest file that is read or written, in bytes.
 pub(super) const LONGEST_FILE: u64 = 64 * 1024 * 1024;
@@ -26,11 +26,11 @@ pub(super) struct Accounts(BTreeMap<AccountId, Record>);
 
 impl Accounts {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
-        json::read_header(bytes, PLACE, None)?;
+        json::read_header(bytes, HOLDER, None)?;
         // The list is parsed twice, because `#[serde(flatten)]` buffers values. After an error,
         // buffered secrets would not be wiped, and the error would name a later line.
-        let names: Entries<Name> = json::read(bytes, PLACE)?;
-        let records: Entries<StoredFields> = json::read(bytes, PLACE)?;
+        let names: Entries<Name> = json::read(bytes, HOLDER)?;
+        let records: Entries<StoredFields> = json::read(bytes, HOLDER)?;
         let mut accounts = BTreeMap::new();
         for (name, fields) in names.accounts.into_iter().zip(records.accounts) {
             let account = AccountId::from(name.account);

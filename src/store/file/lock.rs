@@ -3,7 +3,7 @@
 //! The operating system's lock (`flock` on Unix, `LockFileEx` on Windows) belongs to an opened file,
 //! so two stores of one process exclude each other as two processes do. The lock ends with its
 //! process. A lock file is never removed: a process that has opened the removed file would lock it,
-//! while another process creates the file anew and locks that.
+//! while another process creates the file anew and locks the new file.
 //!
 //! The operating system cannot wait for a lock with a time limit, so a waiting task tries again and
 //! again. Tasks that share a store queue in memory first; only the first task in the queue tries.
@@ -23,9 +23,8 @@ use tokio::{
 };
 
 use super::{
-    super::{StoreErrorKind, fault::Fault},
+    super::{StoreErrorKind, fault::Fault, task::run_blocking},
     os_lock::{LockedFile, check_locking},
-    run_blocking,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -102,7 +101,7 @@ impl Locks {
         let marker = self.marker.display();
         Err(Fault::new(
             StoreErrorKind::Unavailable,
-            format!("{marker} is gone, so this is no longer the place that was opened"),
+            format!("{marker} is gone, so this is no longer the location that was opened"),
         ))
     }
 

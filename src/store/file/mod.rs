@@ -17,10 +17,8 @@ pub(crate) use self::format::property::check_file;
 
 use std::{fmt, path::Path, sync::Arc};
 
-use tokio::task::spawn_blocking;
-
 use self::{disk::Disk, layout::Location};
-use super::{StoreError, StoreErrorKind, fault::Fault, task::finished};
+use super::{StoreError, fault::Fault};
 
 /// Keeps tokens on disk, for the tasks and processes of one machine. Any number of stores and clones
 /// may use the same files at once.
@@ -166,16 +164,4 @@ impl fmt::Debug for FileStore {
             .field(self.0.location.layout())
             .finish()
     }
-}
-
-/// Runs `work` on a blocking thread. Work that has begun runs to its end.
-async fn run_blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    finished(spawn_blocking(work)).await.unwrap_or_else(|| {
-        Err(Fault::new(
-            StoreErrorKind::Unavailable,
-            "the runtime is shutting down",
-        ))
-    })
 }

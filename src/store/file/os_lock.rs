@@ -15,7 +15,7 @@ use super::{
 pub(super) struct LockedFile(File);
 
 impl LockedFile {
-    /// Locks `path`, creating the file where it is missing. `None`: another holder has the lock.
+    /// Locks `path`, creating the file if it is missing. `None`: another holder has the lock.
     pub(super) fn try_lock(path: &Path) -> Result<Option<Self>, Fault> {
         let file = open(path)?;
         match file.try_lock() {
@@ -33,7 +33,7 @@ impl Drop for LockedFile {
     }
 }
 
-/// Fails unless a lock on `path` keeps a second lock out. Creates the file where it is missing.
+/// Fails unless a lock on `path` keeps a second lock out. Creates the file if it is missing.
 pub(super) fn check_locking(path: &Path) -> Result<(), Fault> {
     check(path, File::try_lock)
 }

@@ -9,7 +9,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    super::{Record, Swap, TokenStore, Version},
+    super::{Record, StoreErrorKind, Swap, TokenStore, Version},
     disk::Step,
     *,
 };

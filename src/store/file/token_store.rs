@@ -7,13 +7,12 @@ use async_trait::async_trait;
 use super::{
     super::{
         Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
-        fault::Fault,
+        fault::Fault, task::run_blocking,
     },
     FileStore, Inner,
     format::Accounts,
     layout::Files,
     lock::Lock,
-    run_blocking,
 };
 use crate::account_id::AccountId;
 

@@ -34,7 +34,7 @@ impl LeaseKeeper for PostgresStore {
                 0 => {
                     let row = session.read(sqlx::query(&sql.held_for).bind(account));
                     let row = row.await?;
-                    // No row, or none of a lease: the holder has just released the lease.
+                    // No row, or a row without a lease: the holder has just released the lease.
                     let held_for = row.map_or(Ok(None), |row| row.try_get::<Option<i64>, _>(0))?;
                     let held_for = held_for.and_then(|ms| u64::try_from(ms).ok());
                     Attempt::HeldFor(Duration::from_millis(held_for.unwrap_or(0)))

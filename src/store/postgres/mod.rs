@@ -37,7 +37,7 @@ use crate::account_id::AccountId;
 ///   that this version of the crate cannot read.
 /// - The lease is in the row, and the database's clock counts: the clocks of your machines do not
 ///   matter. A process that waits for the lease polls, and with
-///   [notifications](PostgresStoreBuilder::notifications) hears of the release.
+///   [notifications](PostgresStoreBuilder::notifications) receives the release.
 /// - Nothing outlives a transaction, so that poolers in transaction mode work. (PgBouncer does not
 ///   accept the parameter `extra_float_digits`. Leave it out with
 ///   `PgConnectOptions::extra_float_digits(None)`.)

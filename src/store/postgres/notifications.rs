@@ -40,7 +40,7 @@ pub(super) struct Notifications {
 
 #[derive(Default)]
 struct State {
-    /// By payload.
+    /// The accounts with a listener, by payload.
     accounts: HashMap<String, Account>,
     task: Option<JoinHandle<()>>,
 }
@@ -51,7 +51,7 @@ struct Account {
     listeners: usize,
 }
 
-/// Hears of the releases of one account's lease.
+/// Receives the releases of one account's lease.
 pub(in crate::store) struct Listener {
     notifications: Arc<Notifications>,
     payload: String,
@@ -96,7 +96,7 @@ impl Notifications {
         let mut connection = PgListener::connect_with(&self.pool).await?;
         connection.eager_reconnect(false);
         connection.listen(CHANNEL).await?;
-        // The connection heard nothing of earlier releases, so that every task has to look once.
+        // The connection missed earlier releases, so every waiting task has to try once.
         for account in self.state.lock().accounts.values() {
             account.waker.send_replace(());
         }

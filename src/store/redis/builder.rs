@@ -14,23 +14,23 @@ use crate::error::ConfigError;
 #[must_use]
 #[derive(Clone)]
 pub struct RedisStoreBuilder {
-    place: Place,
+    target: Target,
     prefix: String,
     timeout: Duration,
     poll_interval: Duration,
 }
 
-/// URLs, which may hold a password.
+/// A server or a cluster, as URLs that may hold a password.
 #[derive(Clone)]
-pub(super) enum Place {
+pub(super) enum Target {
     Server(String),
     Cluster(Vec<String>),
 }
 
 impl RedisStoreBuilder {
-    pub(super) fn new(place: Place) -> Self {
+    pub(super) fn new(target: Target) -> Self {
         Self {
-            place,
+            target,
             prefix: "dropbox-sign-oauth:".to_owned(),
             timeout: Duration::from_secs(5),
             poll_interval: Duration::from_secs(1),
@@ -79,7 +79,7 @@ impl RedisStoreBuilder {
                           hash slot";
             return Err(ConfigError::invalid("prefix", reason));
         }
-        let (name, connection) = self.place.open(self.timeout)?;
+        let (name, connection) = self.target.open(self.timeout)?;
         Ok(RedisStore(Arc::new(Inner {
             name,
             prefix: self.prefix,
@@ -89,7 +89,7 @@ impl RedisStoreBuilder {
     }
 }
 
-impl Place {
+impl Target {
     /// The store's name in errors, and the way to the server.
     fn open(self, timeout: Duration) -> Result<(String, Connection), ConfigError> {
         match self {

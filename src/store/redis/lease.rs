@@ -34,7 +34,7 @@ impl LeaseKeeper for RedisStore {
         let argument = milliseconds(terms.time_to_live);
         match run(self, terms, &ACQUIRE, &argument, || terms.acquire_is_sent()).await? {
             ACQUIRED => Ok(Attempt::Acquired),
-            // A key without an end is not this crate's, and somebody may remove the key.
+            // A key without an end is not this crate's, and an operator may remove the key.
             held_for => Ok(Attempt::HeldFor(
                 u64::try_from(held_for).map_or(Duration::MAX, Duration::from_millis),
             )),

@@ -18,7 +18,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use redis::FromRedisValue;
 
 pub use self::builder::RedisStoreBuilder;
-use self::{builder::Place, connection::Connection, keys::Keys, script::Request};
+use self::{builder::Target, connection::Connection, keys::Keys, script::Request};
 use super::{StoreError, fault::Fault};
 use crate::account_id::AccountId;
 
@@ -33,12 +33,12 @@ use crate::account_id::AccountId;
 ///
 /// - A script saves, and a script deletes. A script takes effect as a whole or not at all.
 /// - A lease has an owner and a time to live, and is renewed at a third of that time. A message wakes
-///   waiting processes, and they poll besides. A lease that ran out does not endanger the record:
+///   waiting processes, which poll as well. A lease that ran out does not endanger the record:
 ///   the version makes the late holder's save a conflict.
 /// - The [`timeout`](RedisStoreBuilder::timeout) bounds each operation. The store replaces a
 ///   connection that broke.
 /// - In a cluster, an operation waits within the timeout while a slot moves or a replica takes over.
-///   No replica is asked in its primary's place.
+///   No replica is asked instead of its primary.
 ///
 /// # Requirements
 ///
@@ -54,7 +54,7 @@ use crate::account_id::AccountId;
 ///   [`StoreErrorKind::Unsupported`](super::StoreErrorKind::Unsupported).
 /// - **Protection.** The tokens are not encrypted: a user who can read the keys has the tokens. On the
 ///   prefix's keys and channels the store's user needs `+@hash +@string +@keyspace +@scripting
-///   +@pubsub +@connection -@dangerous +info`, and in a cluster `+cluster|slots`. `INFO` tells the
+///   +@pubsub +@connection -@dangerous +info`, and in a cluster `+cluster|slots`. `INFO` states the
 ///   store whether the server evicts.
 ///
 /// # TLS
@@ -95,7 +95,7 @@ impl RedisStore {
     /// Builds a store on the server at a URL: `redis://[user][:password@]host[:port][/database]`,
     /// `rediss://` with TLS, or `redis+unix:///path`.
     pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
-        RedisStoreBuilder::new(Place::Server(url.into()))
+        RedisStoreBuilder::new(Target::Server(url.into()))
     }
 
     /// Builds a store on a cluster, from the URLs of some of its nodes.
@@ -113,7 +113,7 @@ impl RedisStore {
     /// ```
     pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> RedisStoreBuilder {
         let urls = urls.into_iter().map(Into::into);
-        RedisStoreBuilder::new(Place::Cluster(urls.collect()))
+        RedisStoreBuilder::new(Target::Cluster(urls.collect()))
     }
 
     fn error(&self, fault: Fault, account: &AccountId) -> StoreError {

@@ -11,7 +11,7 @@ pub(super) enum Form {
 }
 
 /// Makes the command to send. The command may be sent more than once, and takes effect once: reads
-/// change nothing, and each script recognizes its own earlier run by the version or the owner.
+/// change nothing, and each script recognises its own earlier run by the version or the owner.
 pub(super) type Request<'a> = dyn Fn(Form) -> Cmd + Send + Sync + 'a;
 
 /// A script that works on one key.

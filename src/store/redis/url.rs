@@ -37,8 +37,8 @@ pub(super) fn parse(setting: &'static str, url: &str) -> Result<ConnectionInfo, 
     })
 }
 
-/// Whether the redis crate was compiled with a TLS feature. The crate does not say, but without one
-/// it accepts no URL with TLS.
+/// Whether the redis crate was compiled with a TLS feature. The crate does not say, but without
+/// such a feature the crate accepts no URL with TLS.
 fn has_tls() -> bool {
     "rediss://localhost".into_connection_info().is_ok()
 }

@@ -45,8 +45,8 @@ pub(in crate::store) struct Terms {
 }
 
 impl Terms {
-    /// Says that a request for the lease is about to leave. A lease that nobody asked for needs no
-    /// release.
+    /// Records that a request for the lease is about to leave. Without such a request, the lease
+    /// needs no release.
     pub(in crate::store) fn acquire_is_sent(&self) {
         self.may_be_ours.store(true, Ordering::Relaxed);
     }

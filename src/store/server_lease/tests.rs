@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::*;
 use crate::store::Lease;
 
-/// What one attempt to acquire the lease meets.
+/// The result of one attempt to acquire the lease.
 #[derive(Clone, Copy, Debug)]
 enum Met {
     Free,
@@ -31,7 +31,7 @@ struct Script {
     listened: usize,
 }
 
-/// What a listener hears.
+/// The results of a listener.
 #[derive(Clone, Copy, Debug)]
 enum Heard {
     ReleaseAfter(Duration),
@@ -133,7 +133,7 @@ async fn without_a_listener_the_pauses_double_up_to_the_poll_interval() {
         assert_about(pause, longest);
     }
     let listened = server.0.lock().expect("not poisoned").listened;
-    assert_eq!(listened, 1, "the wait asks once whether it may listen");
+    assert_eq!(listened, 1, "the wait tries once to listen");
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,7 +153,11 @@ async fn a_lost_listener_is_replaced_after_the_pause() {
     let (pauses, acquired) = waited(&server, HOUR).await;
     acquired.expect("free at last");
     assert_about(pauses[2], POLL_INTERVAL);
-    assert_eq!(pauses[3], Duration::ZERO, "the new listener looks at once");
+    assert_eq!(
+        pauses[3],
+        Duration::ZERO,
+        "the process tries at once after the listener starts"
+    );
     assert_about(pauses[4], POLL_INTERVAL);
 }
 

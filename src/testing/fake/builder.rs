@@ -71,7 +71,7 @@ impl FakeDropboxSignBuilder {
     ///
     /// # Panics
     ///
-    /// If no loopback port can be had, or outside of a Tokio runtime.
+    /// If no loopback port is free, or outside of a Tokio runtime.
     pub async fn start(self) -> FakeDropboxSign {
         let service = Arc::new(Service::new(self.clock, self.rules));
         let server = Server::start(Arc::clone(&service)).expect("a loopback port");

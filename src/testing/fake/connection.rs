@@ -1,4 +1,4 @@
-//! One connection: its requests, and its responses as their faults let them through.
+//! One connection: its requests, and its responses with their faults.
 
 use std::{
     error::Error,
@@ -23,10 +23,10 @@ pub(super) async fn serve(service: Arc<Service>, stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     let exchange = service_fn(|request| exchange(&service, request));
     let connection = http1::Builder::new()
-        // Like the real service, it processes the request of a client that has left.
+        // Like the real service, the fake processes the request of a client that has left.
         .half_close(true)
         .serve_connection(TokioIo::new(stream), exchange);
-    // A connection that ends early is what the client or the test wants.
+    // The client or the test may end a connection early.
     let _ = connection.await;
 }
 
@@ -49,7 +49,7 @@ async fn exchange(
     tokio::time::sleep(fault.delay).await;
     side.responses.pass().await;
 
-    // Hyper states the true length, and panics where a fault's header states another.
+    // Hyper states the true length, and panics if a fault's header states another length.
     response.headers_mut().remove(header::CONTENT_LENGTH);
     response.headers_mut().remove(header::TRANSFER_ENCODING);
     match fault.delivery {
@@ -71,7 +71,7 @@ fn cut() -> io::Error {
     io::ErrorKind::ConnectionAborted.into()
 }
 
-/// Announces the length of the whole body; fails before the last byte where it is cut.
+/// States the whole length. A cut body fails before its last byte.
 struct CuttableBody {
     length: u64,
     unsent: Option<Bytes>,
@@ -104,7 +104,7 @@ impl Body for CuttableBody {
         if !self.is_cut {
             return Poll::Ready(None);
         }
-        // An error discards what hyper has buffered; a pause makes hyper send it first.
+        // An error discards what hyper has buffered; a pause makes hyper send the buffer first.
         if !mem::replace(&mut self.has_paused, true) {
             context.waker().wake_by_ref();
             return Poll::Pending;

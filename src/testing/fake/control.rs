@@ -1,4 +1,4 @@
-//! What a test does to the fake: grants, revocations, faults and holds.
+//! The controls of the fake for tests: grants, revocations, faults and holds.
 
 use super::{FakeDropboxSign, Fault, Hold, grants::Granted};
 use crate::{

@@ -18,12 +18,12 @@ use serde_json::{Value, json};
 /// let refused = Fault::oauth_error("invalid_client");
 /// let page = Fault::html(502);
 ///
-/// // The refresh token is spent, and the client never learns what it was spent on.
+/// // The refresh token is spent, and the client never receives the new tokens.
 /// let lost = Fault::cut_after_processing();
 /// let late = Fault::delay(Duration::from_millis(20));
 /// let spent_and_failed = Fault::status(500).after_processing();
 ///
-/// // A real response, with something odd in it.
+/// // A real response with an odd field.
 /// let odd = Fault::response_with(json!({ "expires_in": "3600" })).without_field("state");
 /// ```
 ///
@@ -50,7 +50,7 @@ pub(super) enum Delivery {
 }
 
 impl Fault {
-    /// No fault: takes a place in the queue.
+    /// No fault, for one request of the queue.
     pub fn none() -> Self {
         Self {
             processed: true,
@@ -133,7 +133,7 @@ impl Fault {
     ///
     /// # Panics
     ///
-    /// If `url` cannot stand in a header.
+    /// If `url` is not valid in a header.
     pub fn redirect(url: &str) -> Self {
         Self::status(307).with_header("location", url)
     }
@@ -163,7 +163,7 @@ impl Fault {
         }
     }
 
-    /// Processes the request and responses only after this time, by the real clock.
+    /// Processes the request and responds only after this time, by the real clock.
     ///
     /// Prefer a [hold](super::FakeDropboxSign::hold_token_responses), which takes no time.
     pub fn delay(delay: Duration) -> Self {
@@ -208,7 +208,7 @@ impl Fault {
     ///
     /// # Panics
     ///
-    /// If name or value cannot stand in a header.
+    /// If name or value is not valid in a header.
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
         let value = HeaderValue::from_str(value).expect("a header's value");

@@ -1,4 +1,4 @@
-//! Who holds which token: the rules of the service, without any I/O.
+//! The rules of the service for tokens, without any I/O.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -47,7 +47,7 @@ pub(super) struct Grants {
 struct Refresh {
     family: usize,
     presented: usize,
-    /// The tokens that this one was exchanged for; `None` while it is not spent.
+    /// The tokens that replaced this refresh token; `None` while this token is not spent.
     successor: Option<Granted>,
     grace: u32,
 }
@@ -115,7 +115,7 @@ impl Grants {
         Some(granted)
     }
 
-    /// A spent token comes back: either the response was lost, or somebody stole it.
+    /// A spent token comes back: either the response was lost, or the token was stolen.
     fn present_again(&mut self, token: &str) -> Option<Granted> {
         let successor_is_unused = self
             .refresh_tokens
@@ -143,7 +143,7 @@ impl Grants {
         })
     }
 
-    /// Whether a refresh with this token would be granted as the first use of it.
+    /// Whether this token is unspent, and a refresh with this token would be granted.
     pub(super) fn accepts(&self, refresh_token: &str) -> bool {
         self.refresh_tokens
             .get(refresh_token)
@@ -156,7 +156,7 @@ impl Grants {
         }
     }
 
-    /// Whether there is such a family.
+    /// Revokes the family of a token. Returns whether the family exists.
     pub(super) fn revoke_family_of(&mut self, refresh_token: &str) -> bool {
         let family = self.refresh_tokens.get(refresh_token).map(|t| t.family);
         if let Some(family) = family {

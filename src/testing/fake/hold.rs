@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 /// Holds requests, or their responses, until the hold is [released](Self::release) or dropped.
 ///
-/// A hold replaces sleeping: a test waits until a request [has arrived](Self::arrived), asserts what
-/// it wants, and releases the request.
+/// A hold replaces sleeping: a test waits until a request [has arrived](Self::arrived), makes its
+/// assertions, and releases the request.
 #[must_use = "it holds nothing once it is dropped"]
 pub struct Hold {
     gate: Arc<Gate>,
@@ -55,7 +55,7 @@ impl fmt::Debug for Hold {
     }
 }
 
-/// One place on the path of a request. A request waits for every hold that is there on its arrival.
+/// One point on the path of a request. A request waits for every hold that exists on its arrival.
 #[derive(Default)]
 pub(super) struct Gate {
     holds: Mutex<Vec<Arc<Barrier>>>,

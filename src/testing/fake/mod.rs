@@ -90,7 +90,7 @@ impl FakeDropboxSign {
         format!("http://127.0.0.1:{}", self.server.port())
     }
 
-    /// Refuses connections and closes the open ones, until [`resume`](Self::resume).
+    /// Refuses connections and closes the open connections, until [`resume`](Self::resume).
     pub async fn stop_listening(&self) {
         self.server.stop().await;
     }

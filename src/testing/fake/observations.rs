@@ -1,4 +1,4 @@
-//! What a test can see of the fake: requests and the use of tokens.
+//! The observations of the fake for tests: requests and the use of tokens.
 
 use http::StatusCode;
 

@@ -23,8 +23,8 @@ pub struct RecordedRequest {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// The response's status, whether or not the response reached the client; `None` where the connection
-    /// was cut before the request was processed.
+    /// The response's status, even if the response did not reach the client; `None` if the
+    /// connection was cut before the request was processed.
     pub status: Option<StatusCode>,
 }
 

@@ -17,7 +17,7 @@ pub(super) fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
 }
 
 impl Fault {
-    /// Turns the service's response into the one that the client gets.
+    /// Turns the service's response into the client's response.
     pub(super) fn apply_to(&self, response: &mut Response<Bytes>) {
         if let Some(status) = self.status {
             *response.status_mut() = status;

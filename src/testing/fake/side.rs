@@ -7,7 +7,8 @@ use tokio::sync::watch;
 
 use super::{fault::Fault, hold::Gate, record::RecordedRequest};
 
-/// What a test sets and sees of one side.
+/// The script and the records of one side.
+#[derive(Default)]
 pub(super) struct Side {
     pub(super) arrived: watch::Sender<usize>,
     pub(super) requests: Arc<Gate>,
@@ -32,17 +33,5 @@ impl Side {
         };
         self.arrived.send_modify(|arrived| *arrived += 1);
         fault.unwrap_or_else(Fault::none)
-    }
-}
-
-impl Default for Side {
-    fn default() -> Self {
-        Self {
-            arrived: watch::Sender::new(0),
-            requests: Arc::default(),
-            responses: Arc::default(),
-            script: Mutex::default(),
-            recorded: Mutex::default(),
-        }
     }
 }

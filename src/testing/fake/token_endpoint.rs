@@ -47,7 +47,7 @@ pub(super) fn respond(
     }
 }
 
-/// What a token request asks for: JSON as documented, or a form as older SDKs send it.
+/// The fields of a token request: JSON as documented, or a form as older SDKs send.
 struct Parameters(HashMap<String, String>);
 
 impl Parameters {
@@ -87,7 +87,7 @@ fn grant(granted: &Granted, state: Option<&str>) -> Response<Bytes> {
     response::json(StatusCode::OK, &body)
 }
 
-/// RFC 6749, section 5.2: what the token host really sends.
+/// RFC 6749, section 5.2: the token host's real format.
 fn error(code: &str, description: &str) -> Response<Bytes> {
     let body = json!({ "error": code, "error_description": description });
     response::json(StatusCode::BAD_REQUEST, &body)

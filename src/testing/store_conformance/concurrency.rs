@@ -31,7 +31,11 @@ pub(super) async fn a_reader_sees_whole_records<S: TokenStore>(one: &Arc<S>, oth
         let record = load(&**other, &account, rule).await;
         let name = count(record.as_ref(), rule).to_string();
         let seen = record.map(|record| record.tokens);
-        assert_eq!(seen, Some(tokens(&name)), "{rule}: half of one was seen");
+        assert_eq!(
+            seen,
+            Some(tokens(&name)),
+            "{rule}: half of a record was seen"
+        );
         // A store without I/O never yields to the writer by itself.
         tokio::task::yield_now().await;
     }
@@ -60,7 +64,11 @@ pub(super) async fn one_of_many_equal_saves_wins<S: TokenStore>(one: &Arc<S>, ot
         }
         assert_eq!(winners.len(), 1, "{rule}, round {round}");
         let record = load(&**one, &account, rule).await;
-        assert_eq!(record, winners.pop(), "{rule}: another's tokens stand");
+        assert_eq!(
+            record,
+            winners.pop(),
+            "{rule}: the tokens of another save remain"
+        );
         expected = record.map(|record| record.version);
     }
 }

@@ -28,7 +28,7 @@ pub(super) async fn a_lease_keeps_others_out(one: &impl TokenStore, other: &impl
     release(acquire(other, &account, at_once, rule).await, rule).await;
 }
 
-/// One handle grants a lease once at a time, too.
+/// One handle grants a lease to one caller at a time, too.
 pub(super) async fn a_lease_keeps_its_own_handle_out(store: &impl TokenStore) {
     let rule = "a lease keeps its own handle out";
     let account = AccountId::from("keeps-itself-out");
@@ -106,13 +106,13 @@ pub(super) async fn an_abandoned_wait_holds_nothing(
     let lease = acquire(one, &account, PATIENT, rule).await;
     let wait = other.lease(&account, SHORT_LIVED);
     let abandoned = tokio::time::timeout(Duration::from_millis(20), wait).await;
-    assert!(abandoned.is_err(), "{rule}: the lease was had twice");
+    assert!(abandoned.is_err(), "{rule}: the lease was granted twice");
     release(lease, rule).await;
     release(acquire(one, &account, PATIENT, rule).await, rule).await;
     release(acquire(other, &account, PATIENT, rule).await, rule).await;
 }
 
-/// Dropping a waiter at the moment at which it acquires the lease leaves nothing behind either.
+/// Dropping a waiter at the moment at which it acquires the lease also leaves nothing behind.
 pub(super) async fn a_dropped_acquisition_holds_nothing(
     one: &impl TokenStore,
     other: &impl TokenStore,

@@ -38,7 +38,7 @@ where
     let one = Arc::new(open().await);
     let other = Arc::new(open().await);
 
-    records::nobody_is_signed_in_at_first(&*one).await;
+    records::no_account_is_signed_in_at_first(&*one).await;
     records::a_first_save_expects_no_record(&*one, &*other).await;
     records::a_save_expects_the_newest_version(&*one, &*other).await;
     records::a_repeated_save_is_recognised(&*one, &*other).await;

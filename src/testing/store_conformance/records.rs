@@ -10,9 +10,9 @@ use crate::{
 };
 
 /// Loading an account without a record returns nothing, and no error.
-pub(super) async fn nobody_is_signed_in_at_first(store: &impl TokenStore) {
+pub(super) async fn no_account_is_signed_in_at_first(store: &impl TokenStore) {
     let rule = "an account without a record loads as `None`";
-    let account = AccountId::from("nobody");
+    let account = AccountId::from("no-record-yet");
     assert_eq!(load(store, &account, rule).await, None, "{rule}");
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn a_save_expects_the_newest_version(
     }
 }
 
-/// A save that is retried after a lost response meets itself. The version shows that.
+/// A save that is retried after a lost response conflicts with itself. The version shows that.
 pub(super) async fn a_repeated_save_is_recognised(one: &impl TokenStore, other: &impl TokenStore) {
     let rule = "a repeated save is recognised by its version";
     let account = AccountId::from("repeated");
@@ -167,13 +167,16 @@ pub(super) async fn accounts_are_independent(one: &impl TokenStore, other: &impl
         let record = load(other, account, rule).await;
         let record = record.unwrap_or_else(|| panic!("{rule}: {account:?} is lost"));
         let same = record.tokens == tokens(&n.to_string());
-        assert!(same, "{rule}: {account:?} has another's tokens");
+        assert!(
+            same,
+            "{rule}: {account:?} has the tokens of another account"
+        );
     }
     for (n, (account, version)) in accounts.iter().zip(versions).enumerate() {
         assert!(delete(one, account, version, rule).await, "{rule}");
         for (m, account) in accounts.iter().enumerate() {
-            let stands = load(other, account, rule).await.is_some();
-            assert_eq!(stands, m > n, "{rule}: deleting touched {account:?}");
+            let remains = load(other, account, rule).await.is_some();
+            assert_eq!(remains, m > n, "{rule}: deleting changed {account:?}");
         }
     }
 }
@@ -186,7 +189,7 @@ pub(super) async fn deleting_expects_the_newest_version(
     let rule = "deleting names the newest version";
     let account = AccountId::from("delete");
     let gone = delete(one, &account, Version::unique(), rule).await;
-    assert!(!gone, "{rule}: removed what was not there");
+    assert!(!gone, "{rule}: removed a missing record");
 
     let first = save(one, &account, None, tokens("a"), rule).await;
     let second = save(one, &account, Some(first), tokens("b"), rule).await;
@@ -197,7 +200,11 @@ pub(super) async fn deleting_expects_the_newest_version(
 
     let gone = delete(other, &account, second, rule).await;
     assert!(gone, "{rule}: the newest version did not suffice");
-    assert_eq!(load(one, &account, rule).await, None, "{rule}: it stands");
+    assert_eq!(
+        load(one, &account, rule).await,
+        None,
+        "{rule}: the record remains"
+    );
     let gone = delete(one, &account, second, rule).await;
     assert!(!gone, "{rule}: removed twice");
 }
@@ -212,7 +219,11 @@ pub(super) async fn after_deleting_the_account_starts_anew(
     let version = save(one, &account, None, tokens("a"), rule).await;
     assert!(delete(one, &account, version, rule).await, "{rule}");
     let swap = swap(other, &account, Some(version), &record("b"), rule).await;
-    assert_eq!(swap, Swap::Conflict, "{rule}: a late save undid it");
+    assert_eq!(
+        swap,
+        Swap::Conflict,
+        "{rule}: a late save undid the sign-out"
+    );
     assert_eq!(load(one, &account, rule).await, None, "{rule}");
     save(other, &account, None, tokens("c"), rule).await;
     let record = load(one, &account, rule).await.expect(rule);

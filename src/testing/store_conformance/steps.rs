@@ -85,7 +85,7 @@ pub(super) async fn save(
     let record = Record::new(tokens);
     match swap(store, account, expected, &record, rule).await {
         Swap::Saved => record.version,
-        Swap::Conflict => panic!("{rule}: a conflict where nobody else saved"),
+        Swap::Conflict => panic!("{rule}: a conflict without another save"),
     }
 }
 
@@ -116,7 +116,7 @@ pub(super) async fn release(lease: Box<dyn Lease>, rule: &str) {
 
 pub(super) async fn assert_held(store: &impl TokenStore, account: &AccountId, rule: &str) {
     let Err(error) = store.lease(account, IMPATIENT).await else {
-        panic!("{rule}: the lease was had twice");
+        panic!("{rule}: the lease was granted twice");
     };
     let kind = error.kind();
     assert_eq!(kind, StoreErrorKind::LeaseTimeout, "{rule}: {error}");

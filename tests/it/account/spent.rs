@@ -210,7 +210,7 @@ async fn s55_a_grant_replaces_the_record_that_a_failover_brought_back() {
         let before = account.record().await.expect("a record");
         let mut token = Box::pin(account.token());
         account.until_posted(&mut token).await;
-        // The new primary has never heard of the intent.
+        // The new primary never received the intent.
         account.save_elsewhere(&before).await;
         account.endpoint.release();
         assert_eq!(token.await.expect("a token"), "access-1");

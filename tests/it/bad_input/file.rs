@@ -83,7 +83,7 @@ async fn s24_a_directory_has_the_name_of_the_temporary_file() {
 async fn s27_the_directory_is_gone() {
     let signed = Signed::new().await;
     fs::remove_dir_all(signed.directory.path()).expect("removed");
-    let problem = "no longer the place that was opened";
+    let problem = "no longer the location that was opened";
     let unavailable = ErrorKind::StoreUnavailable;
     signed
         .assert_error(unavailable, problem, "check that the store is up")

@@ -53,7 +53,7 @@ async fn s27_postgres_denies_the_user() {
     server.resume();
 
     let wrong_password = options(&server).username("guest").password("canary wrong");
-    let no_such_user = options(&server).username("nobody").password("canary");
+    let no_such_user = options(&server).username("unknown").password("canary");
     for options in [wrong_password, no_such_user] {
         let expected = Expected {
             kind: ErrorKind::StoreDefective,

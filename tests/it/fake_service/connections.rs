@@ -1,4 +1,4 @@
-//! What a connection carries, and how it ends.
+//! The connections of the fake: how responses are cut, and how connections end.
 
 use dropbox_sign_oauth::{
     AccessToken, EndpointErrorKind,
@@ -8,7 +8,7 @@ use dropbox_sign_oauth::{
 use super::{ask, refresh, signed_in};
 
 #[tokio::test]
-async fn a_truncated_response_announces_its_whole_length() {
+async fn a_truncated_response_states_its_whole_length() {
     let fake = FakeDropboxSign::start().await;
     for body in ["x".to_owned(), "x".repeat(1_000_000)] {
         let fault = Fault::truncated_response().with_body(body.clone());
@@ -101,8 +101,8 @@ async fn a_fault_may_say_what_http_does_not_allow() {
     fake.next_api_request(fault.with_header("transfer-encoding", "chunked"));
     let response = reqwest::get(&url).await.expect("a response");
     assert_eq!(response.status(), 503);
-    let announced = response.content_length();
+    let stated = response.content_length();
     let page = response.text().await.expect("the whole page");
     assert!(page.ends_with("</html>"));
-    assert_eq!(announced, Some(page.len() as u64));
+    assert_eq!(stated, Some(page.len() as u64));
 }

@@ -1,4 +1,4 @@
-//! What goes wrong on request, and what waits.
+//! Scripted faults, and requests that a hold keeps back.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{api, ask, refresh, signed_in};
 
 #[tokio::test]
-async fn a_truncated_reply_is_ambiguous() {
+async fn a_truncated_response_is_ambiguous() {
     let fake = FakeDropboxSign::start().await;
     fake.next_token_request(Fault::truncated_response());
     let error = refresh(&fake, &signed_in(&fake))
@@ -110,7 +110,7 @@ async fn a_fault_spends_the_token_only_if_it_says_so() {
 }
 
 #[tokio::test]
-async fn a_reply_can_be_odd_in_one_field() {
+async fn a_response_can_be_odd_in_one_field() {
     let fake = FakeDropboxSign::start().await;
     let token = signed_in(&fake);
     let odd = Fault::response_with(json!({ "expires_in": 7 })).without_field("refresh_token");
@@ -145,7 +145,7 @@ async fn an_outage_lasts_until_it_is_ended_and_scripted_requests_come_first() {
 }
 
 #[tokio::test]
-async fn a_held_reply_has_been_processed() {
+async fn a_held_response_has_been_processed() {
     let fake = FakeDropboxSign::start().await;
     let token = signed_in(&fake);
     let hold = fake.hold_token_responses();
@@ -160,7 +160,7 @@ async fn a_held_reply_has_been_processed() {
     assert!(request.await.expect("no panic").is_ok());
 }
 
-/// The kind of error that a refresh with a good token ends with when this goes wrong.
+/// The kind of error of a refresh with a good token under this fault.
 async fn kind_after(fault: Fault) -> EndpointErrorKind {
     let fake = FakeDropboxSign::start().await;
     let token = signed_in(&fake);

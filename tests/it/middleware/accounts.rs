@@ -70,7 +70,7 @@ async fn a_client_of_one_account_needs_no_extension() {
 #[tokio::test]
 async fn an_extension_overrides_the_account_of_the_client() {
     let setup = with_acme().await;
-    let auth = setup.auth_builder().account("nobody").build();
+    let auth = setup.auth_builder().account("unknown").build();
     let client = ClientBuilder::new(reqwest::Client::new())
         .with(auth.expect("a valid configuration"))
         .build();
@@ -81,7 +81,7 @@ async fn an_extension_overrides_the_account_of_the_client() {
     let error = client.get(setup.url()).send().await.expect_err("no token");
     let ours = Error::from_middleware(&error).expect("ours");
     assert_eq!(ours.kind(), ErrorKind::NotAuthorized);
-    assert_eq!(ours.account().as_str(), "nobody");
+    assert_eq!(ours.account().as_str(), "unknown");
     assert_eq!(setup.fake.api_requests(), 1);
 }
 

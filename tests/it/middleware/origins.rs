@@ -134,7 +134,7 @@ async fn s43_an_origin_off_the_list_needs_no_account() {
     let setup = Setup::new().await;
     let elsewhere = elsewhere(200).await;
     let client = ClientBuilder::new(reqwest::Client::new())
-        .with(setup.auth().for_account("nobody"))
+        .with(setup.auth().for_account("unknown"))
         .build();
     let response = client.get(elsewhere.uri()).send().await;
     assert_eq!(response.expect("a response").status(), 200);

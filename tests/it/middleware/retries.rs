@@ -133,7 +133,7 @@ async fn an_account_without_tokens_fails_before_a_request_is_sent() {
     for client in [inside, outside] {
         let setup = Setup::new().await;
         let request = client(&setup).get(setup.url());
-        let result = request.with_extension(AccountId::new("nobody")).send();
+        let result = request.with_extension(AccountId::new("unknown")).send();
         assert_eq!(kind(result.await), ErrorKind::NotAuthorized);
         assert_eq!(setup.fake.api_requests(), 0);
     }

@@ -84,7 +84,7 @@ async fn s27_an_error_names_a_missing_database_and_a_wrong_login() {
     let as_user = |user: &str| server.url().replace("postgres@", user);
     save(&store(&as_user("app:right@")), None, "old").await;
 
-    for user in ["app:canary@", "app@", "nobody:canary@"] {
+    for user in ["app:canary@", "app@", "unknown:canary@"] {
         let denied = store(&as_user(user));
         assert_unusable(&denied, AccessDenied, "the user or the password").await;
     }

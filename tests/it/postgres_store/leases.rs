@@ -12,7 +12,7 @@ async fn s13_a_dead_holder_s_lease_runs_out() {
     let dead = migrated(&server).await;
     let short = LeaseRequest::new(Duration::from_millis(300), PATIENT.wait);
     let lease = dead.lease(&acme(), short).await.expect("a lease");
-    // As when its process is killed: nobody releases the lease.
+    // As if the process were killed: no process releases the lease.
     std::mem::forget(lease);
 
     let next = store(&server.url());
@@ -82,7 +82,7 @@ async fn renewing_starts_the_time_to_live_anew() {
     let lives_on = || server.psql("select lease_until > now() from dropbox_sign_tokens");
     server.psql("update dropbox_sign_tokens set lease_until = now()");
     assert_eq!(lives_on(), "f");
-    // The renewal is late, but nobody else acquired the lease meanwhile.
+    // The renewal is late, but no other process acquired the lease meanwhile.
     lease.renew().await.expect("still ours");
     assert_eq!(lives_on(), "t");
     let error = store.lease(&acme(), AT_ONCE).await.expect_err("held");

@@ -15,7 +15,7 @@ async fn a_notification_wakes_a_waiting_process() {
     };
     migrated(&server).await;
     let (one, other) = (patient(&server), patient(&server));
-    // Longer than what a notification can carry.
+    // Longer than the payload of a notification can be.
     let long = AccountId::from("long".repeat(3000));
     for account in [acme(), long] {
         let lease = one.lease(&account, FOR_HOURS).await.expect("free");
@@ -96,9 +96,9 @@ async fn a_release_before_the_first_listening_is_found_after_it() {
     let other = notified(own, direct, NEVER);
     let lease = one.lease(&acme(), FOR_HOURS).await.expect("free");
     let waiting = wait(&other, &acme());
-    let looked = "select count(*) from pg_stat_activity \
+    let attempts = "select count(*) from pg_stat_activity \
         where application_name = 'other' and query = 'COMMIT'";
-    until(&server, looked, 1).await;
+    until(&server, attempts, 1).await;
     lease.release().await.expect("released");
     proxy.mend();
     acquired(waiting).await;
@@ -122,7 +122,7 @@ async fn a_waiting_process_polls_when_it_cannot_listen() {
     acquired(waiting).await;
 }
 
-/// However long the poll interval is.
+/// The poll interval does not delay this attempt.
 #[tokio::test]
 async fn s13_a_waiting_process_tries_when_the_holder_s_time_is_over() {
     let Some(server) = Postgres::start() else {
@@ -167,7 +167,7 @@ async fn no_session_state_is_left_on_the_store_s_own_connections() {
 
 const LISTENERS: &str = "from pg_stat_activity where query like 'LISTEN %'";
 
-/// A store that polls once an hour, and hears of releases.
+/// A store that polls once an hour, and receives notifications of releases.
 fn patient(server: &Postgres) -> PostgresStore {
     notified(pool(&server.url()), pool(&server.url()), NEVER)
 }

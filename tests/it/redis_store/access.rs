@@ -117,7 +117,7 @@ async fn s27_a_user_without_the_rights_is_denied_and_the_record_stands() {
     assert_eq!(redis.cli(&["DUMP", RECORD]), before);
 }
 
-/// The rights that the documentation asks for.
+/// The rights that the documentation lists.
 pub(super) const RIGHTS: &str =
     "+@hash +@string +@keyspace +@scripting +@pubsub +@connection -@dangerous +info";
 

@@ -130,7 +130,7 @@ async fn a_server_that_would_evict_records_is_not_accepted() {
                 )
             );
         }
-        // It cannot be known where it may not be asked.
+        // A user without the right to `INFO` cannot read the policy, so the save succeeds.
         add_user(&redis, "app", &format!("{RIGHTS} -info"));
         let url = format!("redis://app:right@{}/", redis.address());
         save(&store(&url), None, "a").await;

@@ -82,7 +82,7 @@ impl Service {
         }
     }
 
-    /// Checks the rules that hold however processes were killed or stopped.
+    /// Checks the rules that hold after every way of killing or stopping processes.
     pub(crate) fn assert_unharmed(&self) {
         assert_eq!(self.fake.families_revoked(), 0);
         assert_eq!(self.fake.unauthorized_responses(), 0);

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::*;
-use crate::secret::{AccessToken, MARK, RefreshToken};
+use crate::secret::{AccessToken, CANARY, RefreshToken};
 
 /// A file is read whole, or reading fails. A damaged file never reads as "not signed in".
 pub(crate) fn check_file(data: &[u8]) {
@@ -50,7 +50,7 @@ fn check_whole(accounts: &Accounts, file: &Value) {
         assert_eq!(tokens.issued_at(), time("issued_at_ms"));
         assert_eq!(tokens.lifetime(), millis("lifetime_ms"));
         assert_eq!(record.presented_at, time("presented_at_ms"));
-        assert!(!format!("{record:?}").contains(MARK));
+        assert!(!format!("{record:?}").contains(CANARY));
     }
 }
 
@@ -81,7 +81,7 @@ fn check_error(fault: Fault) {
     let kinds = [StoreErrorKind::Corrupt, StoreErrorKind::NewerFormat];
     assert!(kinds.contains(&error.kind()), "{error}");
     let shown = format!("{error} {error:?}");
-    assert!(!shown.contains(MARK), "{shown}");
+    assert!(!shown.contains(CANARY), "{shown}");
 }
 
 /// A file is recognised as of a newer format by its `format` alone.

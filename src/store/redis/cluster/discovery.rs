@@ -39,7 +39,7 @@ impl Cluster {
     /// # Errors
     ///
     /// If no node can be reached. A node that can be reached, but does not know the slots, may know
-    /// them soon.
+    /// the slots soon.
     async fn learn(&self, search: &mut Search) -> Result<(), Fault> {
         // In random order, since one node may know less than the others.
         let nodes = self.directory.shuffled();
@@ -54,7 +54,7 @@ impl Cluster {
         if nodes.iter().any(|address| search.may_try(address)) {
             return Ok(());
         }
-        let message = "none of its nodes can be reached";
+        let message = "no node can be reached";
         Err(Fault::new(StoreErrorKind::Unavailable, message))
     }
 

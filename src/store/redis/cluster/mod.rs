@@ -104,7 +104,7 @@ impl Cluster {
             Err(error) => error,
         };
         match error.kind() {
-            // The node that redirects knows the slot's new place.
+            // The node that redirects knows the slot's new node.
             ErrorKind::Server(ServerErrorKind::Moved) => {
                 self.learn_from(&address, search).await?;
             }

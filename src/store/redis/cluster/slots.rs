@@ -118,7 +118,7 @@ impl Range {
     }
 }
 
-/// Reads a host and a port. Further fields have no use here.
+/// Reads a host and a port, and ignores further fields.
 fn address(node: &Value, sender: &Address) -> Option<Address> {
     let [host, port, ..] = array(node) else {
         return None;

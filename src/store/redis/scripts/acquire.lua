@@ -1,5 +1,5 @@
--- Acquires the lease if nobody holds it. Returns -3 if the caller holds the lease now, else for how
--- many milliseconds another holds it (-1: without an end; this crate writes no such key).
+-- Acquires the lease if no owner holds it. Returns -3 if the caller holds the lease now, else for how
+-- many milliseconds another owner holds it (-1: without an end; this crate writes no such key).
 -- KEYS: the lease. ARGV: the owner, the time to live in milliseconds.
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
     return -3

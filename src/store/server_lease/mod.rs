@@ -1,7 +1,7 @@
 //! Leases that a server keeps under the owner's name, until their time to live ends.
 //!
-//! This module holds what the servers have in common: the wait for a lease that another process
-//! holds, and the release of a lease that nobody uses any more.
+//! This module holds the common parts of the servers: the wait for a lease that another process
+//! holds, and the release of a lease that has no user any more.
 
 mod lease;
 #[cfg(test)]
@@ -45,10 +45,10 @@ pub(super) trait LeaseKeeper: Clone + fmt::Debug + Send + Sync + 'static {
     fn error(&self, kind: StoreErrorKind, message: &str, account: &AccountId) -> StoreError;
 }
 
-/// Hears of the release of one account's lease.
+/// Receives the releases of one account's lease.
 pub(super) trait ReleaseListener: Send {
-    /// Waits until a release is heard of, at most until `deadline`. A release since the last call
-    /// counts. `false`: the connection is lost.
+    /// Waits until the listener receives a release, at most until `deadline`. A release since the
+    /// last call counts. `false`: the connection is lost.
     fn released(&mut self, deadline: Instant) -> impl Future<Output = bool> + Send;
 }
 
@@ -89,7 +89,7 @@ pub(super) async fn acquire<K: LeaseKeeper>(
             may_listen = listener.is_some();
             if may_listen {
                 interval = keeper.poll_interval();
-                // The holder may have released the lease before the listener heard of releases.
+                // The holder may have released the lease before the listener was ready.
                 continue;
             }
         }
