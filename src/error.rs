@@ -206,7 +206,8 @@ impl fmt::Display for Error {
         }
         write!(f, "; {}", self.0.kind.help())?;
         match self.0.retry_after {
-            None => Ok(()),
+            // The user has to act: no retry helps.
+            Some(_) if self.is_reauthorization_required() => Ok(()),
             Some(delay) => {
                 let again = match self.0.kind.help() {
                     TRY_AGAIN => "",
@@ -214,6 +215,7 @@ impl fmt::Display for Error {
                 };
                 write!(f, "{again} in {:.1} s", delay.as_secs_f64())
             }
+            None => Ok(()),
         }
     }
 }
@@ -285,5 +287,12 @@ mod tests {
             error.to_string(),
             "account `acme`: the token service is unavailable: status 503; try again in 1.5 s"
         );
+    }
+
+    #[test]
+    fn an_error_that_only_a_sign_in_resolves_promises_no_retry() {
+        let error = Error::new(ErrorKind::GrantRefused, &"acme".into())
+            .with_retry_after(Duration::from_secs(5));
+        assert!(error.to_string().ends_with("to `install`"), "{error}");
     }
 }

@@ -65,6 +65,7 @@
 //! requests that must not be repeated. Both clients can share the manager and the connections.
 
 mod body_buffer;
+mod challenge;
 mod error;
 mod origin;
 mod replay;
@@ -72,10 +73,7 @@ mod replay;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::{
-    Extensions, StatusCode,
-    header::{AUTHORIZATION, WWW_AUTHENTICATE},
-};
+use http::{Extensions, StatusCode, header::AUTHORIZATION};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 
@@ -83,7 +81,10 @@ pub use self::body_buffer::BodyBufferMiddleware;
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use self::origin::property::check_origins;
 
-use self::origin::{AllowList, same_origin};
+use self::{
+    challenge::asks_for_scope,
+    origin::{AllowList, same_origin},
+};
 use crate::{
     account::{Account, BearerToken, Need},
     account_id::AccountId,
@@ -241,13 +242,7 @@ fn set(request: &mut Request, token: BearerToken) {
 /// Dropbox Sign sends no `WWW-Authenticate`, so the status counts. If a response asks for more scope
 /// (RFC 6750, section 3.1), a newer token would not help.
 fn calls_for_refresh(response: &Response) -> bool {
-    response.status() == StatusCode::UNAUTHORIZED
-        && !response
-            .headers()
-            .get_all(WWW_AUTHENTICATE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .any(|value| value.contains("insufficient_scope"))
+    response.status() == StatusCode::UNAUTHORIZED && !asks_for_scope(response.headers())
 }
 
 /// Sets up a [`TokenRefreshMiddleware`].
