@@ -57,6 +57,18 @@ impl From<String> for AccountId {
     }
 }
 
+impl From<&String> for AccountId {
+    fn from(name: &String) -> Self {
+        Self::new(name.as_str())
+    }
+}
+
+impl From<&AccountId> for AccountId {
+    fn from(id: &AccountId) -> Self {
+        id.clone()
+    }
+}
+
 impl AsRef<str> for AccountId {
     fn as_ref(&self) -> &str {
         &self.0

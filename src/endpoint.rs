@@ -64,7 +64,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a token endpoint",
     label = "not a `TokenEndpoint`",
-    note = "if this is a `Result`, a `?` is missing after `build()`"
+    note = "if this is a `Result`, a `?` is missing after `build()`; if this is a builder, `.build()?` is missing"
 )]
 #[async_trait]
 pub trait TokenEndpoint: fmt::Debug + Send + Sync + 'static {
@@ -102,7 +102,8 @@ pub struct TokenGrant {
 }
 
 impl TokenGrant {
-    /// A grant without a refresh token, whose lifetime is not stated.
+    /// A grant without a refresh token, whose lifetime is not stated. An access token consists of
+    /// visible ASCII characters; a grant with another access token fails.
     pub fn new(access_token: impl Into<AccessToken>) -> Self {
         Self {
             access_token: access_token.into(),

@@ -117,11 +117,13 @@ pub enum RefreshReason {
     Rejected,
 }
 
-/// Receives every [`Event`] of a manager. Closures are sinks.
+/// Receives every [`Event`] of a manager. Closures are sinks, if they name the type of their
+/// parameter: `|event: &Event| …`.
 ///
 /// Each sink runs on a thread of its own and receives the events in their order. A sink may block,
 /// use the client or panic without holding up a refresh. When a sink falls 1,024 events behind,
-/// further events are dropped until it catches up.
+/// further events are dropped until it catches up. Events that a sink has not handled when the
+/// process ends are lost. A sink that holds the manager or an account keeps both alive for ever.
 ///
 /// ```
 /// use dropbox_sign_oauth::{Event, EventKind, EventSink};

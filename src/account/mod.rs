@@ -138,10 +138,13 @@ impl Account {
     /// Takes new tokens into use after a sign-in, and saves them. They replace all earlier tokens of
     /// the account, and lift the refusal of an earlier refresh token.
     ///
+    /// Do not install the same refresh token at each start of a program: the store may hold a newer
+    /// refresh token, which the spent one would replace.
+    ///
     /// # Errors
     ///
-    /// - [`ErrorKind::InvalidToken`] if the access token cannot be sent. Nothing was saved, and the
-    ///   earlier tokens stay in use.
+    /// - [`ErrorKind::InvalidToken`] if there is no token, or the access token cannot be sent. Nothing
+    ///   was saved, and the earlier tokens stay in use.
     /// - [`ErrorKind::SaveFailed`] if the tokens could not be saved. They are in use all the same, and
     ///   are saved before the next refresh.
     ///
