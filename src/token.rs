@@ -138,6 +138,12 @@ impl TokenSet {
         self.access.as_ref().map(Access::expires_at)
     }
 
+    /// Whether the refresh token is an envelope that `EncryptedStore` made of a record.
+    pub(crate) fn is_sealed(&self) -> bool {
+        let token = self.refresh_token.as_ref();
+        token.is_some_and(|token| token.expose_secret().starts_with("sealed:"))
+    }
+
     /// Why these tokens are of no use, if they are of no use.
     pub(crate) fn flaw(&self) -> Option<&'static str> {
         match &self.access {

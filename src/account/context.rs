@@ -87,7 +87,10 @@ impl AccountContext {
     pub(super) async fn load(&self) -> Result<Option<Record>, StoreError> {
         let store = &self.manager.store;
         let record = store.load(&self.id).await?;
-        if record.as_ref().is_some_and(Record::is_sealed) {
+        if record
+            .as_ref()
+            .is_some_and(|record| record.tokens.is_sealed())
+        {
             let message = "the record is encrypted, and this store does not decrypt";
             let error = StoreError::new(StoreErrorKind::Undecryptable, store.name(), message);
             let help = "wrap the store in `EncryptedStore`; the record was left as it is";

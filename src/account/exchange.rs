@@ -39,6 +39,10 @@ impl AccountContext {
                 Err(error) if error.kind() == EndpointErrorKind::GrantRefused => return Err(error),
                 Err(error) => error.with_earlier_request(may_be_spent),
             };
+            // The presented token is replaced: there is nothing to repeat.
+            if error.refresh_token().is_some() {
+                return Err(error);
+            }
             may_be_spent = error.may_be_spent();
             match error.kind() {
                 EndpointErrorKind::NotSent => {

@@ -51,7 +51,8 @@ impl AccountContext {
         stored: Refreshable,
     ) -> Result<Option<Intent>, Outcome> {
         let record = stored.record.to_intent(self.clocks().wall());
-        self.record_state().write_intent(record.version);
+        self.record_state()
+            .write_intent(stored.record.version, record.version);
         match self.swap(Some(stored.record.version), &record).await {
             Ok(Swap::Saved) => {
                 self.record_state().set(record.clone(), SaveState::Saved);

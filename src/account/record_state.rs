@@ -25,6 +25,9 @@ pub(super) struct RecordState {
 #[derive(Clone, Copy, Debug)]
 struct OwnIntent {
     version: Version,
+    /// The earlier intent of this process that this intent replaces, if its outcome is known. The
+    /// store holds the earlier intent until this one is saved.
+    settled: Option<Version>,
     /// The refresh token was presented, and the outcome is unknown: the request is under way, or its
     /// flight was aborted.
     is_open: bool,
@@ -109,9 +112,11 @@ impl RecordState {
     }
 
     /// Whether the known record may replace the stored one of this version.
-    pub(super) fn may_replace(&self, stored: Option<Version>) -> bool {
+    pub(super) fn may_replace(&self, stored: Option<Version>, with: &Record) -> bool {
         let known = self.known.as_ref();
-        known.is_some_and(|known| known.save.may_replace(stored))
+        known.is_some_and(|known| {
+            known.record.version == with.version && known.save.may_replace(stored)
+        })
     }
 
     /// Tokens that were installed and are yet to be saved stand against the records of a flight that
@@ -163,9 +168,11 @@ impl RecordState {
     }
 
     /// Takes note of an intent that is about to be saved.
-    pub(super) fn write_intent(&mut self, version: Version) {
+    pub(super) fn write_intent(&mut self, replaces: Version, version: Version) {
+        let settled = self.is_settled(replaces).then_some(replaces);
         self.own_intent = Some(OwnIntent {
             version,
+            settled,
             is_open: false,
         });
     }
@@ -189,10 +196,16 @@ impl RecordState {
     /// When the record's refresh token was about to be presented, with no outcome known: by another
     /// process, or by a flight of this process that was aborted.
     pub(super) fn open_intent(&self, record: &Record) -> Option<SystemTime> {
-        let is_settled = self
-            .own_intent
-            .is_some_and(|own| own.version == record.version && !own.is_open);
-        record.presented_at.filter(|_| !is_settled)
+        record
+            .presented_at
+            .filter(|_| !self.is_settled(record.version))
+    }
+
+    /// Whether this is an intent of this process whose outcome is known.
+    fn is_settled(&self, version: Version) -> bool {
+        self.own_intent.is_some_and(|own| {
+            own.settled == Some(version) || own.version == version && !own.is_open
+        })
     }
 
     /// From now on this refresh token gets this error instead of being presented.
@@ -308,8 +321,11 @@ mod tests {
             before_intent: Some(before.version),
         };
         state.set(grant.clone(), save);
-        assert!(state.may_replace(Some(before.version)));
-        assert!(!state.may_replace(None) && !state.may_replace(Some(Version::unique())));
+        assert!(state.may_replace(Some(before.version), &grant));
+        assert!(!state.may_replace(Some(before.version), &record("other")));
+        for stored in [None, Some(Version::unique())] {
+            assert!(!state.may_replace(stored, &grant));
+        }
         match state.reconcile(Some(before.clone())) {
             Reconciled::Unsaved { record, replaces } => {
                 assert_eq!((record, replaces), (grant, Some(before.version)));
@@ -373,7 +389,7 @@ mod tests {
         let intent = record("a").to_intent(SystemTime::UNIX_EPOCH);
         let mut state = RecordState::default();
         assert!(state.open_intent(&intent).is_some());
-        state.write_intent(intent.version);
+        state.write_intent(record("z").version, intent.version);
         assert!(state.open_intent(&intent).is_none(), "not presented yet");
         state.set_presenting(true);
         assert!(state.open_intent(&intent).is_some(), "presented");

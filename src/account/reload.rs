@@ -84,11 +84,17 @@ impl AccountContext {
     /// each reload numbers the same token anew.
     fn is_adoptable(&self, token: &LiveToken, reason: RefreshReason) -> bool {
         let in_use = self.single_flight.token();
-        let is_new = in_use.is_none_or(|old| old.bearer.header() != token.bearer.header());
+        let is_new = in_use
+            .as_ref()
+            .is_none_or(|old| old.bearer.header() != token.bearer.header());
         let enough = match reason {
             RefreshReason::Stale => Freshness::Fresh,
             RefreshReason::Expired | RefreshReason::Rejected => Freshness::Stale,
         };
-        is_new && token.freshness(self.clocks().now()) <= enough
+        let now = self.clocks().now();
+        // A token that was put into use since the flight began serves the purpose as it is.
+        let serves = reason != RefreshReason::Rejected
+            && in_use.is_some_and(|old| old.freshness(now) <= enough);
+        (is_new || serves) && token.freshness(now) <= enough
     }
 }

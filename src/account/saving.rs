@@ -185,7 +185,7 @@ impl AccountContext {
         if stored == Some(record.version) {
             return Ok(Swap::Saved);
         }
-        match stored != replaces && self.record_state().may_replace(stored) {
+        match stored != replaces && self.record_state().may_replace(stored, record) {
             true => self.swap(stored, record).await,
             false => Ok(Swap::Conflict),
         }

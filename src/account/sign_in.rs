@@ -16,7 +16,9 @@ const MOST_CONFLICTS: usize = 8;
 impl AccountContext {
     /// Makes these the account's tokens.
     pub(super) async fn install(self: Arc<Self>, tokens: TokenSet) -> Result<(), Error> {
-        if let Some(flaw) = tokens.flaw() {
+        let sealed = tokens.is_sealed();
+        let sealed = sealed.then_some("the refresh token is an encrypted record of a store");
+        if let Some(flaw) = tokens.flaw().or(sealed) {
             return Err(self.error(ErrorKind::InvalidToken).with_detail(flaw));
         }
         let record = Record::new(tokens);
@@ -33,7 +35,15 @@ impl AccountContext {
     async fn save_installed(&self, record: &Record) -> Result<(), StoreError> {
         for _ in 0..MOST_CONFLICTS {
             let stored = self.load().await?.map(|stored| stored.version);
-            if self.swap(stored, record).await? == Swap::Saved {
+            let is_saved = match self.swap(stored, record).await {
+                Ok(swap) => swap == Swap::Saved,
+                // The save may have taken effect all the same.
+                Err(error) => match self.load().await?.map(|stored| stored.version) {
+                    stored if stored == Some(record.version) => true,
+                    _ => return Err(error),
+                },
+            };
+            if is_saved {
                 self.put_into_use(record, SaveState::Saved);
                 return Ok(());
             }

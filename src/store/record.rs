@@ -95,12 +95,6 @@ impl Record {
         self
     }
 
-    /// Whether the record is encrypted: its refresh token is an envelope of `EncryptedStore`.
-    pub(crate) fn is_sealed(&self) -> bool {
-        let token = self.tokens.refresh_token();
-        token.is_some_and(|token| token.expose_secret().starts_with("sealed:"))
-    }
-
     /// The record to save before its refresh token is presented.
     pub(crate) fn to_intent(&self, now: SystemTime) -> Self {
         Self::new(self.tokens.clone()).with_presented_at(now)

@@ -8,6 +8,7 @@ mod jitter;
 mod leases;
 #[cfg(unix)]
 mod outages;
+mod overlaps;
 mod paused;
 mod sign_in;
 mod sinks;
