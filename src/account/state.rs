@@ -28,6 +28,9 @@ use crate::{
 pub(crate) struct State {
     token: Option<Arc<LiveToken>>,
     flight: Option<FlightId>,
+    /// The account signed in or out since the flight started: a failure says nothing about the
+    /// present tokens.
+    is_outdated: bool,
     hold: Option<Hold>,
     failures: u32,
     last_flight: u64,
@@ -155,6 +158,7 @@ impl State {
         self.last_flight += 1;
         let id = FlightId(self.last_flight);
         self.flight = Some(id);
+        self.is_outdated = false;
         Job { id, reason }
     }
 
@@ -168,6 +172,7 @@ impl State {
             Outcome::Token(token) => self.publish(token),
             Outcome::SignedOut { generation, .. } if generation >= self.floor => self.forget(),
             Outcome::SignedOut { .. } => {}
+            Outcome::Failed { .. } if self.is_outdated => {}
             Outcome::Failed { error, wait } => {
                 self.failures += 1;
                 self.hold = Some(Hold {
@@ -193,6 +198,7 @@ impl State {
     /// Drops the token: the account is signed out.
     pub(crate) fn forget(&mut self) {
         self.floor = self.next_generation();
+        self.is_outdated = true;
         self.token = None;
         self.hold = None;
         self.failures = 0;

@@ -9,7 +9,7 @@ use dropbox_sign_oauth::{
 };
 use futures_util::poll;
 
-use crate::support::{Fate, HOUR, Kind, MINUTE, TestAccount, pair};
+use crate::support::{Endpoint, Fate, HOUR, Kind, MINUTE, ScriptedStore, TestAccount, pair};
 
 const WHILE: Duration = Duration::from_millis(20);
 
@@ -122,6 +122,29 @@ async fn a_flight_does_not_present_a_refresh_token_that_a_failure_replaced() {
         assert_eq!(account.presented(), ["refresh-0"]);
         assert_eq!(account.saved().await.1, "refresh-issued");
     }
+}
+
+#[tokio::test]
+async fn a_failure_of_an_earlier_flight_does_not_delay_tokens_that_were_installed_meanwhile() {
+    let policy = RefreshPolicy {
+        lease_wait: Duration::ZERO,
+        lost_response: LostResponse::NeverReplay,
+        ..RefreshPolicy::default()
+    };
+    let store = ScriptedStore::new(Kind::Memory).await;
+    let account = TestAccount::of(Endpoint::gated(), store, policy);
+    account.install_expired().await;
+    let mut token = Box::pin(account.token());
+    account.until_posted(&mut token).await;
+    let installed = TokenSet::from_refresh_token("refresh-installed");
+    let error = account.handle.install(installed).await;
+    assert_eq!(error.expect_err("no lease").kind(), ErrorKind::SaveFailed);
+    account.endpoint.fail_with([EndpointErrorKind::Ambiguous]);
+    account.endpoint.release();
+    token.await.expect_err("lost");
+
+    assert_eq!(account.token().await.expect("a token"), "access-2");
+    assert_eq!(account.presented(), ["refresh-0", "refresh-installed"]);
 }
 
 #[tokio::test]

@@ -82,6 +82,8 @@ pub(super) struct World {
     in_use: Option<Generation>,
     floor: Generation,
     pub(super) flight: Option<FlightId>,
+    /// The account was signed out since the flight started.
+    is_outdated: bool,
     finished: Vec<FlightId>,
     not_before: Option<Duration>,
     failures: u32,
@@ -111,6 +113,7 @@ impl World {
             in_use: None,
             floor: Generation(0),
             flight: None,
+            is_outdated: false,
             finished: Vec::new(),
             not_before: None,
             failures: 0,
@@ -150,6 +153,7 @@ impl World {
             Step::SignOut => {
                 self.state.forget();
                 self.note_sign_out();
+                self.is_outdated = true;
             }
             Step::Close => {
                 self.state.close(self.error(ErrorKind::ShutDown));
@@ -199,6 +203,7 @@ impl World {
         self.judge(need, rejected, verdict.as_ref());
         if let Some(Decision::Serve(_, Some(job)) | Decision::Wait(_, Some(job))) = &verdict {
             self.flight = Some(job.id);
+            self.is_outdated = false;
         }
         verdict
     }
@@ -226,8 +231,10 @@ impl World {
                 let wait = self.policy.backoff.delay(failures, asked, random);
                 let error = self.error(ErrorKind::Unavailable);
                 self.finish(flight, Outcome::Failed { error, wait });
-                self.failures += 1;
-                self.not_before = Some(self.monotonic + wait);
+                if !self.is_outdated {
+                    self.failures += 1;
+                    self.not_before = Some(self.monotonic + wait);
+                }
             }
             End::SignedOut => {
                 let error = self.error(ErrorKind::NotAuthorized);
