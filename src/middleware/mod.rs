@@ -18,7 +18,7 @@
 //! - All other requests get the account's token. The request's [`AccountId`] extension names the
 //!   account. A request without the extension uses the account that the middleware is bound to. A
 //!   `&str` or a `String` as extension is refused. Extensions of other types, an
-//!   [`Account`](crate::Account) for example, do not name an account and are ignored.
+//!   [`Account`] for example, do not name an account and are ignored.
 //! - If the API responds with 401, the request is sent once more with a newer token, provided that
 //!   its body can be sent twice. The second response is final. If the refresh fails, the result is
 //!   our [`Error`] instead of the 401.
