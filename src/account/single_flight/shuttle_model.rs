@@ -7,7 +7,7 @@
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::future::{Either, select};
