@@ -82,19 +82,23 @@ impl AccountContext {
         Error::new(kind, &self.id)
     }
 
+    /// The error for a fault that this crate, not the store, has found.
+    pub(super) fn new_store_error(&self, kind: StoreErrorKind, message: &str) -> StoreError {
+        StoreError::new(kind, self.manager.store.name(), message).with_account(&self.id)
+    }
+
     /// An encrypted record that no `EncryptedStore` has opened is an error: its envelope would be
     /// presented as a refresh token.
     pub(super) async fn load(&self) -> Result<Option<Record>, StoreError> {
-        let store = &self.manager.store;
-        let record = store.load(&self.id).await?;
+        let record = self.manager.store.load(&self.id).await?;
         if record
             .as_ref()
             .is_some_and(|record| record.tokens.is_sealed())
         {
             let message = "the record is encrypted, and this store does not decrypt";
-            let error = StoreError::new(StoreErrorKind::Undecryptable, store.name(), message);
+            let error = self.new_store_error(StoreErrorKind::Undecryptable, message);
             let help = "wrap the store in `EncryptedStore`; the record was left as it is";
-            return Err(error.with_account(&self.id).with_help(help));
+            return Err(error.with_help(help));
         }
         Ok(record)
     }

@@ -34,6 +34,17 @@ pub(super) struct HeldLease {
 }
 
 impl AccountContext {
+    /// Waits for the account's lease, runs `work` under the lease, then releases the lease.
+    pub(super) async fn with_lease<T>(
+        self: &Arc<Self>,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let lease = self.acquire_lease().await?;
+        let result = lease.renewed_during(work).await;
+        lease.release().await;
+        result
+    }
+
     /// Waits for the account's lease.
     pub(super) async fn acquire_lease(self: &Arc<Self>) -> Result<HeldLease, StoreError> {
         let policy = self.policy();
@@ -51,13 +62,6 @@ impl AccountContext {
 }
 
 impl HeldLease {
-    /// Runs `work` under the lease, then releases it.
-    pub(super) async fn hold<T>(self, work: impl Future<Output = T>) -> T {
-        let result = self.renewed_during(work).await;
-        self.release().await;
-        result
-    }
-
     /// Runs `work`, renewing the lease meanwhile.
     ///
     /// A renewal that fails does not stop the work: a refresh token that is being spent cannot be
@@ -77,20 +81,18 @@ impl HeldLease {
 
     /// Makes certain that the lease outlasts a token request, by renewing the lease if need be.
     pub(super) async fn ensure(&self) -> Result<(), StoreError> {
-        let manager = &self.account.manager;
-        let lasting = manager.endpoint.timeout();
+        let lasting = self.account.manager.endpoint.timeout();
         if self.lease.renew_every().is_none() || self.is_certain_for(lasting) {
             return Ok(());
         }
         self.renew().await?;
         match self.is_certain_for(lasting) {
             true => Ok(()),
-            false => Err(StoreError::new(
-                StoreErrorKind::LeaseLost,
-                manager.store.name(),
-                "renewing the lease takes longer than the lease lives",
-            )
-            .with_account(&self.account.id)),
+            false => {
+                let message = "renewing the lease takes longer than the lease lives";
+                let kind = StoreErrorKind::LeaseLost;
+                Err(self.account.new_store_error(kind, message))
+            }
         }
     }
 
@@ -117,10 +119,9 @@ impl HeldLease {
         let asked = self.now();
         // A panic of a user's store must not end a token request that is under way.
         let renewed = caught(self.lease.renew()).await.unwrap_or_else(|| {
-            let name = self.account.manager.store.name();
             let message = "renewing the lease panicked";
-            let error = StoreError::new(StoreErrorKind::Unavailable, name, message);
-            Err(error.with_account(&self.account.id))
+            let kind = StoreErrorKind::Unavailable;
+            Err(self.account.new_store_error(kind, message))
         });
         match &renewed {
             Ok(()) => *self.asked.lock() = Some(asked),

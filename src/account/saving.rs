@@ -111,10 +111,7 @@ impl AccountContext {
         if !self.record_state().is_unsaved() {
             return Ok(());
         }
-        let saved = match self.acquire_lease().await {
-            Ok(lease) => lease.hold(self.save_what_is_left()).await,
-            Err(error) => Err(error),
-        };
+        let saved = self.with_lease(self.save_what_is_left()).await;
         saved.map_err(|error| self.save_failed(error))
     }
 

@@ -22,10 +22,7 @@ impl AccountContext {
             return Err(self.error(ErrorKind::InvalidToken).with_detail(flaw));
         }
         let record = Record::new(tokens);
-        let saved = match self.acquire_lease().await {
-            Ok(lease) => lease.hold(self.save_installed(&record)).await,
-            Err(error) => Err(error),
-        };
+        let saved = self.with_lease(self.save_installed(&record)).await;
         saved.map_err(|error| {
             self.put_into_use(&record, SaveState::PendingInstall);
             self.save_failed(error)
@@ -48,7 +45,8 @@ impl AccountContext {
                 return Ok(());
             }
         }
-        Err(self.keeps_changing("the record keeps changing while new tokens are installed"))
+        let message = "the record keeps changing while new tokens are installed";
+        Err(self.new_store_error(StoreErrorKind::Unavailable, message))
     }
 
     fn put_into_use(&self, record: &Record, save: SaveState) {
@@ -71,10 +69,7 @@ impl AccountContext {
 
     /// Removes the account's tokens, from the store first.
     pub(super) async fn sign_out(self: Arc<Self>) -> Result<(), Error> {
-        let removed = match self.acquire_lease().await {
-            Ok(lease) => lease.hold(self.remove_tokens()).await,
-            Err(error) => Err(error),
-        };
+        let removed = self.with_lease(self.remove_tokens()).await;
         removed.map_err(|error| self.store_error(error))
     }
 
@@ -93,11 +88,7 @@ impl AccountContext {
                 return Ok(());
             }
         }
-        Err(self.keeps_changing("the record keeps changing while the account is signed out"))
-    }
-
-    fn keeps_changing(&self, message: &str) -> StoreError {
-        let store = self.manager.store.name();
-        StoreError::new(StoreErrorKind::Unavailable, store, message).with_account(&self.id)
+        let message = "the record keeps changing while the account is signed out";
+        Err(self.new_store_error(StoreErrorKind::Unavailable, message))
     }
 }
