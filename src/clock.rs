@@ -3,7 +3,8 @@
 //! A monotonic clock that stops while a laptop sleeps misses deadlines, and a wall clock moves when a
 //! user or a time service sets it. Deadlines are therefore kept on both clocks, and the first clock
 //! that says "expired" wins. Where the monotonic clock counts sleep (on Linux and Android),
-//! the monotonic clock alone judges deadlines.
+//! the monotonic clock alone judges the tokens that this process was granted. A token that was found
+//! in a store has its age from the wall clock, which may be set right later.
 
 use std::{
     fmt,
@@ -45,8 +46,8 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// Whether [`monotonic`](Self::monotonic) goes on counting while the machine sleeps.
     ///
-    /// If so, deadlines are judged by the monotonic clock alone. A manager asks once, when it is
-    /// built. Default: `false`.
+    /// If so, the monotonic clock alone judges the tokens that this process was granted. A manager asks
+    /// once, when it is built. Default: `false`.
     fn counts_sleep(&self) -> bool {
         false
     }
@@ -75,44 +76,32 @@ impl Clocks {
         self.clock.wall()
     }
 
-    /// Reads the clocks that judge a deadline.
-    pub(crate) fn now(&self) -> Now {
-        Now {
-            monotonic: self.monotonic(),
-            wall: (!self.counts_sleep).then(|| since_epoch(self.wall())),
-        }
-    }
-
-    /// Reads both clocks, for setting deadlines.
-    pub(crate) fn moment(&self) -> Moment {
+    /// Reads both clocks.
+    pub(crate) fn now(&self) -> Moment {
         Moment {
             monotonic: self.monotonic(),
             wall: since_epoch(self.wall()),
         }
     }
-}
 
-/// A reading for judging deadlines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Now {
-    /// Since the monotonic clock's fixed point.
-    pub(crate) monotonic: Duration,
-    /// Since the Unix epoch; `None` where the monotonic clock counts sleep.
-    pub(crate) wall: Option<Duration>,
-}
+    /// The time since `earlier`, by the clock that shows more time, of the clocks that are needed.
+    pub(crate) fn since(&self, earlier: Moment) -> Duration {
+        let now = self.now();
+        let by_monotonic = now.monotonic.saturating_sub(earlier.monotonic);
+        match self.counts_sleep {
+            true => by_monotonic,
+            false => by_monotonic.max(now.wall.saturating_sub(earlier.wall)),
+        }
+    }
 
-impl Now {
-    /// The time until `later`, by the clock that shows more time.
-    pub(crate) fn until(self, later: Self) -> Duration {
-        let by_wall = later.wall.zip(self.wall);
-        let by_wall = by_wall.map(|(later, earlier)| later.saturating_sub(earlier));
-        let by_monotonic = later.monotonic.saturating_sub(self.monotonic);
-        by_monotonic.max(by_wall.unwrap_or_default())
+    /// Whether the monotonic clock alone is enough to judge a deadline that was set by both clocks.
+    pub(crate) fn counts_sleep(&self) -> bool {
+        self.counts_sleep
     }
 }
 
 /// The same moment on both clocks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
     /// Since the monotonic clock's fixed point.
     pub(crate) monotonic: Duration,
@@ -179,9 +168,43 @@ mod tests {
         assert!(SystemClock.monotonic() >= first);
     }
 
+    #[derive(Debug)]
+    struct At {
+        counts_sleep: bool,
+        monotonic: u64,
+        wall: u64,
+    }
+
+    impl Clock for At {
+        fn monotonic(&self) -> Duration {
+            Duration::from_secs(self.monotonic)
+        }
+
+        fn wall(&self) -> SystemTime {
+            UNIX_EPOCH + Duration::from_secs(self.wall)
+        }
+
+        fn counts_sleep(&self) -> bool {
+            self.counts_sleep
+        }
+    }
+
     #[test]
-    fn the_wall_is_read_only_where_the_monotonic_clock_misses_sleep() {
-        let clocks = Clocks::new(Arc::new(SystemClock));
-        assert_eq!(clocks.now().wall.is_none(), SystemClock.counts_sleep());
+    fn the_wall_clock_tells_an_age_only_where_the_monotonic_clock_misses_sleep() {
+        let earlier = Moment {
+            monotonic: Duration::ZERO,
+            wall: Duration::ZERO,
+        };
+        for (counts_sleep, monotonic, wall, age) in
+            [(true, 2, 9, 2), (false, 2, 9, 9), (false, 9, 2, 9)]
+        {
+            let clock = At {
+                counts_sleep,
+                monotonic,
+                wall,
+            };
+            let age = Duration::from_secs(age);
+            assert_eq!(Clocks::new(Arc::new(clock)).since(earlier), age);
+        }
     }
 }

@@ -20,7 +20,7 @@ pub mod store;
 mod token;
 
 pub use crate::{
-    account::{Account, BearerToken},
+    account::{Account, BearerToken, Seeded},
     account_id::AccountId,
     api::OAuthApi,
     clock::{Clock, SystemClock},

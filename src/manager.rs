@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
@@ -182,6 +182,7 @@ impl TokenManagerBuilder {
                 policy: self.policy,
                 events,
                 tasks: TaskTracker::new(),
+                signed_in: Mutex::default(),
                 runtime: Handle::try_current().ok(),
             }),
             accounts: RwLock::default(),

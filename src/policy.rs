@@ -42,9 +42,17 @@ pub struct RefreshPolicy {
     /// How long one refresh may go on repeating a request that could not be sent.
     /// Default: 10 seconds.
     pub unsent_budget: Duration,
-    /// How long a newly granted token is not replaced when the API rejects it with a 401; at most
-    /// a tenth of its lifetime. Default: 1 minute.
+    /// How long a newly granted token is not replaced when the API rejects it with a 401: another
+    /// token would be rejected as well. At most a tenth of its lifetime, at least
+    /// [`min_refresh_interval`](Self::min_refresh_interval). Meanwhile the account only asks the store
+    /// for a newer token. Default: 1 minute.
     pub rejection_cooldown: Duration,
+    /// The shortest time from one granted token to the next token request of the account, if tokens
+    /// live for a moment only or the API rejects them. Default: 1 second.
+    pub min_refresh_interval: Duration,
+    /// How long a refresh token that the service refused for good is not presented again, by any
+    /// process that shares the store. Default: 1 hour.
+    pub refusal_lifetime: Duration,
     /// What to do when the response to a token request is lost.
     pub lost_response: LostResponse,
     /// The wait between failed refreshes.
@@ -117,6 +125,8 @@ impl Default for RefreshPolicy {
             patience: Duration::from_secs(30),
             unsent_budget: Duration::from_secs(10),
             rejection_cooldown: Duration::from_secs(60),
+            min_refresh_interval: Duration::from_secs(1),
+            refusal_lifetime: Duration::from_secs(60 * 60),
             lost_response: LostResponse::default(),
             backoff: Backoff::default(),
             unsaved: Unsaved::default(),
@@ -172,7 +182,8 @@ impl RefreshPolicy {
 
     /// How long a token with this lifetime is not replaced if it is rejected right after the grant.
     pub(crate) fn cooldown(&self, lifetime: Duration) -> Duration {
-        self.rejection_cooldown.min(lifetime / 10)
+        let cooldown = self.rejection_cooldown.min(lifetime / 10);
+        cooldown.max(self.min_refresh_interval)
     }
 
     pub(crate) fn validate(&self, endpoint_timeout: Duration) -> Result<(), ConfigError> {
@@ -289,10 +300,11 @@ mod tests {
     }
 
     #[test]
-    fn the_cooldown_is_a_tenth_of_the_lifetime_at_most() {
+    fn the_cooldown_is_a_tenth_of_the_lifetime_at_most_and_a_second_at_least() {
         let cooldown = |lifetime| RefreshPolicy::default().cooldown(lifetime);
         assert_eq!(cooldown(86_400 * SECOND), 60 * SECOND);
         assert_eq!(cooldown(100 * SECOND), 10 * SECOND);
+        assert_eq!(cooldown(SECOND), SECOND);
     }
 
     proptest! {

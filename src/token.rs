@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    clock::{Moment, Now, since_epoch},
+    clock::{Clocks, Moment, since_epoch},
     secret::{AccessToken, RefreshToken},
 };
 
@@ -144,8 +144,22 @@ impl TokenSet {
         token.is_some_and(|token| token.expose_secret().starts_with("sealed:"))
     }
 
-    /// Why these tokens are of no use, if they are of no use.
-    pub(crate) fn flaw(&self) -> Option<&'static str> {
+    /// Why no service granted these tokens to be installed, if no service did: mistakes in pasting,
+    /// for example.
+    pub(crate) fn flaw(&self) -> Option<String> {
+        if let Some(flaw) = self.unsendable() {
+            return Some(flaw.to_owned());
+        }
+        if self.is_sealed() {
+            return Some("the refresh token is an encrypted record of a store".to_owned());
+        }
+        let flaw = self.refresh_token.as_ref().and_then(RefreshToken::flaw);
+        flaw.map(|flaw| format!("the refresh token {flaw}"))
+    }
+
+    /// Why no request can carry these tokens, if no request can. A refresh token that was granted is
+    /// kept as it is.
+    pub(crate) fn unsendable(&self) -> Option<&'static str> {
         match &self.access {
             None if self.refresh_token.is_none() => Some("there is no token"),
             Some(access) if access.token.is_empty() => Some("the access token is empty"),
@@ -194,7 +208,8 @@ pub enum Freshness {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deadlines {
     monotonic: Deadline,
-    wall: Deadline,
+    /// `None` if the monotonic clock alone is enough.
+    wall: Option<Deadline>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,16 +235,40 @@ impl Deadlines {
         };
         Self {
             monotonic: deadline(moment.monotonic),
-            wall: deadline(moment.wall),
+            wall: Some(deadline(moment.wall)),
         }
     }
 
+    /// The same deadlines, but stale from `moment` on.
+    pub(crate) fn stale_from(mut self, moment: Moment) -> Self {
+        self.monotonic.stale = moment.monotonic;
+        self.wall = self.wall.map(|wall| Deadline {
+            stale: moment.wall,
+            ..wall
+        });
+        self
+    }
+
+    /// The same deadlines on the monotonic clock alone.
+    pub(crate) fn without_wall(self) -> Self {
+        Self { wall: None, ..self }
+    }
+
     /// The less fresh of the two clocks' verdicts.
-    pub(crate) fn freshness(&self, now: Now) -> Freshness {
-        let monotonic = self.monotonic.freshness(now.monotonic);
-        match now.wall {
-            Some(wall) => monotonic.max(self.wall.freshness(wall)),
-            None => monotonic,
+    pub(crate) fn freshness(&self, now: Moment) -> Freshness {
+        self.judge(now.monotonic, || now.wall)
+    }
+
+    /// As [`freshness`](Self::freshness), and reads only the clocks that are needed.
+    pub(crate) fn freshness_by(&self, clocks: &Clocks) -> Freshness {
+        self.judge(clocks.monotonic(), || since_epoch(clocks.wall()))
+    }
+
+    fn judge(&self, monotonic: Duration, wall: impl FnOnce() -> Duration) -> Freshness {
+        let by_monotonic = self.monotonic.freshness(monotonic);
+        match &self.wall {
+            Some(deadline) => by_monotonic.max(deadline.freshness(wall())),
+            None => by_monotonic,
         }
     }
 }
@@ -284,17 +323,16 @@ mod tests {
             wall: 5_000 * second,
         };
         let deadlines = Deadlines::new(moment, 100 * second, (50 * second, 10 * second));
-        let freshness = |monotonic, wall: Option<u32>| {
-            deadlines.freshness(Now {
-                monotonic: monotonic * second,
-                wall: wall.map(|wall| wall * second),
-            })
+        let at = |monotonic, wall| Moment {
+            monotonic: monotonic * second,
+            wall: wall * second,
         };
-        assert_eq!(freshness(1_049, Some(5_049)), Freshness::Fresh);
-        assert_eq!(freshness(1_050, Some(5_000)), Freshness::Stale);
-        assert_eq!(freshness(1_000, Some(5_090)), Freshness::Expired);
-        assert_eq!(freshness(1_090, Some(4_000)), Freshness::Expired);
-        assert_eq!(freshness(1_049, None), Freshness::Fresh);
+        assert_eq!(deadlines.freshness(at(1_049, 5_049)), Freshness::Fresh);
+        assert_eq!(deadlines.freshness(at(1_050, 5_000)), Freshness::Stale);
+        assert_eq!(deadlines.freshness(at(1_000, 5_090)), Freshness::Expired);
+        assert_eq!(deadlines.freshness(at(1_090, 4_000)), Freshness::Expired);
+        let monotonic = deadlines.without_wall();
+        assert_eq!(monotonic.freshness(at(1_049, 9_000)), Freshness::Fresh);
     }
 
     #[test]

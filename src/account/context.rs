@@ -3,16 +3,19 @@
 //! The steps are methods of [`AccountContext`], each group in a file of its own. This file imports
 //! none of them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-use super::{record_state::RecordState, single_flight::SingleFlight};
+use super::{lease_demand::LeaseDemand, record_state::RecordState, single_flight::SingleFlight};
 use crate::{
     account_id::AccountId,
     clock::Clocks,
@@ -20,6 +23,7 @@ use crate::{
     error::{Error, ErrorKind},
     event::{EventKind, Events},
     policy::RefreshPolicy,
+    secret::RefreshToken,
     store::{Record, StoreError, StoreErrorKind, Swap, TokenStore, Version},
 };
 
@@ -32,6 +36,8 @@ pub(crate) struct ManagerContext {
     pub(crate) policy: RefreshPolicy,
     pub(crate) events: Events,
     pub(crate) tasks: TaskTracker,
+    /// The refresh token that each account was signed in with.
+    pub(crate) signed_in: Mutex<HashMap<AccountId, RefreshToken>>,
     /// Where flights run; `None`: on the runtime of the caller that starts the flight.
     pub(crate) runtime: Option<Handle>,
 }
@@ -43,6 +49,7 @@ pub(super) struct AccountContext {
     pub(super) id: AccountId,
     pub(super) manager: Arc<ManagerContext>,
     pub(super) single_flight: Arc<SingleFlight>,
+    pub(super) lease_demand: LeaseDemand,
     record_state: Mutex<RecordState>,
 }
 
@@ -57,6 +64,7 @@ impl AccountContext {
             id,
             manager,
             single_flight,
+            lease_demand: LeaseDemand::default(),
             record_state: Mutex::default(),
         }
     }

@@ -1,5 +1,7 @@
 //! Presenting the refresh token, again where that is right, and what a failure means.
 
+use std::time::Duration;
+
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
@@ -18,6 +20,14 @@ use crate::{
     secret::RefreshToken,
 };
 
+/// The response to a token request.
+pub(super) struct Granted {
+    pub(super) grant: TokenGrant,
+    pub(super) sent: Moment,
+    /// How long the response took, while this process ran.
+    pub(super) took: Duration,
+}
+
 impl AccountContext {
     /// Presents the refresh token: again if it was not sent, within the budget, and once more if
     /// the response was lost and the policy allows that.
@@ -25,16 +35,19 @@ impl AccountContext {
         &self,
         intent: &Intent,
         lease: &HeldLease,
-    ) -> Result<(TokenGrant, Moment), EndpointError> {
+    ) -> Result<Granted, EndpointError> {
         let policy = self.policy();
         let begun = Instant::now();
         let mut unsent = 0;
         let mut replayed = policy.lost_response == LostResponse::NeverReplay;
         let mut may_be_spent = false;
         loop {
-            let sent = self.clocks().moment();
+            let (sent, posted) = (self.clocks().now(), Instant::now());
             let error = match self.present(&intent.refresh_token).await {
-                Ok(grant) => return Ok((grant, sent)),
+                Ok(grant) => {
+                    let took = posted.elapsed();
+                    return Ok(Granted { grant, sent, took });
+                }
                 // A refusal is the verdict on the earlier requests too.
                 Err(error) if error.kind() == EndpointErrorKind::GrantRefused => return Err(error),
                 Err(error) => error.with_earlier_request(may_be_spent),
@@ -98,7 +111,7 @@ impl AccountContext {
         {
             let error = self.endpoint_error(ErrorKind::Ambiguous, error);
             self.record_state()
-                .refuse(refresh_token.clone(), error.clone());
+                .forbid_replay(refresh_token.clone(), error.clone());
             return failed_for_good(error);
         }
         match error.kind() {

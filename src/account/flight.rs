@@ -16,17 +16,21 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 use super::{
-    context::AccountContext, intent::Intent, lease::HeldLease, live_token::LiveToken,
-    reload::Reloaded, single_flight::Flight, state::Outcome,
+    context::AccountContext,
+    exchange::Granted,
+    intent::Intent,
+    lease::HeldLease,
+    live_token::LiveToken,
+    reload::Reloaded,
+    single_flight::Flight,
+    state::{Aim, Outcome},
 };
 use crate::{
-    clock::Moment,
-    endpoint::{EndpointErrorKind, TokenGrant},
+    endpoint::EndpointErrorKind,
     error::ErrorKind,
     event::{EventKind, RefreshReason},
     secret::RefreshToken,
-    store::{Record, StoreError},
-    token::Generation,
+    token::{Freshness, Generation},
 };
 
 /// How often a flight that waits for the lease reloads. The holder of the lease may have saved a
@@ -37,6 +41,9 @@ const RELOAD_EVERY: Duration = Duration::from_millis(250);
 /// follow.
 const MOST_GRANTS_TRIED: usize = 3;
 
+/// A process that was held up may have lost the lease; this often, a flight acquires the lease.
+const MOST_LEASES: usize = 3;
+
 /// Which process refreshes.
 enum Turn {
     Ours(HeldLease),
@@ -46,31 +53,63 @@ enum Turn {
 
 impl AccountContext {
     pub(super) async fn run_flight(self: Arc<Self>, flight: Flight) {
-        let reason = flight.reason();
-        match self.reload(reason).await {
-            Ok(Reloaded::Found(token)) => self.finish(flight, Outcome::Token(token)),
-            Ok(Reloaded::Refresh(_) | Reloaded::Save(..)) => {
-                match self.lease_or_token(reason).await {
-                    Ok(Turn::Ours(lease)) => {
-                        let work = self.run_with_lease(flight, &lease);
-                        lease.renewed_during(work).await;
-                        lease.release().await;
-                    }
-                    Ok(Turn::Theirs(token)) => self.finish(flight, Outcome::Token(token)),
-                    Err(error) => self.finish(flight, self.store_failed(error)),
-                }
+        match flight.aim() {
+            Aim::Look => {
+                let outcome = self.look().await;
+                self.finish(flight, outcome);
             }
-            Err(outcome) => self.finish(flight, outcome),
+            Aim::Refresh(reason) => self.run_refresh(flight, reason).await,
+        }
+    }
+
+    /// Looks for a newer token in the store, and presents nothing.
+    async fn look(&self) -> Outcome {
+        let generation = self.next_generation();
+        match (
+            self.reload(RefreshReason::Rejected).await,
+            self.single_flight.token(),
+        ) {
+            (Ok(Reloaded::Found(token)), _) => Outcome::Token(token),
+            (Err(outcome @ Outcome::SignedOut { .. }), _) => outcome,
+            (_, Some(token)) => Outcome::Token(token),
+            (_, None) => {
+                let error = self.error(ErrorKind::NotAuthorized);
+                Outcome::SignedOut { error, generation }
+            }
+        }
+    }
+
+    async fn run_refresh(self: &Arc<Self>, mut flight: Flight, reason: RefreshReason) {
+        for leases_left in (0..MOST_LEASES).rev() {
+            match self.turn(reason).await {
+                Ok(Turn::Ours(lease)) => {
+                    let work = self.run_with_lease(flight, reason, &lease, leases_left > 0);
+                    let unfinished = lease.renewed_during(work).await;
+                    lease.release().await;
+                    match unfinished {
+                        Some(unfinished) => flight = unfinished,
+                        None => return,
+                    }
+                }
+                Ok(Turn::Theirs(token)) => return self.finish(flight, Outcome::Token(token)),
+                Err(outcome) => return self.finish(flight, outcome),
+            }
         }
     }
 
     /// Waits for the lease, or for the token that its holder saves.
-    async fn lease_or_token(self: &Arc<Self>, reason: RefreshReason) -> Result<Turn, StoreError> {
+    async fn turn(self: &Arc<Self>, reason: RefreshReason) -> Result<Turn, Outcome> {
+        if let Reloaded::Found(token) = self.reload(reason).await? {
+            return Ok(Turn::Theirs(token));
+        }
+        sleep(self.rest_of_interval()).await;
         let mut acquiring = pin!(self.acquire_lease());
         loop {
             tokio::select! {
                 biased;
-                lease = &mut acquiring => return lease.map(Turn::Ours),
+                lease = &mut acquiring => {
+                    return lease.map(Turn::Ours).map_err(|error| self.store_failed(error));
+                }
                 () = sleep(RELOAD_EVERY) => {}
             }
             // A reload that fails decides nothing: the wait for the lease goes on.
@@ -80,19 +119,47 @@ impl AccountContext {
         }
     }
 
-    async fn run_with_lease(&self, flight: Flight, lease: &HeldLease) {
-        let outcome = match self.refresh(flight.reason(), lease).await {
+    /// How long to wait before the next token request, for the sake of the service.
+    fn rest_of_interval(&self) -> Duration {
+        let granted_at = self
+            .single_flight
+            .token()
+            .and_then(|token| token.granted_at());
+        let interval = self.policy().min_refresh_interval;
+        granted_at.map_or(Duration::ZERO, |at| {
+            at.saturating_add(interval)
+                .saturating_sub(self.clocks().monotonic())
+        })
+    }
+
+    /// Returns the flight if the lease was lost before anything was presented, and `again` allows
+    /// another attempt.
+    async fn run_with_lease(
+        &self,
+        flight: Flight,
+        reason: RefreshReason,
+        lease: &HeldLease,
+        again: bool,
+    ) -> Option<Flight> {
+        let outcome = match self.refresh(reason, lease).await {
             Ok(token) => Outcome::Token(token),
+            Err(Outcome::Failed { error, .. }) if again && error.kind() == ErrorKind::LeaseLost => {
+                return Some(flight);
+            }
             Err(outcome) => outcome,
         };
         self.finish(flight, outcome);
-        // The callers are awake by now. The lease is held until the store is as it should be.
+        // The callers are awake by now. The lease is held until the store is as it should be, or other
+        // work of this process needs the lease.
         self.keep_saving().await;
-        self.keep_withdrawing_intent().await;
+        self.keep_settling_intent().await;
+        None
     }
 
     fn finish(&self, flight: Flight, outcome: Outcome) {
-        if let Outcome::SignedOut { error, .. } | Outcome::Failed { error, .. } = &outcome {
+        if let Outcome::SignedOut { error, .. } | Outcome::Failed { error, .. } = &outcome
+            && self.single_flight.update(|state| state.is_news(error))
+        {
             let error = error.clone();
             self.emit(EventKind::RefreshFailed { error });
         }
@@ -130,23 +197,25 @@ impl AccountContext {
             let response = self.exchange(&intent, lease).await;
             self.record_state().set_presenting(false);
             let error = match response {
-                Ok((grant, sent)) => return self.settle(grant, generation, sent, &intent).await,
+                Ok(granted) => return self.settle(granted, generation, &intent).await,
                 Err(error) => error,
             };
             if let Some(issued) = error.refresh_token() {
                 self.keep_issued(issued, &intent).await?;
                 return Err(self.exchange_failed(error, &intent.refresh_token));
             }
-            if !error.may_be_spent() {
-                self.withdraw_intent(&intent.record).await;
-            }
             if error.kind() != EndpointErrorKind::GrantRefused {
+                if !error.may_be_spent() {
+                    self.withdraw_intent(&intent.record).await;
+                }
                 return Err(self.exchange_failed(error, &intent.refresh_token));
             }
+            self.save_refusal(&intent).await;
             // A process without our lease may have presented the token and saved the next one. The
             // next reload finds the next one, or this refusal.
             let error = self.endpoint_error(ErrorKind::GrantRefused, error);
-            self.record_state().refuse(intent.refresh_token, error);
+            let now = self.clocks().wall();
+            self.record_state().refuse(intent.refresh_token, error, now);
         }
         let error = self
             .error(ErrorKind::Unavailable)
@@ -157,9 +226,8 @@ impl AccountContext {
     /// Saves what was granted, then makes it the token in use.
     async fn settle(
         &self,
-        grant: TokenGrant,
+        Granted { grant, sent, took }: Granted,
         generation: Generation,
-        sent: Moment,
         intent: &Intent,
     ) -> Result<Arc<LiveToken>, Outcome> {
         let spent = &intent.refresh_token;
@@ -168,7 +236,7 @@ impl AccountContext {
             .into_tokens(sent.wall_time(), default_lifetime)
             .or_refresh_token(spent);
         let rotated = tokens.refresh_token() != Some(spent);
-        let record = Record::new(tokens);
+        let record = intent.record.refreshed(tokens);
         if let Some(token) = self.save_granted(&record, intent).await? {
             return Ok(token);
         }
@@ -178,18 +246,28 @@ impl AccountContext {
             let error = self.error(ErrorKind::Unavailable);
             return Err(self.failed_with_backoff(error, None));
         };
+        let lifetime = record.tokens.lifetime().unwrap_or_default();
         self.emit(EventKind::Refreshed {
             generation: token.generation(),
-            lifetime: record.tokens.lifetime().unwrap_or_default(),
+            lifetime,
             rotated,
         });
+        // The next token would be as old. If the machine slept meanwhile, another token helps.
+        if took >= lifetime && token.freshness(self.clocks().now()) == Freshness::Expired {
+            let error = self
+                .error(ErrorKind::Unavailable)
+                .with_detail("the token endpoint takes longer than its tokens live");
+            return Err(self.failed_with_backoff(error, None));
+        }
         Ok(token)
     }
 
     /// Saves a refresh token that came without a usable access token.
     async fn keep_issued(&self, issued: &RefreshToken, intent: &Intent) -> Result<(), Outcome> {
         let tokens = intent.record.tokens.clone();
-        let record = Record::new(tokens.with_refresh_token(issued.clone()));
+        let record = intent
+            .record
+            .refreshed(tokens.with_refresh_token(issued.clone()));
         self.save_granted(&record, intent).await.map(drop)
     }
 }

@@ -5,11 +5,15 @@
 //! since an intent is a save like any other, a store that cannot be written to fails before
 //! anything is spent.
 
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{
-    context::AccountContext, outcome::failed_for_good, record_state::SaveState,
-    reload::Refreshable, retry_pauses::RetryPauses, state::Outcome,
+    context::AccountContext,
+    outcome::failed_for_good,
+    record_state::{LeftIntent, SaveState},
+    reload::Refreshable,
+    retry_pauses::RetryPauses,
+    state::Outcome,
 };
 use crate::{
     error::ErrorKind,
@@ -41,7 +45,7 @@ impl AccountContext {
             .error(ErrorKind::Ambiguous)
             .with_detail("an earlier refresh was about to present it and has saved no result");
         self.record_state()
-            .refuse(stored.refresh_token.clone(), error.clone());
+            .forbid_replay(stored.refresh_token.clone(), error.clone());
         Err(failed_for_good(error))
     }
 
@@ -72,37 +76,61 @@ impl AccountContext {
         }
     }
 
-    /// Takes an intent back, once it is certain that the refresh token was not spent. If the store
-    /// does not answer, the intent is [withdrawn later](Self::keep_withdrawing_intent).
+    /// Replaces an intent whose refresh token was certainly not spent.
     pub(super) async fn withdraw_intent(&self, intent: &Record) {
-        if self.try_to_withdraw(intent).await.is_err() {
-            self.record_state().leave_intent(intent.clone());
+        self.settle_intent(intent.version, intent.unchanged()).await;
+    }
+
+    /// Replaces an intent whose refresh token the token endpoint refused for good.
+    pub(super) async fn save_refusal(&self, intent: &Intent) {
+        let now = self.clocks().wall();
+        let refused = intent.record.to_refused(&intent.refresh_token, now);
+        self.settle_intent(intent.record.version, refused).await;
+    }
+
+    /// Replaces an intent by its outcome. If the store does not respond, the intent is
+    /// [replaced later](Self::keep_settling_intent).
+    async fn settle_intent(&self, version: Version, outcome: Record) {
+        let left = LeftIntent { version, outcome };
+        if self.try_to_settle(&left).await.is_err() {
+            self.record_state().leave_intent(left);
         }
     }
 
-    /// Goes on withdrawing an intent that was left, until the policy gives up.
-    pub(super) async fn keep_withdrawing_intent(&self) {
-        let Some(intent) = self.record_state().take_left_intent() else {
-            return;
-        };
+    /// Goes on replacing an intent that was left, until the policy gives up or other work of this
+    /// process needs the lease. An intent that stays only makes the next process careful.
+    pub(super) async fn keep_settling_intent(&self) {
         let begun = Instant::now();
         let give_up = self.policy().save_give_up;
         let mut pauses = RetryPauses::new();
-        while self.try_to_withdraw(&intent).await.is_err() {
-            // A shutdown does not wait: an intent that stays only makes the next process careful.
-            let is_closed = self.single_flight.update(|state| state.is_closed());
-            if is_closed || begun.elapsed() > give_up {
+        loop {
+            let left = self.record_state().left_intent();
+            let Some(left) = left else { return };
+            if self.try_to_settle(&left).await.is_ok()
+                || begun.elapsed() > give_up
+                || self.lease_demand.pause(pauses.longer()).await
+            {
                 return;
             }
-            sleep(pauses.longer()).await;
+        }
+    }
+
+    /// The last chance before the process ends.
+    pub(super) async fn settle_left_intent(&self) -> Result<(), StoreError> {
+        let left = self.record_state().left_intent();
+        match left {
+            Some(left) => self.try_to_settle(&left).await,
+            None => Ok(()),
         }
     }
 
     /// A conflict is a success: the intent is gone, or was never saved.
-    async fn try_to_withdraw(&self, intent: &Record) -> Result<(), StoreError> {
-        let withdrawn = Record::new(intent.tokens.clone());
-        if self.swap(Some(intent.version), &withdrawn).await? == Swap::Saved {
-            self.record_state().set(withdrawn, SaveState::Saved);
+    async fn try_to_settle(&self, left: &LeftIntent) -> Result<(), StoreError> {
+        let swap = self.swap(Some(left.version), &left.outcome).await?;
+        let mut state = self.record_state();
+        state.forget_left_intent(left.version);
+        if swap == Swap::Saved {
+            state.set(left.outcome.clone(), SaveState::Saved);
         }
         Ok(())
     }

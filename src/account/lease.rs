@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 use super::context::AccountContext;
 use crate::{
-    clock::Now,
+    clock::Moment,
     event::EventKind,
     store::{Lease, LeaseRequest, StoreError, StoreErrorKind},
 };
@@ -30,7 +30,7 @@ pub(super) struct HeldLease {
     account: Arc<AccountContext>,
     time_to_live: Duration,
     /// When the lease was last asked for, with success; `None` once the lease is lost.
-    asked: Mutex<Option<Now>>,
+    asked: Mutex<Option<Moment>>,
 }
 
 impl AccountContext {
@@ -51,7 +51,9 @@ impl AccountContext {
         let request = LeaseRequest::new(policy.lease_time_to_live, policy.lease_wait);
         // Before the response, which may be held up.
         let asked = self.clocks().now();
+        let waiting = self.lease_demand.wait();
         let lease = self.manager.store.lease(&self.id, request).await?;
+        drop(waiting);
         Ok(HeldLease {
             lease,
             account: Arc::clone(self),
@@ -97,7 +99,8 @@ impl HeldLease {
     }
 
     fn is_certain_for(&self, lasting: Duration) -> bool {
-        let age = self.asked.lock().map(|asked| asked.until(self.now()));
+        let clocks = self.account.clocks();
+        let age = self.asked.lock().map(|asked| clocks.since(asked));
         age.is_some_and(|age| age.saturating_add(lasting) <= self.time_to_live)
     }
 
@@ -116,7 +119,7 @@ impl HeldLease {
     }
 
     async fn renew(&self) -> Result<(), StoreError> {
-        let asked = self.now();
+        let asked = self.account.clocks().now();
         // A panic of a user's store must not end a token request that is under way.
         let renewed = caught(self.lease.renew()).await.unwrap_or_else(|| {
             let message = "renewing the lease panicked";
@@ -134,10 +137,6 @@ impl HeldLease {
             }
         }
         renewed
-    }
-
-    fn now(&self) -> Now {
-        self.account.clocks().now()
     }
 }
 

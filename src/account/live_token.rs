@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     account_id::AccountId,
-    clock::{Moment, Now},
+    clock::Moment,
     policy::RefreshPolicy,
     secret::AccessToken,
     token::{Access, Deadlines, Freshness, Generation},
@@ -51,9 +51,18 @@ impl LiveToken {
         Some(live)
     }
 
+    /// The same token, where the monotonic clock alone is enough to judge its deadlines.
+    pub(crate) fn without_wall(self) -> Self {
+        Self {
+            deadlines: self.deadlines.without_wall(),
+            ..self
+        }
+    }
+
     /// A token that came from elsewhere and is first seen at `now`. Its age is known by the wall clock
     /// alone. A clock that is set wrong can make the token look younger, but never let the token
-    /// outlive its lifetime from now on.
+    /// outlive its lifetime from now on. A token that was issued further ahead than its lifetime is
+    /// stale: one of the two clocks is wrong.
     pub(crate) fn found(
         access: &Access,
         generation: Generation,
@@ -61,7 +70,11 @@ impl LiveToken {
         context: (&AccountId, &RefreshPolicy),
     ) -> Option<Self> {
         let remaining = access.end().saturating_sub(now.wall).min(access.lifetime);
-        Self::new(access, generation, now, remaining, context)
+        let mut live = Self::new(access, generation, now, remaining, context)?;
+        if access.issued_at > now.wall.saturating_add(access.lifetime) {
+            live.deadlines = live.deadlines.stale_from(now);
+        }
+        Some(live)
     }
 
     fn new(
@@ -87,12 +100,17 @@ impl LiveToken {
         self.bearer.generation
     }
 
-    pub(crate) fn freshness(&self, now: Now) -> Freshness {
+    pub(crate) fn freshness(&self, now: Moment) -> Freshness {
         self.deadlines.freshness(now)
     }
 
+    /// When the token was asked for, on the monotonic clock, if it was granted to this process.
+    pub(crate) fn granted_at(&self) -> Option<Duration> {
+        self.granted.as_ref().map(|granted| granted.at)
+    }
+
     /// Whether the token was granted only a moment ago, so that another would be rejected as well.
-    pub(crate) fn is_newly_granted(&self, now: Now) -> bool {
+    pub(crate) fn is_newly_granted(&self, now: Moment) -> bool {
         self.granted
             .as_ref()
             .is_some_and(|granted| now.monotonic < granted.at.saturating_add(granted.cooldown))

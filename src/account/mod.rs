@@ -14,7 +14,7 @@
 //! | 3 | `context` | what one account has, and what every step needs of it |
 //! | 2 | `single_flight` | one flight, one result for all waiters |
 //! | 1 | `state`, `thread_cache` | who uses which token, who refreshes, who waits; a thread's copy of a header |
-//! | 0 | `live_token`, `record_state`, `retry_pauses`, `sync` | a token in use, what is known of the stored record, pauses between saves, the lock of a flight |
+//! | 0 | `lease_demand`, `live_token`, `record_state`, `retry_pauses`, `sync` | who waits for the lease, a token in use, what is known of the stored record, pauses between saves, the lock of a flight |
 //!
 //! The modules below `context` know no I/O.
 
@@ -23,6 +23,7 @@ mod exchange;
 mod flight;
 mod intent;
 mod lease;
+mod lease_demand;
 mod live_token;
 mod outcome;
 mod record_state;
@@ -38,6 +39,7 @@ mod tokens;
 
 pub(crate) use context::ManagerContext;
 pub use live_token::BearerToken;
+pub use sign_in::Seeded;
 pub(crate) use state::Need;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
@@ -48,7 +50,7 @@ use self::{
     context::AccountContext,
     live_token::LiveToken,
     single_flight::{Flight, Waiter},
-    state::Decision,
+    state::{Aim, Decision},
 };
 use crate::{
     account_id::AccountId,
@@ -116,10 +118,11 @@ impl Account {
 
     /// A token newer than `rejected`, which the API rejected with a 401.
     ///
-    /// Refreshes only if no newer token has arrived meanwhile. `None` if the rejected token was
-    /// itself granted only a moment ago
-    /// ([`RefreshPolicy::rejection_cooldown`](crate::RefreshPolicy::rejection_cooldown)): another
-    /// token would be rejected as well.
+    /// Refreshes only if no newer token has arrived meanwhile. If the rejected token was itself granted
+    /// only a moment ago
+    /// ([`RefreshPolicy::rejection_cooldown`](crate::RefreshPolicy::rejection_cooldown)), another token
+    /// would be rejected as well: the account only asks the store, at most once a second, and returns
+    /// `None` if the store has no newer token.
     ///
     /// # Errors
     ///
@@ -135,16 +138,22 @@ impl Account {
         self.replace(rejected).await
     }
 
-    /// Takes new tokens into use after a sign-in, and saves them. They replace all earlier tokens of
+    /// Takes the tokens of a new sign-in into use, and saves them. They replace all earlier tokens of
     /// the account, and lift the refusal of an earlier refresh token.
     ///
-    /// Do not install the same refresh token at each start of a program: the store may hold a newer
-    /// refresh token, which the spent one would replace.
+    /// For tokens that a program passes at each start, call [`seed`](Self::seed): the store may hold a
+    /// newer refresh token, which the spent one would replace.
+    ///
+    /// The newest sign-in wins, by the time of its installation. If its save fails, a later save gives
+    /// way to tokens that came from it, and to a newer sign-in of another process.
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::InvalidToken`] if there is no token, or the access token cannot be sent. Nothing
-    ///   was saved, and the earlier tokens stay in use.
+    /// - [`ErrorKind::InvalidToken`] if there is no token, or a token holds a character that no service
+    ///   issues, a line end for example, or another account of this manager was signed in with the same
+    ///   refresh token. Nothing was saved, and the earlier tokens stay in use. Another manager or
+    ///   process does not notice that two accounts share a refresh token: each account needs a sign-in
+    ///   of its own.
     /// - [`ErrorKind::SaveFailed`] if the tokens could not be saved. They are in use all the same, and
     ///   are saved before the next refresh.
     ///
@@ -154,6 +163,46 @@ impl Account {
     pub async fn install(&self, tokens: impl Into<TokenSet>) -> Result<(), Error> {
         let account = Arc::clone(&self.0);
         self.run(account.install(tokens.into())).await
+    }
+
+    /// Takes tokens into use that a program passes at each start, from its environment for example,
+    /// unless the store has tokens that may be good.
+    ///
+    /// The seed is installed if the store has no tokens, or if the stored refresh token was refused and
+    /// the seed is another than those before. An operator mends a deployment by setting a new seed.
+    /// Any number of processes may call `seed` at the same time.
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, store::MemoryStore};
+    /// use dropbox_sign_oauth::{Seeded, TokenSet};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let api = OAuthApi::builder("client-id", "client-secret").build()?;
+    /// # let manager = TokenManager::builder(api, MemoryStore::new()).build()?;
+    /// let account = manager.account("acme");
+    /// # let refresh_token = "refresh-token";
+    /// let seed = TokenSet::from_refresh_token(refresh_token);
+    /// let seeded = account.seed(seed.clone()).await?;
+    /// assert_eq!(seeded, Seeded::Installed);
+    /// // The next start:
+    /// assert_eq!(account.seed(seed).await?, Seeded::Kept);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::InvalidToken`], as [`install`](Self::install).
+    /// - An error of the store, [`ErrorKind::StoreUnavailable`] or [`ErrorKind::LeaseTimeout`] for
+    ///   example. The seed is not in use: call `seed` again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: the work runs to its end in a task of its own.
+    pub async fn seed(&self, tokens: impl Into<TokenSet>) -> Result<Seeded, Error> {
+        let account = Arc::clone(&self.0);
+        self.run(account.seed(tokens.into())).await
     }
 
     /// Forgets the account's tokens, in memory and in the store, after a refresh in progress.
@@ -186,7 +235,7 @@ impl Account {
         let account = &*self.0;
         let generation = account.single_flight.published();
         thread_cache::find(account.key, generation, |deadlines| {
-            deadlines.freshness(account.clocks().now()) == Freshness::Fresh
+            deadlines.freshness_by(account.clocks()) == Freshness::Fresh
         })
     }
 
@@ -246,7 +295,12 @@ impl Account {
         let token = match token.freshness(now) {
             Freshness::Expired => {
                 let decision = self.0.single_flight.enter(need, now);
-                self.follow(decision).await?
+                let token = self.follow(decision).await?;
+                if token.freshness(self.0.clocks().now()) == Freshness::Expired {
+                    let detail = "the new token expired before it could be used";
+                    return Err(self.0.error(ErrorKind::Unavailable).with_detail(detail));
+                }
+                token
             }
             Freshness::Fresh | Freshness::Stale => token,
         };
@@ -259,7 +313,8 @@ impl Account {
         let now = self.0.clocks().now();
         match self.0.single_flight.replace(rejected, now) {
             Some(Decision::Serve(_, flight) | Decision::Wait(_, flight)) => {
-                self.start(flight).is_ok()
+                let looks = flight.as_ref().is_some_and(|it| it.aim() == Aim::Look);
+                self.start(flight).is_ok() && !looks
             }
             Some(Decision::Fail(_)) | None => false,
         }
@@ -277,6 +332,7 @@ impl Account {
     pub(crate) fn close(&self) {
         let error = self.0.error(ErrorKind::ShutDown);
         self.0.single_flight.update(|state| state.close(error));
+        self.0.lease_demand.stay();
     }
 
     /// Saves what could not be saved so far.
@@ -303,9 +359,10 @@ impl Account {
     }
 
     /// Runs `task` to its end, whether or not the caller goes on waiting.
-    async fn run<F>(&self, task: F) -> Result<(), Error>
+    async fn run<F, T>(&self, task: F) -> Result<T, Error>
     where
-        F: Future<Output = Result<(), Error>> + Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+        T: Send + 'static,
     {
         let aborted = |_| Err(self.0.error(ErrorKind::Aborted));
         self.spawn(task)?.await.unwrap_or_else(aborted)

@@ -1,24 +1,37 @@
 //! What this process knows of an account's record: the newest tokens, whether the store has them,
 //! the intents that this process wrote, and the refresh token that must not be presented again.
-//!
-//! Only the holder of the account's lease changes the record state, except that tokens may be
-//! installed while the store is out of order.
 
 use std::time::SystemTime;
 
 use crate::{
     error::Error,
     secret::RefreshToken,
-    store::{Record, Version},
+    store::{Lineage, Record, Version},
 };
 
 #[derive(Debug, Default)]
 pub(super) struct RecordState {
     known: Option<Known>,
-    refused: Option<(RefreshToken, Error)>,
+    refusal: Option<Refusal>,
     own_intent: Option<OwnIntent>,
-    /// An intent of this process that came to nothing, and may be the stored record.
-    left_intent: Option<Record>,
+    left_intent: Option<LeftIntent>,
+}
+
+/// An intent of this process with a known outcome, which may still be the stored record.
+#[derive(Clone, Debug)]
+pub(super) struct LeftIntent {
+    pub(super) version: Version,
+    /// The record that is to replace the intent.
+    pub(super) outcome: Record,
+}
+
+/// A refresh token that this process must not present.
+#[derive(Debug)]
+struct Refusal {
+    token: RefreshToken,
+    error: Error,
+    /// When the token endpoint refused the token; `None` if the policy forbids a replay.
+    refused_at: Option<SystemTime>,
 }
 
 /// The last intent of this process.
@@ -45,27 +58,29 @@ struct Known {
 pub(super) enum SaveState {
     /// The record is the stored one.
     Saved,
-    /// The record is to replace the stored one of this version, or the lack of one. A store that
-    /// failed over may have lost the intent, and hold the record before it again. Any other stored
-    /// record is newer.
+    /// The record is to replace the stored intent. A store that failed over may have lost the
+    /// intent, and hold the record before the intent again. Any other stored record is newer.
     Pending {
-        replaces: Option<Version>,
-        before_intent: Option<Version>,
+        intent: Version,
+        before_intent: Version,
     },
-    /// The record is to replace any stored one: somebody has signed in.
+    /// The record belongs to a sign-in, and is to replace the record of any older sign-in.
     PendingInstall,
 }
 
-impl SaveState {
-    /// Whether the record may replace the stored one of this version.
-    fn may_replace(self, stored: Option<Version>) -> bool {
-        match self {
-            Self::Pending {
-                replaces,
+impl Known {
+    /// Whether the record is to replace the stored one.
+    fn is_ahead_of(&self, stored: Option<&Record>) -> bool {
+        match self.save {
+            SaveState::Pending {
+                intent,
                 before_intent,
-            } => stored == replaces || stored.is_some() && stored == before_intent,
-            Self::PendingInstall => true,
-            Self::Saved => false,
+            } => stored.is_some_and(|stored| [intent, before_intent].contains(&stored.version)),
+            SaveState::PendingInstall => {
+                let lineage = &self.record.lineage;
+                stored.is_none_or(|stored| !stored.lineage.is_as_new_as(lineage))
+            }
+            SaveState::Saved => false,
         }
     }
 }
@@ -101,22 +116,28 @@ impl RecordState {
     }
 
     /// A granted record that the store lacks, and the version that it is to replace.
-    pub(super) fn pending(&self) -> Option<(Record, Option<Version>)> {
+    pub(super) fn pending(&self) -> Option<(Record, Version)> {
         match self.known.as_ref()? {
             Known {
                 record,
-                save: SaveState::Pending { replaces, .. },
-            } => Some((record.clone(), *replaces)),
+                save: SaveState::Pending { intent, .. },
+            } => Some((record.clone(), *intent)),
             _ => None,
         }
     }
 
-    /// Whether the known record may replace the stored one of this version.
-    pub(super) fn may_replace(&self, stored: Option<Version>, with: &Record) -> bool {
+    /// Whether this unsaved record is to replace the stored one.
+    pub(super) fn is_ahead(&self, unsaved: &Record, stored: Option<&Record>) -> bool {
         let known = self.known.as_ref();
         known.is_some_and(|known| {
-            known.record.version == with.version && known.save.may_replace(stored)
+            known.record.version == unsaved.version && known.is_ahead_of(stored)
         })
+    }
+
+    /// The lineage of the known record.
+    pub(super) fn lineage(&self) -> Lineage {
+        let known = self.known.as_ref();
+        known.map_or_else(Lineage::default, |known| known.record.lineage.clone())
     }
 
     /// Tokens that were installed and are yet to be saved stand against the records of a flight that
@@ -138,10 +159,9 @@ impl RecordState {
     /// Compares the stored record with the known one, and follows the store unless the known one
     /// is ahead.
     pub(super) fn reconcile(&mut self, stored: Option<Record>) -> Reconciled {
-        let stored_version = stored.as_ref().map(|record| record.version);
         if let Some(known) = &mut self.known {
-            // A save that failed may have taken effect all the same. Tokens that somebody pasted into
-            // the stored record under the same version are newer.
+            // A save that failed may have taken effect all the same. Tokens that an operator pasted
+            // into the stored record under the same version are newer.
             let is_same = |stored: &Record| {
                 stored.version == known.record.version && stored.tokens == known.record.tokens
             };
@@ -149,10 +169,10 @@ impl RecordState {
                 known.save = SaveState::Saved;
                 return Reconciled::Unchanged(known.record.clone());
             }
-            if known.save.may_replace(stored_version) {
+            if known.is_ahead_of(stored.as_ref()) {
                 return Reconciled::Unsaved {
                     record: known.record.clone(),
-                    replaces: stored_version,
+                    replaces: stored.map(|record| record.version),
                 };
             }
         }
@@ -167,7 +187,7 @@ impl RecordState {
         }
     }
 
-    /// Takes note of an intent that is about to be saved.
+    /// Remembers an intent that is about to be saved.
     pub(super) fn write_intent(&mut self, replaces: Version, version: Version) {
         let settled = self.is_settled(replaces).then_some(replaces);
         self.own_intent = Some(OwnIntent {
@@ -177,20 +197,25 @@ impl RecordState {
         });
     }
 
-    /// Takes note that the refresh token is being presented, or that the outcome is known.
+    /// Remembers that the refresh token is being presented, or that the outcome is known.
     pub(super) fn set_presenting(&mut self, is_presenting: bool) {
         if let Some(intent) = &mut self.own_intent {
             intent.is_open = is_presenting;
         }
     }
 
-    /// Takes note of an intent that is yet to be withdrawn.
-    pub(super) fn leave_intent(&mut self, intent: Record) {
+    /// Remembers an intent that the store could not replace by its outcome.
+    pub(super) fn leave_intent(&mut self, intent: LeftIntent) {
         self.left_intent = Some(intent);
     }
 
-    pub(super) fn take_left_intent(&mut self) -> Option<Record> {
-        self.left_intent.take()
+    pub(super) fn left_intent(&self) -> Option<LeftIntent> {
+        self.left_intent.clone()
+    }
+
+    /// Forgets the left intent of this version: the store does not hold the intent any more.
+    pub(super) fn forget_left_intent(&mut self, version: Version) {
+        self.left_intent.take_if(|left| left.version == version);
     }
 
     /// When the record's refresh token was about to be presented, with no outcome known: by another
@@ -208,17 +233,34 @@ impl RecordState {
         })
     }
 
-    /// From now on this refresh token gets this error instead of being presented.
-    pub(super) fn refuse(&mut self, token: RefreshToken, error: Error) {
-        self.refused = Some((token, error));
+    /// Remembers that the token endpoint refused this refresh token for good.
+    pub(super) fn refuse(&mut self, token: RefreshToken, error: Error, refused_at: SystemTime) {
+        self.refusal = Some(Refusal {
+            token,
+            error,
+            refused_at: Some(refused_at),
+        });
     }
 
-    /// Why this refresh token must not be presented, if it must not.
-    pub(super) fn refusal(&self, token: &RefreshToken) -> Option<Error> {
-        match &self.refused {
-            Some((refused, error)) if refused == token => Some(error.clone()),
-            _ => None,
-        }
+    /// Never presents this refresh token again, since the token may be spent.
+    pub(super) fn forbid_replay(&mut self, token: RefreshToken, error: Error) {
+        self.refusal = Some(Refusal {
+            token,
+            error,
+            refused_at: None,
+        });
+    }
+
+    /// Why this refresh token must not be presented, if it must not. `is_recent` says whether a
+    /// refusal of that time still counts.
+    pub(super) fn refusal(
+        &self,
+        token: &RefreshToken,
+        is_recent: impl FnOnce(SystemTime) -> bool,
+    ) -> Option<Error> {
+        let refusal = self.refusal.as_ref()?;
+        let counts = refusal.token == *token && refusal.refused_at.is_none_or(is_recent);
+        counts.then(|| refusal.error.clone())
     }
 }
 
@@ -234,23 +276,30 @@ mod tests {
         Record::new(TokenSet::new(name, SystemTime::UNIX_EPOCH, lifetime))
     }
 
+    fn signed_in(name: &str, second: u64) -> Record {
+        let mut record = record(name);
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        record.lineage = Lineage::of_sign_in(&record.tokens, at, &Lineage::default());
+        record
+    }
+
+    fn pending(intent: Version) -> SaveState {
+        SaveState::Pending {
+            intent,
+            before_intent: Version::unique(),
+        }
+    }
+
     #[test]
     fn an_unsaved_record_stands_while_the_store_holds_the_replaced_version() {
         let (old, new) = (record("old"), record("new"));
         let mut state = RecordState::default();
-        let replaces = Some(old.version);
-        state.set(
-            new.clone(),
-            SaveState::Pending {
-                replaces,
-                before_intent: None,
-            },
-        );
+        state.set(new.clone(), pending(old.version));
+        let version = old.version;
         match state.reconcile(Some(old)) {
-            Reconciled::Unsaved {
-                record,
-                replaces: r,
-            } => assert_eq!((record, r), (new, replaces)),
+            Reconciled::Unsaved { record, replaces } => {
+                assert_eq!((record, replaces), (new, Some(version)));
+            }
             other => panic!("{other:?}"),
         }
         assert!(state.is_unsaved());
@@ -260,14 +309,7 @@ mod tests {
     fn an_unsaved_record_gives_way_to_a_newer_one_and_to_a_removal() {
         for stored in [Some(record("winner")), None] {
             let mut state = RecordState::default();
-            let replaces = Some(Version::unique());
-            state.set(
-                record("new"),
-                SaveState::Pending {
-                    replaces,
-                    before_intent: None,
-                },
-            );
+            state.set(record("new"), pending(Version::unique()));
             match state.reconcile(stored.clone()) {
                 Reconciled::Newer { record, conflict } => {
                     assert!(conflict);
@@ -281,26 +323,35 @@ mod tests {
     }
 
     #[test]
-    fn an_installed_record_gives_way_to_nothing() {
-        for stored in [Some(record("stored")), None] {
+    fn an_installed_record_replaces_the_records_of_older_sign_ins_alone() {
+        let installed = signed_in("installed", 5);
+        let grown = installed.refreshed(record("grown").tokens);
+        for (stored, is_ahead) in [
+            (None, true),
+            (Some(record("of unknown origin")), true),
+            (Some(signed_in("older", 4)), true),
+            (Some(grown), false),
+            (Some(signed_in("newer", 6)), false),
+        ] {
             let mut state = RecordState::default();
-            state.set(record("installed"), SaveState::PendingInstall);
+            state.set(installed.clone(), SaveState::PendingInstall);
             let version = stored.as_ref().map(|record| record.version);
-            assert!(matches!(
-                state.reconcile(stored),
-                Reconciled::Unsaved { replaces, .. } if replaces == version
-            ));
-            assert!(state.is_unsaved());
+            match state.reconcile(stored) {
+                Reconciled::Unsaved { replaces, .. } => {
+                    assert!(is_ahead && replaces == version && state.is_unsaved());
+                }
+                Reconciled::Newer { conflict, .. } => {
+                    assert!(!is_ahead && conflict && !state.is_unsaved());
+                }
+                other => panic!("{other:?}"),
+            }
         }
     }
 
     #[test]
     fn a_failed_save_that_took_effect_is_recognised() {
         for saved in [
-            SaveState::Pending {
-                replaces: None,
-                before_intent: None,
-            },
+            pending(Version::unique()),
             SaveState::PendingInstall,
             SaveState::Saved,
         ] {
@@ -317,14 +368,14 @@ mod tests {
         let (before, grant) = (record("before"), record("grant"));
         let mut state = RecordState::default();
         let save = SaveState::Pending {
-            replaces: Some(Version::unique()),
-            before_intent: Some(before.version),
+            intent: Version::unique(),
+            before_intent: before.version,
         };
         state.set(grant.clone(), save);
-        assert!(state.may_replace(Some(before.version), &grant));
-        assert!(!state.may_replace(Some(before.version), &record("other")));
-        for stored in [None, Some(Version::unique())] {
-            assert!(!state.may_replace(stored, &grant));
+        assert!(state.is_ahead(&grant, Some(&before)));
+        assert!(!state.is_ahead(&record("other"), Some(&before)));
+        for stored in [None, Some(record("another"))] {
+            assert!(!state.is_ahead(&grant, stored.as_ref()));
         }
         match state.reconcile(Some(before.clone())) {
             Reconciled::Unsaved { record, replaces } => {
@@ -336,7 +387,7 @@ mod tests {
 
     #[test]
     fn an_installed_record_stands_against_the_grant_of_an_earlier_flight() {
-        let (installed, granted) = (record("installed"), record("granted"));
+        let (installed, granted) = (signed_in("installed", 5), record("granted"));
         let mut state = RecordState::default();
         state.set(installed.clone(), SaveState::PendingInstall);
         state.set(granted.clone(), SaveState::Saved);
@@ -403,15 +454,19 @@ mod tests {
         let refused = RefreshToken::new("refused");
         let error = Error::new(ErrorKind::GrantRefused, &AccountId::default());
         let mut state = RecordState::default();
-        state.refuse(refused.clone(), error);
-        // Whatever the store brings meanwhile.
+        state.refuse(refused.clone(), error.clone(), SystemTime::UNIX_EPOCH);
+        // Other records that the store brings meanwhile.
         state.reconcile(Some(record("other")));
         state.set(record("installed"), SaveState::PendingInstall);
-        let refusal = state.refusal(&refused).map(|error| error.kind());
-        assert_eq!(refusal, Some(ErrorKind::GrantRefused));
-        assert!(state.refusal(&RefreshToken::new("new")).is_none());
+        let refusal = state.refusal(&refused, |at| at == SystemTime::UNIX_EPOCH);
+        let kind = refusal.map(|error| error.kind());
+        assert_eq!(kind, Some(ErrorKind::GrantRefused));
+        assert!(state.refusal(&RefreshToken::new("new"), |_| true).is_none());
+        assert!(state.refusal(&refused, |_| false).is_none());
+        state.forbid_replay(refused.clone(), error);
+        assert!(state.refusal(&refused, |_| false).is_some());
         state.clear();
-        assert!(state.refusal(&refused).is_none());
+        assert!(state.refusal(&refused, |_| true).is_none());
         assert!(state.known.is_none() && !state.is_unsaved());
     }
 }

@@ -1,13 +1,13 @@
 //! Reloading the record from the store, and what there is to do about it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use super::{
     context::AccountContext, live_token::LiveToken, outcome::failed_for_good,
     record_state::Reconciled, state::Outcome,
 };
 use crate::{
-    error::ErrorKind,
+    error::{Error, ErrorKind},
     event::{EventKind, RefreshReason},
     secret::RefreshToken,
     store::{Record, Version},
@@ -71,13 +71,38 @@ impl AccountContext {
                 .with_detail("the access token came without a refresh token");
             return Err(failed_for_good(error));
         };
-        match self.record_state().refusal(&refresh_token) {
+        match self.refusal(&record, &refresh_token) {
             Some(error) => Err(failed_for_good(error)),
             None => Ok(Reloaded::Refresh(Refreshable {
                 record,
                 refresh_token,
             })),
         }
+    }
+
+    /// Why the record's refresh token must not be presented, if it must not.
+    fn refusal(&self, record: &Record, token: &RefreshToken) -> Option<Error> {
+        let now = self.clocks().wall();
+        let lifetime = self.policy().refusal_lifetime;
+        // A time far in the future comes from a clock that was wrong.
+        let is_recent = |refused_at: SystemTime| match now.duration_since(refused_at) {
+            Ok(age) => age < lifetime,
+            Err(ahead) => ahead.duration() < lifetime,
+        };
+        if let Some(error) = self.record_state().refusal(token, is_recent) {
+            return Some(error);
+        }
+        if let Some(flaw) = token.flaw() {
+            let detail = format!("the stored refresh token {flaw}, and was not presented");
+            return Some(self.error(ErrorKind::StoreDefective).with_detail(detail));
+        }
+        record
+            .refusal_of(token)
+            .filter(|at| is_recent(*at))
+            .map(|_| {
+                self.error(ErrorKind::GrantRefused)
+                    .with_detail("the token endpoint refused the stored refresh token")
+            })
     }
 
     /// Whether the token differs from the token in use and serves the purpose. The header tells, since

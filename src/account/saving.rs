@@ -23,6 +23,7 @@ use crate::{
     event::{EventKind, RefreshReason},
     policy::Unsaved,
     store::{Record, StoreError, Swap, Version},
+    token::Generation,
 };
 
 /// Which series of attempts to save it is.
@@ -30,7 +31,8 @@ use crate::{
 enum Series {
     /// The one right after the grant.
     First,
-    /// One after a series that failed; no other follows until the next refresh.
+    /// One after a series that failed; no other follows until the next refresh. Stops if other work of
+    /// this process needs the lease.
     Last,
 }
 
@@ -53,8 +55,8 @@ impl AccountContext {
     ) -> Result<Option<Arc<LiveToken>>, Outcome> {
         let replaces = Some(intent.record.version);
         let save = SaveState::Pending {
-            replaces,
-            before_intent: Some(intent.replaced),
+            intent: intent.record.version,
+            before_intent: intent.replaced,
         };
         // From here on this process knows the record, even if no save succeeds.
         self.record_state().set(granted.clone(), save);
@@ -84,19 +86,14 @@ impl AccountContext {
 
     /// Goes on saving what the flight could not, until the policy gives up.
     pub(super) async fn keep_saving(&self) {
-        let Some((record, replaces)) = self.record_state().pending() else {
+        let Some((record, intent)) = self.record_state().pending() else {
             return;
         };
         let generation = self.next_generation();
         let give_up = self.policy().save_give_up;
-        let attempts = self.try_saving(&record, replaces, give_up, Series::Last);
+        let attempts = self.try_saving(&record, Some(intent), give_up, Series::Last);
         match attempts.await {
-            Attempts::Saved => {
-                // Tokens that were withheld may be used now.
-                if let Some(token) = self.found_token(&record.tokens, generation) {
-                    self.publish_if_withheld(token);
-                }
-            }
+            Attempts::Saved => self.publish_if_withheld(&record, generation),
             Attempts::Conflict => {
                 if let Ok(token) = self.follow_winner().await {
                     self.single_flight.update(|state| state.publish(token));
@@ -108,7 +105,11 @@ impl AccountContext {
 
     /// The last chance before the process ends.
     pub(super) async fn save_leftovers(self: &Arc<Self>) -> Result<(), Error> {
-        if !self.record_state().is_unsaved() {
+        let nothing_is_left = {
+            let state = self.record_state();
+            !state.is_unsaved() && state.left_intent().is_none()
+        };
+        if nothing_is_left {
             return Ok(());
         }
         let saved = self.with_lease(self.save_what_is_left()).await;
@@ -116,6 +117,8 @@ impl AccountContext {
     }
 
     async fn save_what_is_left(&self) -> Result<(), StoreError> {
+        self.settle_left_intent().await?;
+        let generation = self.next_generation();
         let stored = self.load().await?;
         let reconciled = self.record_state().reconcile(stored);
         let Reconciled::Unsaved { record, replaces } = reconciled else {
@@ -124,9 +127,11 @@ impl AccountContext {
         let budget = self.policy().save_budget;
         let attempts = self.try_saving(&record, replaces, budget, Series::Last);
         match attempts.await {
-            Attempts::Saved | Attempts::Conflict => Ok(()),
-            Attempts::Failed(error) => Err(error),
+            Attempts::Saved => self.publish_if_withheld(&record, generation),
+            Attempts::Conflict => {}
+            Attempts::Failed(error) => return Err(error),
         }
+        Ok(())
     }
 
     /// Tries to save until that succeeds, meets a newer record, or `budget` is spent; at least once.
@@ -162,7 +167,13 @@ impl AccountContext {
             if is_over {
                 return Attempts::Failed(error);
             }
-            sleep(pause).await;
+            match series {
+                Series::First => sleep(pause).await,
+                Series::Last if self.lease_demand.pause(pause).await => {
+                    return Attempts::Failed(error);
+                }
+                Series::Last => {}
+            }
             attempt += 1;
         }
     }
@@ -178,12 +189,14 @@ impl AccountContext {
         if self.swap(replaces, record).await? == Swap::Saved {
             return Ok(Swap::Saved);
         }
-        let stored = self.load().await?.map(|stored| stored.version);
-        if stored == Some(record.version) {
+        let stored = self.load().await?;
+        let version = stored.as_ref().map(|stored| stored.version);
+        if version == Some(record.version) {
             return Ok(Swap::Saved);
         }
-        match stored != replaces && self.record_state().may_replace(stored, record) {
-            true => self.swap(stored, record).await,
+        let is_ahead = self.record_state().is_ahead(record, stored.as_ref());
+        match version != replaces && is_ahead {
+            true => self.swap(version, record).await,
             false => Ok(Swap::Conflict),
         }
     }
@@ -202,7 +215,11 @@ impl AccountContext {
         }
     }
 
-    fn publish_if_withheld(&self, token: Arc<LiveToken>) {
+    /// Puts tokens into use that were withheld until their record was saved.
+    fn publish_if_withheld(&self, saved: &Record, generation: Generation) {
+        let Some(token) = self.found_token(&saved.tokens, generation) else {
+            return;
+        };
         self.single_flight.update(|state| {
             let in_use = state.token().map(|token| token.bearer.header().clone());
             if in_use.as_ref() != Some(token.bearer.header()) {

@@ -2,41 +2,99 @@
 
 use std::sync::Arc;
 
-use super::{context::AccountContext, record_state::SaveState};
+use super::{
+    context::AccountContext,
+    record_state::{Reconciled, SaveState},
+};
 use crate::{
     error::{Error, ErrorKind},
     event::EventKind,
-    store::{Record, StoreError, StoreErrorKind, Swap},
-    token::TokenSet,
+    policy::LostResponse,
+    secret::RefreshToken,
+    store::{Lineage, Record, StoreError, StoreErrorKind, Swap},
+    token::{Freshness, TokenSet},
 };
 
 /// How often an installation or a sign-out follows a record that other processes keep replacing.
 const MOST_CONFLICTS: usize = 8;
 
+/// The result of [`Account::seed`](crate::Account::seed).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Seeded {
+    /// The store had no tokens, or only tokens that are of no use any more. The seed is saved and in
+    /// use.
+    Installed,
+    /// The store has tokens that may be good. Nothing was changed.
+    Kept,
+    /// The stored refresh token was refused, and so was this seed, or the seed was already used.
+    /// Nothing was changed: sign in again, and set a new seed.
+    Spent,
+}
+
 impl AccountContext {
     /// Makes these the account's tokens.
     pub(super) async fn install(self: Arc<Self>, tokens: TokenSet) -> Result<(), Error> {
-        let sealed = tokens.is_sealed();
-        let sealed = sealed.then_some("the refresh token is an encrypted record of a store");
-        if let Some(flaw) = tokens.flaw().or(sealed) {
-            return Err(self.error(ErrorKind::InvalidToken).with_detail(flaw));
-        }
-        let record = Record::new(tokens);
-        let saved = self.with_lease(self.save_installed(&record)).await;
+        self.check(&tokens)?;
+        let mut record = self.signed_in(tokens, &self.record_state().lineage());
+        let saved = self.with_lease(self.save_installed(&mut record)).await;
         saved.map_err(|error| {
             self.put_into_use(&record, SaveState::PendingInstall);
             self.save_failed(error)
         })
     }
 
-    async fn save_installed(&self, record: &Record) -> Result<(), StoreError> {
+    /// Makes these the account's tokens if the store has no better ones.
+    pub(super) async fn seed(self: Arc<Self>, tokens: TokenSet) -> Result<Seeded, Error> {
+        self.check(&tokens)?;
+        let seeded = self.with_lease(self.seed_if_needed(tokens)).await;
+        seeded.map_err(|error| self.store_error(error))
+    }
+
+    /// Refuses tokens that cannot be used, before anything is saved.
+    fn check(&self, tokens: &TokenSet) -> Result<(), Error> {
+        let claimed = || tokens.refresh_token().and_then(|token| self.claim(token));
+        match tokens.flaw().or_else(claimed) {
+            Some(flaw) => Err(self.error(ErrorKind::InvalidToken).with_detail(flaw)),
+            None => Ok(()),
+        }
+    }
+
+    /// Remembers that this account was signed in with the refresh token, or says which other account
+    /// was: two accounts would present the token twice.
+    fn claim(&self, token: &RefreshToken) -> Option<String> {
+        let mut signed_in = self.manager.signed_in.lock();
+        let other = signed_in
+            .iter()
+            .find(|(id, claimed)| *claimed == token && **id != self.id);
+        if let Some((other, _)) = other {
+            return Some(format!(
+                "account `{other}` was signed in with the same refresh token"
+            ));
+        }
+        signed_in.insert(self.id.clone(), token.clone());
+        None
+    }
+
+    fn signed_in(&self, tokens: TokenSet, earlier: &Lineage) -> Record {
+        let mut record = Record::new(tokens);
+        let now = self.clocks().wall();
+        record.lineage = Lineage::of_sign_in(&record.tokens, now, earlier);
+        record
+    }
+
+    async fn save_installed(&self, record: &mut Record) -> Result<(), StoreError> {
         for _ in 0..MOST_CONFLICTS {
-            let stored = self.load().await?.map(|stored| stored.version);
-            let is_saved = match self.swap(stored, record).await {
+            let stored = self.load().await?;
+            if let Some(stored) = &stored {
+                *record = self.signed_in(record.tokens.clone(), &stored.lineage);
+            }
+            let version = stored.map(|stored| stored.version);
+            let is_saved = match self.swap(version, record).await {
                 Ok(swap) => swap == Swap::Saved,
                 // The save may have taken effect all the same.
-                Err(error) => match self.load().await?.map(|stored| stored.version) {
-                    stored if stored == Some(record.version) => true,
+                Err(error) => match self.load().await? {
+                    Some(stored) if stored.lineage.is_as_new_as(&record.lineage) => true,
                     _ => return Err(error),
                 },
             };
@@ -47,6 +105,56 @@ impl AccountContext {
         }
         let message = "the record keeps changing while new tokens are installed";
         Err(self.new_store_error(StoreErrorKind::Unavailable, message))
+    }
+
+    async fn seed_if_needed(&self, tokens: TokenSet) -> Result<Seeded, StoreError> {
+        for _ in 0..MOST_CONFLICTS {
+            let stored = self.load().await?;
+            let reconciled = self.record_state().reconcile(stored);
+            let stored = match reconciled {
+                Reconciled::Missing { .. } => None,
+                Reconciled::Unsaved { .. } => return Ok(Seeded::Kept),
+                Reconciled::Unchanged(record) | Reconciled::Newer { record, .. } => Some(record),
+            };
+            if let Some(stored) = &stored {
+                if self.may_be_good(stored) {
+                    return Ok(Seeded::Kept);
+                }
+                let seed = tokens.refresh_token();
+                if seed.is_some_and(|seed| stored.lineage.has_tried(seed)) {
+                    return Ok(Seeded::Spent);
+                }
+            }
+            let earlier = stored.as_ref().map(|stored| stored.lineage.clone());
+            let record = self.signed_in(tokens.clone(), &earlier.unwrap_or_default());
+            let version = stored.map(|stored| stored.version);
+            // After a lost response, the next call finds the seed in the store.
+            if self.swap(version, &record).await? == Swap::Saved {
+                self.put_into_use(&record, SaveState::Saved);
+                return Ok(Seeded::Installed);
+            }
+        }
+        let message = "the record keeps changing while the account is seeded";
+        Err(self.new_store_error(StoreErrorKind::Unavailable, message))
+    }
+
+    /// Whether the record has a valid access token, or a refresh token that may be presented.
+    fn may_be_good(&self, stored: &Record) -> bool {
+        let token = self.found_token(&stored.tokens, self.next_generation());
+        let now = self.clocks().now();
+        if token.is_some_and(|token| token.freshness(now) != Freshness::Expired) {
+            return true;
+        }
+        let Some(refresh_token) = stored.tokens.refresh_token() else {
+            return false;
+        };
+        let may_be_spent = self.policy().lost_response == LostResponse::NeverReplay
+            && self.record_state().open_intent(stored).is_some();
+        let refusal = self.record_state().refusal(refresh_token, |_| true);
+        !may_be_spent
+            && stored.refusal_of(refresh_token).is_none()
+            && refusal.is_none()
+            && refresh_token.flaw().is_none()
     }
 
     fn put_into_use(&self, record: &Record, save: SaveState) {
@@ -82,6 +190,7 @@ impl AccountContext {
                 None => true,
             };
             if is_removed {
+                self.manager.signed_in.lock().remove(&self.id);
                 self.record_state().clear();
                 self.single_flight.update(|state| state.forget());
                 self.emit(EventKind::SignedOut);

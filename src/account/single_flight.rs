@@ -10,14 +10,13 @@ use tokio::sync::watch;
 
 use super::{
     live_token::LiveToken,
-    state::{Decision, FlightId, Job, Need, Outcome, State, Verdict},
+    state::{Aim, Decision, FlightId, Job, Need, Outcome, State, Verdict},
     sync::{AtomicU64, Mutex},
 };
 use crate::{
     account_id::AccountId,
-    clock::{Clocks, Now},
+    clock::{Clocks, Moment},
     error::{Error, ErrorKind},
-    event::RefreshReason,
     policy::Backoff,
     token::Generation,
 };
@@ -68,7 +67,7 @@ impl SingleFlight {
         })
     }
 
-    /// The generation of the token in use; zero where there is none.
+    /// The generation of the token in use; zero without a token.
     pub(crate) fn published(&self) -> Generation {
         Generation(self.published.0.load(Ordering::Acquire))
     }
@@ -79,7 +78,7 @@ impl SingleFlight {
     }
 
     /// As [`State::enter`].
-    pub(crate) fn enter(self: &Arc<Self>, need: Need, now: Now) -> Decision<Waiter, Flight> {
+    pub(crate) fn enter(self: &Arc<Self>, need: Need, now: Moment) -> Decision<Waiter, Flight> {
         let mut shared = self.shared.lock();
         let verdict = shared.state.enter(need, now);
         self.carry_out(verdict, &mut shared)
@@ -89,7 +88,7 @@ impl SingleFlight {
     pub(crate) fn replace(
         self: &Arc<Self>,
         rejected: Generation,
-        now: Now,
+        now: Moment,
     ) -> Option<Decision<Waiter, Flight>> {
         let mut shared = self.shared.lock();
         let verdict = shared.state.replace(rejected, now)?;
@@ -119,7 +118,7 @@ impl SingleFlight {
         Flight {
             single_flight: Arc::clone(self),
             id: job.id,
-            reason: job.reason,
+            aim: job.aim,
             sender,
         }
     }
@@ -177,13 +176,13 @@ impl Waiter {
 pub(crate) struct Flight {
     single_flight: Arc<SingleFlight>,
     id: FlightId,
-    reason: RefreshReason,
+    aim: Aim,
     sender: watch::Sender<Option<FlightResult>>,
 }
 
 impl Flight {
-    pub(crate) fn reason(&self) -> RefreshReason {
-        self.reason
+    pub(crate) fn aim(&self) -> Aim {
+        self.aim
     }
 
     /// Ends the flight and wakes all waiters.

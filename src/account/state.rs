@@ -8,7 +8,7 @@
 //!            enter: nothing usable, or stale
 //!   idle ───────────────────────────────────▶ in flight
 //!    ▲ ▲                                        │    │
-//!    │ └───── finish: a token, or no sign-in ───┘    │ finish: failed
+//!    │ └──────────── finish: a token ───────────┘    │ finish: failed, or not signed in
 //!    │                                               ▼
 //!    └───────── time is up, or installed ───────── held
 //! ```
@@ -17,11 +17,17 @@ use std::{sync::Arc, time::Duration};
 
 use super::live_token::LiveToken;
 use crate::{
-    clock::Now,
+    clock::Moment,
     error::Error,
     event::RefreshReason,
     token::{Freshness, Generation},
 };
+
+/// How often the store is asked for a token newer than a newly granted one, at most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// After the store was found to have no tokens: how long until it is asked again.
+const SIGNED_OUT_RECHECK: Duration = Duration::from_secs(1);
 
 /// What is known of one account's token in this process.
 #[derive(Debug, Default)]
@@ -34,6 +40,8 @@ pub(crate) struct State {
     hold: Option<Hold>,
     failures: u32,
     last_flight: u64,
+    /// On the monotonic clock.
+    next_look: Duration,
     last_generation: Generation,
     /// Tokens of earlier generations are not put into use any more.
     floor: Generation,
@@ -44,7 +52,7 @@ pub(crate) struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FlightId(u64);
 
-/// After a failure: nothing is tried before `until`, on the monotonic clock.
+/// After a failure: no flight starts before `until`, on the monotonic clock.
 #[derive(Debug)]
 struct Hold {
     until: Duration,
@@ -78,7 +86,16 @@ pub(crate) type Verdict = Decision<Option<Arc<LiveToken>>, Job>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Job {
     pub(crate) id: FlightId,
-    pub(crate) reason: RefreshReason,
+    pub(crate) aim: Aim,
+}
+
+/// What a flight is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// Get a new token.
+    Refresh(RefreshReason),
+    /// Look for a newer token in the store, and present nothing.
+    Look,
 }
 
 /// How a flight ended.
@@ -86,7 +103,7 @@ pub(crate) struct Job {
 pub(crate) enum Outcome {
     /// With a token.
     Token(Arc<LiveToken>),
-    /// With the certainty that nobody is signed in. The next caller starts a flight again.
+    /// With the certainty that the account is not signed in. The store is asked again soon.
     SignedOut {
         error: Error,
         /// Drawn before the store was asked: tokens that were installed since stay in use.
@@ -98,7 +115,7 @@ pub(crate) enum Outcome {
 
 impl State {
     /// Decides what a caller is to do, and takes note of the flight that the caller starts.
-    pub(crate) fn enter(&mut self, need: Need, now: Now) -> Verdict {
+    pub(crate) fn enter(&mut self, need: Need, now: Moment) -> Verdict {
         let Some(token) = self.token.clone() else {
             return self.refresh(RefreshReason::Expired, None, now);
         };
@@ -107,21 +124,30 @@ impl State {
             (Freshness::Stale, Need::Fresh) => self.refresh(RefreshReason::Stale, Some(token), now),
             (Freshness::Stale, Need::Usable) => {
                 let starts = self.flight.is_none() && self.may_start(now).is_ok();
-                let job = starts.then(|| self.start(RefreshReason::Stale));
+                let job = starts.then(|| self.start(Aim::Refresh(RefreshReason::Stale)));
                 Decision::Serve(token, job)
             }
             (Freshness::Expired, _) => self.refresh(RefreshReason::Expired, None, now),
         }
     }
 
-    /// The same for a caller whose token the API rejected. `None`: that token was itself granted a
-    /// moment ago, so that another would be rejected as well.
-    pub(crate) fn replace(&mut self, rejected: Generation, now: Now) -> Option<Verdict> {
+    /// The same for a caller whose token the API rejected. A token that was itself granted a moment
+    /// ago is not replaced, since another would be rejected as well; but another process may have
+    /// installed tokens meanwhile. `None`: the store was asked a moment ago.
+    pub(crate) fn replace(&mut self, rejected: Generation, now: Moment) -> Option<Verdict> {
         match &self.token {
             Some(token) if token.generation() > rejected => Some(self.enter(Need::Usable, now)),
-            Some(token) if self.flight.is_none() && token.is_newly_granted(now) => None,
+            Some(token) if self.flight.is_none() && token.is_newly_granted(now) => self.look(now),
             _ => Some(self.refresh(RefreshReason::Rejected, None, now)),
         }
+    }
+
+    fn look(&mut self, now: Moment) -> Option<Verdict> {
+        if self.may_start(now).is_err() || now.monotonic < self.next_look {
+            return None;
+        }
+        self.next_look = now.monotonic.saturating_add(LOOK_EVERY);
+        Some(Decision::Wait(None, Some(self.start(Aim::Look))))
     }
 
     /// Joins the flight, starts one, or makes do with the fallback.
@@ -129,19 +155,19 @@ impl State {
         &mut self,
         reason: RefreshReason,
         fallback: Option<Arc<LiveToken>>,
-        now: Now,
+        now: Moment,
     ) -> Verdict {
         if self.flight.is_some() {
             return Decision::Wait(fallback, None);
         }
         match (self.may_start(now), fallback) {
-            (Ok(()), fallback) => Decision::Wait(fallback, Some(self.start(reason))),
+            (Ok(()), fallback) => Decision::Wait(fallback, Some(self.start(Aim::Refresh(reason)))),
             (Err(_), Some(token)) => Decision::Serve(token, None),
             (Err(error), None) => Decision::Fail(error),
         }
     }
 
-    fn may_start(&self, now: Now) -> Result<(), Error> {
+    fn may_start(&self, now: Moment) -> Result<(), Error> {
         if let Some(error) = &self.closed {
             return Err(error.clone());
         }
@@ -154,12 +180,12 @@ impl State {
         }
     }
 
-    fn start(&mut self, reason: RefreshReason) -> Job {
+    fn start(&mut self, aim: Aim) -> Job {
         self.last_flight += 1;
         let id = FlightId(self.last_flight);
         self.flight = Some(id);
         self.is_outdated = false;
-        Job { id, reason }
+        Job { id, aim }
     }
 
     /// Ends the flight. Only the first end of a flight counts; returns whether this is the first.
@@ -170,7 +196,13 @@ impl State {
         self.flight = None;
         match outcome {
             Outcome::Token(token) => self.publish(token),
-            Outcome::SignedOut { generation, .. } if generation >= self.floor => self.forget(),
+            Outcome::SignedOut { error, generation } if generation >= self.floor => {
+                self.forget();
+                self.hold = Some(Hold {
+                    until: now.saturating_add(SIGNED_OUT_RECHECK),
+                    error,
+                });
+            }
             Outcome::SignedOut { .. } => {}
             Outcome::Failed { .. } if self.is_outdated => {}
             Outcome::Failed { error, wait } => {
@@ -209,8 +241,12 @@ impl State {
         self.closed = Some(error);
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.is_some()
+    /// Whether this error of a flight says more than the error of the flight before. While an account
+    /// waits for a sign-in, each look into the store ends with the same error.
+    pub(crate) fn is_news(&self, error: &Error) -> bool {
+        let hold = self.hold.as_ref();
+        let is_same = hold.is_some_and(|hold| hold.error.kind() == error.kind());
+        !(is_same && error.is_reauthorization_required())
     }
 
     /// A number for the next token.
@@ -224,7 +260,7 @@ impl State {
         self.token.as_ref()
     }
 
-    /// The generation of the token in use; zero where there is none.
+    /// The generation of the token in use; zero without a token.
     pub(crate) fn generation(&self) -> Generation {
         self.token
             .as_ref()

@@ -21,7 +21,7 @@ impl AccountContext {
         tokens: &TokenSet,
         generation: Generation,
     ) -> Option<Arc<LiveToken>> {
-        let now = self.clocks().moment();
+        let now = self.clocks().now();
         let context = (&self.id, self.policy());
         LiveToken::found(tokens.access()?, generation, now, context).map(Arc::new)
     }
@@ -34,6 +34,10 @@ impl AccountContext {
         sent: Moment,
     ) -> Option<Arc<LiveToken>> {
         let context = (&self.id, self.policy());
-        LiveToken::granted(tokens.access()?, generation, sent, context).map(Arc::new)
+        let token = LiveToken::granted(tokens.access()?, generation, sent, context)?;
+        Some(Arc::new(match self.clocks().counts_sleep() {
+            true => token.without_wall(),
+            false => token,
+        }))
     }
 }

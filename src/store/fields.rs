@@ -9,13 +9,15 @@
 //! | `lifetime_ms`     | milliseconds after `issued_at_ms`                                        |
 //! | `refresh_token`   | absent only if `access_token` is present                                 |
 //! | `presented_at_ms` | absent, or [`Record::presented_at`] in Unix milliseconds                 |
+//! | `refused_at_ms`   | absent, or [`Record::refused_at`] in Unix milliseconds                   |
+//! | `lineage`         | absent, or the text of [`Record::lineage`]                               |
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    Record, StoreErrorKind, Version,
+    Lineage, Record, StoreErrorKind, Version,
     fault::{Fault, corrupt},
 };
 use crate::{
@@ -44,6 +46,10 @@ pub(super) struct Fields<'a> {
     pub(super) refresh_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) presented_at_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refused_at_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lineage: Option<String>,
 }
 
 impl<'a> Fields<'a> {
@@ -51,7 +57,7 @@ impl<'a> Fields<'a> {
         let tokens = &record.tokens;
         let access = tokens.access();
         let refresh = tokens.refresh_token();
-        if let Some(flaw) = tokens.flaw() {
+        if let Some(flaw) = tokens.unsendable() {
             let help = "nothing was saved: pass the tokens exactly as the service issued them";
             return Err(corrupt(flaw).with_help(help));
         }
@@ -62,6 +68,8 @@ impl<'a> Fields<'a> {
             lifetime_ms: access.map(|access| millis(access.lifetime)),
             refresh_token: refresh.map(RefreshToken::expose_secret),
             presented_at_ms: record.presented_at.map(unix_millis),
+            refused_at_ms: record.refused_at.map(unix_millis),
+            lineage: Some(record.lineage.to_string()).filter(|text| !text.is_empty()),
         })
     }
 }
@@ -77,6 +85,8 @@ pub(super) struct StoredFields {
     #[serde(default, deserialize_with = "secret")]
     pub(super) refresh_token: Option<RefreshToken>,
     pub(super) presented_at_ms: Option<u64>,
+    pub(super) refused_at_ms: Option<u64>,
+    pub(super) lineage: Option<String>,
 }
 
 /// For `deserialize_with`. The secret types are no serde types, because serde could print them.
@@ -114,6 +124,9 @@ impl StoredFields {
             tokens,
             version,
             presented_at: self.presented_at_ms.map(time).transpose()?,
+            refused_at: self.refused_at_ms.map(time).transpose()?,
+            lineage: Lineage::from_text(&self.lineage.unwrap_or_default())
+                .ok_or_else(|| corrupt("a record's lineage is not understood"))?,
         })
     }
 }
@@ -128,7 +141,10 @@ fn with_access_token(
         return Err(corrupt("a record's lifetime is out of range"));
     }
     let tokens = TokenSet::new(token, time(issued_at_ms)?, lifetime);
-    tokens.flaw().map_or(Ok(tokens), |flaw| Err(corrupt(flaw)))
+    match tokens.unsendable() {
+        Some(flaw) => Err(corrupt(flaw)),
+        None => Ok(tokens),
+    }
 }
 
 /// `holder` names the text that has the format, "the file" for example.
@@ -176,6 +192,8 @@ mod tests {
             lifetime_ms: fields.lifetime_ms,
             refresh_token: fields.refresh_token.map(RefreshToken::from),
             presented_at_ms: fields.presented_at_ms,
+            refused_at_ms: fields.refused_at_ms,
+            lineage: fields.lineage.clone(),
         }
     }
 
@@ -197,6 +215,7 @@ mod tests {
     fn a_record_is_read_as_it_was_written() {
         for record in [
             example(),
+            example().to_refused(&"refresh".into(), UNIX_EPOCH + Duration::from_millis(3)),
             Record::new(example().tokens),
             Record::new(TokenSet::from_refresh_token("refresh")),
             Record::new(TokenSet::new("access", UNIX_EPOCH, Duration::ZERO)),
@@ -208,7 +227,7 @@ mod tests {
 
     #[test]
     fn s27_impossible_fields_are_corrupt() {
-        let damages: [fn(&mut StoredFields); 7] = [
+        let damages: [fn(&mut StoredFields); 9] = [
             |fields| fields.version = 0,
             |fields| fields.version = 1 << 53,
             |fields| fields.access_token = None,
@@ -216,6 +235,8 @@ mod tests {
             |fields| fields.issued_at_ms = Some(LATEST + 1),
             |fields| fields.lifetime_ms = Some(u64::MAX),
             |fields| fields.presented_at_ms = Some(LATEST + 1),
+            |fields| fields.refused_at_ms = Some(LATEST + 1),
+            |fields| fields.lineage = Some("1,2".to_owned()),
         ];
         for damage in damages {
             assert_eq!(kind_of_damaged(damage), StoreErrorKind::Corrupt);

@@ -29,7 +29,7 @@ impl Record {
     ///
     /// The text is one JSON object. Its fields are those of [`FileStore`](super::FileStore#format),
     /// without the account: `format`, `version`, `access_token`, `issued_at_ms`, `lifetime_ms`,
-    /// `refresh_token` and `presented_at_ms`. Times are whole milliseconds.
+    /// `refresh_token`, `presented_at_ms`, `refused_at_ms` and `lineage`. Times are whole milliseconds.
     ///
     /// # Errors
     ///
@@ -176,22 +176,26 @@ mod tests {
 
     use super::*;
     use crate::{
-        store::{StoreErrorKind, Version},
+        store::{Lineage, StoreErrorKind, Version},
         token::TokenSet,
     };
 
     const EXAMPLE: &str = concat!(
         r#"{"format":1,"version":3,"access_token":"canary-access","issued_at_ms":1735689600123,"#,
-        r#""lifetime_ms":86400000,"refresh_token":"canary\n\"refresh\"","presented_at_ms":7}"#,
+        r#""lifetime_ms":86400000,"refresh_token":"canary\n\"refresh\"","presented_at_ms":7,"#,
+        r#""refused_at_ms":9,"lineage":"5 af63dc4c8601ec8c"}"#,
     );
 
     fn example() -> Record {
         let issued_at = UNIX_EPOCH + Duration::from_millis(1_735_689_600_123);
         let tokens = TokenSet::new("canary-access", issued_at, Duration::from_secs(86_400))
             .with_refresh_token("canary\n\"refresh\"");
-        Record::new(tokens)
+        let mut record = Record::new(tokens)
             .with_version(Version::from_u64(3).expect("a version"))
-            .with_presented_at(UNIX_EPOCH + Duration::from_millis(7))
+            .with_presented_at(UNIX_EPOCH + Duration::from_millis(7));
+        record.refused_at = Some(UNIX_EPOCH + Duration::from_millis(9));
+        record.lineage = Lineage::from_text("5 af63dc4c8601ec8c").expect("a lineage");
+        record
     }
 
     fn kind(json: &str) -> Option<StoreErrorKind> {
@@ -238,8 +242,9 @@ mod tests {
             ("1735689600123", r#""canary""#),
             (r#""lifetime_ms":86400000,"#, ""),
             ("canary-access", "canary access"),
-            ("7}", "7"),
-            ("7}", "7}}"),
+            ("5 af", "5,af"),
+            ("c\"}", "c\""),
+            ("c\"}", "c\"}}"),
         ] {
             let damaged = EXAMPLE.replace(old, new);
             assert_ne!(damaged, EXAMPLE);

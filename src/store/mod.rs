@@ -58,6 +58,7 @@ mod file;
 mod fnv;
 mod json;
 mod lease;
+mod lineage;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -85,6 +86,7 @@ pub use file::FileStore;
 pub(crate) use file::check_file;
 pub use json::RecordJson;
 pub use lease::{Lease, LeaseRequest};
+pub use lineage::Lineage;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]

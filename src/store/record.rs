@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use super::Version;
-use crate::token::TokenSet;
+use super::{Lineage, Version};
+use crate::{secret::RefreshToken, token::TokenSet};
 
 /// One account's tokens, as a store keeps them.
 ///
@@ -13,13 +13,15 @@ use crate::token::TokenSet;
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use dropbox_sign_oauth::{TokenSet, store::{Record, Version}};
+/// use dropbox_sign_oauth::{TokenSet, store::{Lineage, Record, Version}};
 ///
 /// struct Row {
 ///     version: u64,
 ///     access: Option<(String, SystemTime, Duration)>,
 ///     refresh_token: Option<String>,
 ///     presented_at: Option<SystemTime>,
+///     refused_at: Option<SystemTime>,
+///     lineage: String,
 /// }
 ///
 /// fn to_row(record: &Record) -> Row {
@@ -31,6 +33,8 @@ use crate::token::TokenSet;
 ///         access: access_token.zip(times).map(|(token, (at, lifetime))| (token, at, lifetime)),
 ///         refresh_token: tokens.refresh_token().map(|token| token.expose_secret().to_owned()),
 ///         presented_at: record.presented_at,
+///         refused_at: record.refused_at,
+///         lineage: record.lineage.to_string(),
 ///     }
 /// }
 ///
@@ -42,11 +46,11 @@ use crate::token::TokenSet;
 ///         (None, Some(refresh)) => TokenSet::from_refresh_token(refresh),
 ///         (None, None) => return None,
 ///     };
-///     let record = Record::new(tokens).with_version(Version::from_u64(row.version)?);
-///     Some(match row.presented_at {
-///         Some(time) => record.with_presented_at(time),
-///         None => record,
-///     })
+///     let mut record = Record::new(tokens).with_version(Version::from_u64(row.version)?);
+///     record.presented_at = row.presented_at;
+///     record.refused_at = row.refused_at;
+///     record.lineage = Lineage::from_text(&row.lineage)?;
+///     Some(record)
 /// }
 ///
 /// let tokens = TokenSet::new("access", SystemTime::now(), Duration::from_secs(86_400));
@@ -69,15 +73,24 @@ pub struct Record {
     /// the request is saved. A process that finds an intent while it holds the lease knows that the
     /// refresh token may be spent.
     pub presented_at: Option<SystemTime>,
+    /// When the token endpoint refused the refresh token for good. All processes that share the store
+    /// believe the refusal, and present the token again only after
+    /// [`RefreshPolicy::refusal_lifetime`](crate::RefreshPolicy::refusal_lifetime). `None` for a record with
+    /// another refresh token.
+    pub refused_at: Option<SystemTime>,
+    /// The sign-in that the tokens come from.
+    pub lineage: Lineage,
 }
 
 impl Record {
-    /// A record to save, under a new version and without an intent.
+    /// A record to save, under a new version, without an intent and of unknown origin.
     pub fn new(tokens: TokenSet) -> Self {
         Self {
             tokens,
             version: Version::unique(),
             presented_at: None,
+            refused_at: None,
+            lineage: Lineage::default(),
         }
     }
 
@@ -95,8 +108,35 @@ impl Record {
         self
     }
 
+    /// The record to save when the service has granted `tokens` for the refresh token.
+    pub(crate) fn refreshed(&self, tokens: TokenSet) -> Self {
+        Self {
+            lineage: self.lineage.clone(),
+            ..Self::new(tokens)
+        }
+    }
+
     /// The record to save before its refresh token is presented.
     pub(crate) fn to_intent(&self, now: SystemTime) -> Self {
-        Self::new(self.tokens.clone()).with_presented_at(now)
+        self.unchanged().with_presented_at(now)
+    }
+
+    /// The record to save if its refresh token was not spent.
+    pub(crate) fn unchanged(&self) -> Self {
+        self.refreshed(self.tokens.clone())
+    }
+
+    /// When the token endpoint refused this refresh token. The record may hold another refresh token
+    /// by now, which an operator pasted.
+    pub(crate) fn refusal_of(&self, token: &RefreshToken) -> Option<SystemTime> {
+        self.refused_at.filter(|_| self.lineage.has_tried(token))
+    }
+
+    /// The record to save after the token endpoint refused its refresh token.
+    pub(crate) fn to_refused(&self, token: &RefreshToken, now: SystemTime) -> Self {
+        let mut record = self.unchanged();
+        record.refused_at = Some(now);
+        record.lineage = record.lineage.with_tried(token);
+        record
     }
 }

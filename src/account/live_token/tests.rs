@@ -46,10 +46,10 @@ fn live(make: Maker, issued: Duration) -> LiveToken {
     make(access, Generation(3), NOW, context).expect("a valid header")
 }
 
-fn after(seconds: u32) -> Now {
-    Now {
+fn after(seconds: u32) -> Moment {
+    Moment {
         monotonic: NOW.monotonic + seconds * SECOND,
-        wall: None,
+        wall: NOW.wall + seconds * SECOND,
     }
 }
 
@@ -71,8 +71,12 @@ fn a_found_token_lives_for_the_rest_of_its_lifetime_and_never_longer() {
     assert_eq!(aged.freshness(after(60)), Freshness::Expired);
     assert!(!aged.is_newly_granted(after(0)));
 
-    let from_the_future = live(LiveToken::found, NOW.wall + 3_600 * SECOND);
-    assert_eq!(from_the_future.freshness(after(90)), Freshness::Expired);
+    let ahead = live(LiveToken::found, NOW.wall + 100 * SECOND);
+    assert_eq!(ahead.freshness(after(49)), Freshness::Fresh);
+    let far_ahead = live(LiveToken::found, NOW.wall + 101 * SECOND);
+    assert_eq!(far_ahead.freshness(after(0)), Freshness::Stale);
+    assert_eq!(far_ahead.freshness(after(89)), Freshness::Stale);
+    assert_eq!(far_ahead.freshness(after(90)), Freshness::Expired);
     let from_long_ago = live(LiveToken::found, NOW.wall - 3_600 * SECOND);
     assert_eq!(from_long_ago.freshness(after(0)), Freshness::Expired);
 }

@@ -17,15 +17,15 @@ use shuttle::{
 };
 
 use super::*;
-use crate::{clock::Moment, policy::RefreshPolicy, token::TokenSet};
+use crate::{policy::RefreshPolicy, token::TokenSet};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// Within the refresh window of a token that was granted at [`Account::GRANTED`].
-const STALE: Now = Now {
+const STALE: Moment = Moment {
     monotonic: Duration::from_secs(5_500),
-    wall: None,
+    wall: Duration::from_secs(5_500),
 };
 
 /// The same scenario under schedules of two kinds: at random, and with few changes of thread, at

@@ -3,14 +3,14 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt;
 
 use super::*;
-use crate::{clock::Moment, policy::RefreshPolicy, token::TokenSet};
+use crate::{policy::RefreshPolicy, token::TokenSet};
 
 const LIFETIME: Duration = Duration::from_secs(3_600);
 
-fn at(seconds: u64) -> Now {
-    Now {
+fn at(seconds: u64) -> Moment {
+    Moment {
         monotonic: Duration::from_secs(seconds),
-        wall: None,
+        wall: Duration::from_secs(seconds),
     }
 }
 
@@ -29,7 +29,7 @@ fn token(single_flight: &SingleFlight) -> Arc<LiveToken> {
         .expect("a valid header")
 }
 
-fn wait(single_flight: &Arc<SingleFlight>, need: Need, now: Now) -> (Waiter, Option<Flight>) {
+fn wait(single_flight: &Arc<SingleFlight>, need: Need, now: Moment) -> (Waiter, Option<Flight>) {
     match single_flight.enter(need, now) {
         Decision::Wait(waiter, flight) => (waiter, flight),
         other => panic!("{other:?}"),

@@ -129,7 +129,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{store::fields::LATEST, token::TokenSet};
+    use crate::{
+        store::{Lineage, fields::LATEST},
+        token::TokenSet,
+    };
 
     const EXAMPLE: &str = r#"{
   "format": 1,
@@ -141,7 +144,9 @@ mod tests {
       "issued_at_ms": 1735689600000,
       "lifetime_ms": 86400000,
       "refresh_token": "canary-refresh",
-      "presented_at_ms": 1735693200000
+      "presented_at_ms": 1735693200000,
+      "refused_at_ms": 1735693201000,
+      "lineage": "1735689600000 af63dc4c8601ec8c"
     }
   ]
 }
@@ -162,6 +167,11 @@ mod tests {
         assert_eq!(record.version.as_u64(), 3);
         let presented_at = issued_at + Duration::from_secs(3600);
         assert_eq!(record.presented_at, Some(presented_at));
+        assert_eq!(
+            record.refused_at,
+            Some(presented_at + Duration::from_secs(1))
+        );
+        assert_eq!(record.lineage.began_at(), Some(issued_at));
 
         let bytes = accounts.encode().unwrap_or_default();
         assert_eq!(String::from_utf8_lossy(&bytes), EXAMPLE);
@@ -194,6 +204,8 @@ mod tests {
             ("1735689600000", "18446744073709551615"),
             ("1735689600000", "-1"),
             ("1735693200000", "253402300800000"),
+            ("1735693201000", "253402300800000"),
+            (" af63dc4c8601ec8c", ", af63dc4c8601ec8c"),
             ("86400000", "315360000001"),
             ("86400000", "1e300"),
             (access, ""),
@@ -276,6 +288,7 @@ mod tests {
             access in prop::option::of(("[!-~]{1,30}", 0..=LATEST, 0..=315_360_000_000_u64)),
             refresh in "[\\PC\\x00-\\x1f]{1,30}",
             presented in prop::option::of(0..=LATEST),
+            lineage in "([0-9]{1,15}( [0-9a-f]{16}){0,3})?",
         ) {
             let tokens = match access {
                 Some((token, issued_at, lifetime)) => TokenSet::new(
@@ -286,9 +299,9 @@ mod tests {
                 None => TokenSet::from_refresh_token(refresh),
             };
             let mut record = Record::new(tokens);
-            if let Some(ms) = presented {
-                record = record.with_presented_at(UNIX_EPOCH + Duration::from_millis(ms));
-            }
+            record.presented_at = presented.map(|ms| UNIX_EPOCH + Duration::from_millis(ms));
+            record.refused_at = record.presented_at;
+            record.lineage = Lineage::from_text(&lineage).unwrap_or_default();
             let mut accounts = Accounts::default();
             for name in &names {
                 prop_assert!(accounts.set(&name.as_str().into(), record.clone()).is_ok());

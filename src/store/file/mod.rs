@@ -92,7 +92,9 @@ use super::{StoreError, fault::Fault};
 ///       "issued_at_ms": 1735689600000,
 ///       "lifetime_ms": 86400000,
 ///       "refresh_token": "…",
-///       "presented_at_ms": 1735693200000
+///       "presented_at_ms": 1735693200000,
+///       "refused_at_ms": 1735693201000,
+///       "lineage": "1735689600000 af63dc4c8601ec8c"
 ///     }
 ///   ]
 /// }
@@ -102,7 +104,8 @@ use super::{StoreError, fault::Fault};
 /// - `issued_at_ms` is the time of the token request in Unix milliseconds, up to the end of the year
 ///   9999. `lifetime_ms` is the lifetime from that time on in milliseconds, up to ten years.
 /// - `presented_at_ms` is [the intent](super::Record::presented_at) in Unix milliseconds; absent if
-///   the record has no intent.
+///   the record has no intent. `refused_at_ms` is [the refusal](super::Record::refused_at) likewise.
+/// - `lineage` is the text of [the lineage](super::Lineage); absent if the lineage is unknown.
 /// - Each account is in the list once. A file in a directory holds at least one account, and only
 ///   accounts whose names belong to this file name.
 /// - The store ignores unknown fields and drops them with the next save. Fields that must not be lost

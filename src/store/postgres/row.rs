@@ -25,40 +25,56 @@ pub(super) fn bind<'q>(
         .bind(fields.lifetime_ms.map(number))
         .bind(fields.refresh_token)
         .bind(fields.presented_at_ms.map(number))
+        .bind(fields.refused_at_ms.map(number))
+        .bind(fields.lineage.clone())
 }
 
 /// Reads a record. `None`: the row holds a lease alone.
 pub(super) fn record(row: &PgRow) -> Result<Option<Record>, Fault> {
-    let numbers = ["version", "issued_at_ms", "lifetime_ms", "presented_at_ms"];
+    let numbers = [
+        "version",
+        "issued_at_ms",
+        "lifetime_ms",
+        "presented_at_ms",
+        "refused_at_ms",
+    ];
     let Some(format) = row.try_get::<Option<i64>, _>("format")? else {
         let mut nothing = true;
         for column in numbers {
             nothing &= row.try_get::<Option<i64>, _>(column)?.is_none();
         }
-        let secrets = [
-            secret::<AccessToken>(row, "access_token")?.is_none(),
-            secret::<RefreshToken>(row, "refresh_token")?.is_none(),
+        let texts = [
+            text::<AccessToken>(row, "access_token")?.is_none(),
+            text::<RefreshToken>(row, "refresh_token")?.is_none(),
+            text::<String>(row, "lineage")?.is_none(),
         ];
-        return match nothing && secrets == [true, true] {
+        return match nothing && texts == [true; 3] {
             true => Ok(None),
             false => Err(corrupt("a record has no format")),
         };
     };
     check_format(stored(format)?, "the row")?;
-    let [version, issued_at_ms, lifetime_ms, presented_at_ms] =
-        numbers.map(|column| optional(row, column));
+    let [
+        version,
+        issued_at_ms,
+        lifetime_ms,
+        presented_at_ms,
+        refused_at_ms,
+    ] = numbers.map(|column| optional(row, column));
     let fields = StoredFields {
         version: version?.ok_or_else(|| corrupt("a record has no version"))?,
-        access_token: secret(row, "access_token")?,
+        access_token: text(row, "access_token")?,
         issued_at_ms: issued_at_ms?,
         lifetime_ms: lifetime_ms?,
-        refresh_token: secret(row, "refresh_token")?,
+        refresh_token: text(row, "refresh_token")?,
         presented_at_ms: presented_at_ms?,
+        refused_at_ms: refused_at_ms?,
+        lineage: text(row, "lineage")?,
     };
     fields.into_record().map(Some)
 }
 
-fn secret<T: From<String>>(row: &PgRow, column: &str) -> Result<Option<T>, Fault> {
+fn text<T: From<String>>(row: &PgRow, column: &str) -> Result<Option<T>, Fault> {
     Ok(row.try_get::<Option<String>, _>(column)?.map(T::from))
 }
 

@@ -51,13 +51,14 @@ impl Sql {
     /// `table` is [`quoted`].
     pub(super) fn new(table: &str) -> Self {
         const FIELDS: &str = "format, version, access_token, issued_at_ms, lifetime_ms, \
-            refresh_token, presented_at_ms";
+            refresh_token, presented_at_ms, refused_at_ms, lineage";
         const NEW: &str = "version = $2, access_token = $3, issued_at_ms = $4, \
-            lifetime_ms = $5, refresh_token = $6, presented_at_ms = $7";
+            lifetime_ms = $5, refresh_token = $6, presented_at_ms = $7, refused_at_ms = $8, \
+            lineage = $9";
 
         let readable = readable();
         let empty = "num_nonnulls(t.format, t.version, t.access_token, t.issued_at_ms, \
-            t.lifetime_ms, t.refresh_token, t.presented_at_ms) = 0";
+            t.lifetime_ms, t.refresh_token, t.presented_at_ms, t.refused_at_ms, t.lineage) = 0";
         let until = "clock_timestamp() + $3::bigint * interval '1 millisecond'";
         let release = format!(
             "UPDATE {table} SET lease_owner = NULL, lease_until = NULL \
@@ -71,17 +72,17 @@ impl Sql {
             load: format!("SELECT {FIELDS} FROM {table} WHERE account = $1"),
             insert: format!(
                 "INSERT INTO {table} AS t (account, {FIELDS}) \
-                 VALUES ($1, {FORMAT}, $2, $3, $4, $5, $6, $7) \
+                 VALUES ($1, {FORMAT}, $2, $3, $4, $5, $6, $7, $8, $9) \
                  ON CONFLICT (account) DO UPDATE SET format = {FORMAT}, {NEW} WHERE {empty}"
             ),
             update: format!(
                 "UPDATE {table} AS t SET {NEW} \
-                 WHERE t.account = $1 AND t.version = $8 AND {readable}"
+                 WHERE t.account = $1 AND t.version = $10 AND {readable}"
             ),
             delete: format!(
                 "UPDATE {table} AS t SET format = NULL, version = NULL, access_token = NULL, \
                  issued_at_ms = NULL, lifetime_ms = NULL, refresh_token = NULL, \
-                 presented_at_ms = NULL \
+                 presented_at_ms = NULL, refused_at_ms = NULL, lineage = NULL \
                  WHERE t.account = $1 AND t.version = $2 AND {readable}"
             ),
             tidy: format!(
@@ -120,6 +121,8 @@ fn readable() -> String {
     format!(
         "t.format = {FORMAT} AND t.version BETWEEN 1 AND {} \
          AND (t.presented_at_ms IS NULL OR t.presented_at_ms BETWEEN 0 AND {LATEST}) \
+         AND (t.refused_at_ms IS NULL OR t.refused_at_ms BETWEEN 0 AND {LATEST}) \
+         AND (t.lineage IS NULL OR t.lineage COLLATE \"C\" ~ '^([0-9]{{1,15}}( [0-9a-f]{{16}})*)?$') \
          AND (t.issued_at_ms BETWEEN 0 AND {LATEST} AND t.lifetime_ms BETWEEN 0 AND {longest} \
               AND t.access_token COLLATE \"C\" ~ '^[!-~]+$' \
               OR num_nonnulls(t.access_token, t.issued_at_ms, t.lifetime_ms) = 0 \

@@ -7,6 +7,8 @@ CREATE TABLE IF NOT EXISTS {table} (
     lifetime_ms     bigint,
     refresh_token   text,
     presented_at_ms bigint,
+    refused_at_ms   bigint,
+    lineage         text,
     lease_owner     text,
     lease_until     timestamptz
 )

@@ -17,6 +17,7 @@ pub(super) struct Changes<'a> {
 pub(super) enum Text<'a> {
     Secret(&'a str),
     Number(u64),
+    Lineage(String),
 }
 
 impl<'a> Changes<'a> {
@@ -37,6 +38,8 @@ impl<'a> Changes<'a> {
             ("lifetime_ms", number(fields.lifetime_ms)),
             ("refresh_token", secret(fields.refresh_token)),
             ("presented_at_ms", number(fields.presented_at_ms)),
+            ("refused_at_ms", number(fields.refused_at_ms)),
+            ("lineage", fields.lineage.map(Text::Lineage)),
         ] {
             match value {
                 Some(value) => changes.set.push((name, value)),
@@ -63,6 +66,8 @@ pub(super) fn decode(mut hash: HashMap<String, Vec<u8>>) -> Result<Option<Record
         lifetime_ms: number(&mut hash, "lifetime_ms")?,
         refresh_token: text(&mut hash, "refresh_token")?.map(Into::into),
         presented_at_ms: number(&mut hash, "presented_at_ms")?,
+        refused_at_ms: number(&mut hash, "refused_at_ms")?,
+        lineage: text(&mut hash, "lineage")?,
     };
     fields.into_record().map(Some)
 }

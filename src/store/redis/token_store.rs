@@ -62,6 +62,7 @@ impl TokenStore for RedisStore {
                 match value {
                     Text::Secret(secret) => command.arg(*secret),
                     Text::Number(number) => command.arg(*number),
+                    Text::Lineage(lineage) => command.arg(lineage),
                 };
             }
             for name in &changes.remove {

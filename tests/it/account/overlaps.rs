@@ -63,7 +63,7 @@ async fn a_flight_that_waits_behind_an_installation_sends_no_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flight_that_waits_while_withheld_tokens_are_saved_sends_no_request() {
+async fn s66_a_flight_takes_over_the_lease_under_which_withheld_tokens_are_saved() {
     let account = expired_with_policy(RefreshPolicy {
         unsaved: Unsaved::Withhold,
         save_budget: Duration::ZERO,
@@ -75,13 +75,48 @@ async fn a_flight_that_waits_while_withheld_tokens_are_saved_sends_no_request() 
     account.token().await.expect_err("withheld");
     tokio::time::sleep(20 * Duration::from_secs(1)).await;
     account.clock.advance(MINUTE);
-    let mut token = Box::pin(account.token());
-    assert!(poll!(&mut token).is_pending());
-    tokio::time::sleep(30 * WHILE).await;
+    let begun = tokio::time::Instant::now();
+    let error = account.token().await.expect_err("not saved yet");
+    assert_eq!(error.kind(), ErrorKind::SaveFailed, "not another process");
+    assert!(begun.elapsed() < WHILE, "on Tokio's clock, which is paused");
 
     account.store.every_save(Fate::Work);
-    assert_eq!(token.await.expect("a token"), "access-1");
+    account.clock.advance(MINUTE);
+    assert_eq!(account.token().await.expect("a token"), "access-1");
     assert_eq!(account.endpoint.posts(), 1);
+}
+
+/// While the first flight tries to save under the lease, for up to a minute.
+#[tokio::test(start_paused = true)]
+async fn s66_a_save_that_keeps_failing_holds_up_no_sign_in_sign_out_or_shutdown() {
+    for action in ["install", "sign out", "shut down"] {
+        let account = TestAccount::expired(Kind::Memory).await;
+        account.store.next_saves([Fate::Work]);
+        account.store.every_save(Fate::Fail);
+        account.token().await.expect("published unsaved");
+        tokio::time::sleep(MINUTE / 4).await;
+        let begun = tokio::time::Instant::now();
+        let tokens = pair("installed", account.clock.wall(), HOUR);
+        match action {
+            "install" => {
+                account.store.every_save(Fate::Work);
+                account.handle.install(tokens).await.expect("installed");
+                assert_eq!(account.saved().await.1, "refresh-installed");
+            }
+            "sign out" => {
+                account.handle.sign_out().await.expect("signed out");
+                assert_eq!(account.record().await, None);
+            }
+            _ => {
+                let error = account.manager.shutdown().await.expect_err("unsaved");
+                assert_eq!(error.kind(), ErrorKind::SaveFailed);
+            }
+        }
+        // The shutdown tries for as long as the policy's save budget.
+        let bound = Duration::from_secs(3);
+        assert!(begun.elapsed() < bound, "{action}: on Tokio's clock");
+        assert_eq!(account.presented(), ["refresh-0"]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,8 +30,12 @@ async fn expired(endpoint: Endpoint, renewals: Renewal) -> TestAccount {
 async fn s14_a_flight_whose_lease_expired_before_the_request_renews_the_lease_or_sends_nothing() {
     for (renewal, posts) in [(Renewal::Works, 1), (Renewal::Lost, 0), (Renewal::Fails, 0)] {
         let account = expired(Endpoint::open(), renewal).await;
-        let stopped = Fate::WorkWhileStopped(account.clock.clone(), MINUTE);
-        account.store.next_saves([stopped]);
+        let stopped = || Fate::WorkWhileStopped(account.clock.clone(), MINUTE);
+        // A flight whose lease is lost tries two more leases; each save of an intent is followed by
+        // its withdrawal.
+        for _ in 0..3 {
+            account.store.next_saves([stopped(), Fate::Work]);
+        }
         let token = account.token().await;
         assert_eq!(account.endpoint.posts(), posts, "{renewal:?}");
         let record = account.record().await.expect("a record");
@@ -61,9 +65,33 @@ async fn a_flight_does_not_renew_a_lease_that_outlasts_the_request() {
 #[tokio::test(start_paused = true)]
 async fn s14_a_flight_does_not_trust_a_lease_that_a_renewal_found_lost() {
     let account = expired(Endpoint::open(), Renewal::Lost).await;
-    account.store.next_saves([Fate::WorkFor(MINUTE)]);
+    for _ in 0..3 {
+        account
+            .store
+            .next_saves([Fate::WorkFor(MINUTE), Fate::Work]);
+    }
     let error = account.token().await.expect_err("lost");
     assert_eq!(error.kind(), ErrorKind::LeaseLost);
+    assert_eq!(account.endpoint.posts(), 0);
+}
+
+#[tokio::test]
+async fn s60_a_flight_that_was_held_up_past_its_lease_acquires_the_lease_again() {
+    let account = expired(Endpoint::open(), Renewal::Lost).await;
+    let stopped = Fate::WorkWhileStopped(account.clock.clone(), MINUTE);
+    account.store.next_saves([stopped]);
+    assert_eq!(account.token().await.expect("a token"), "access-1");
+    assert_eq!(account.presented(), ["refresh-0"]);
+}
+
+#[tokio::test]
+async fn s60_a_flight_that_was_held_up_past_its_lease_uses_the_token_of_another_process() {
+    let account = expired(Endpoint::open(), Renewal::Lost).await;
+    let other = Record::new(pair("of-another-process", account.clock.wall(), HOUR));
+    let stopped = Fate::Overtaken(account.clock.clone(), MINUTE, Box::new(other));
+    account.store.next_saves([stopped]);
+    let token = account.token().await.expect("a token");
+    assert_eq!(token, "access-of-another-process");
     assert_eq!(account.endpoint.posts(), 0);
 }
 

@@ -27,6 +27,9 @@ async fn s27_a_row_that_cannot_be_read_is_left_as_it_is() {
         ("issued_at_ms = 9007199254740991", Corrupt),
         ("presented_at_ms = 9007199254740991", Corrupt),
         ("presented_at_ms = -1", Corrupt),
+        ("refused_at_ms = 9007199254740991", Corrupt),
+        ("lineage = '1,2'", Corrupt),
+        ("lineage = E'1\\n'", Corrupt),
         (
             "access_token = null, issued_at_ms = null, lifetime_ms = null, refresh_token = ''",
             Corrupt,

@@ -8,11 +8,12 @@ use std::{
 
 use dropbox_sign_oauth::{
     AccountId,
-    store::{StoreError, StoreErrorKind, TokenStore},
+    store::{Record, StoreError, StoreErrorKind, TokenStore},
     testing::FakeClock,
 };
 use tokio::time::sleep;
 
+use super::save_record;
 use crate::stores::{Call, Hook, HookedStore, Kind, Moment, Place};
 
 /// Clones share the handle and the script.
@@ -26,6 +27,8 @@ pub(crate) enum Fate {
     WorkFor(Duration),
     /// Takes effect while the process is stopped for this time.
     WorkWhileStopped(FakeClock, Duration),
+    /// The same, and meanwhile another process saves this record.
+    Overtaken(FakeClock, Duration, Box<Record>),
     /// Fails without an effect.
     Fail,
     /// Takes effect, but the response is lost.
@@ -143,7 +146,7 @@ impl Hook for Script {
             (Moment::Before, Call::Save | Call::SaveIntent) => self.state().start_save(),
             (Moment::After, Call::Save | Call::SaveIntent) => {
                 let fate = self.state().save.clone();
-                finish_save(fate).await
+                self.finish_save(fate, account).await
             }
             (Moment::Before, Call::Renew) => match self.state().renewals {
                 Some(Renewal::Lost) => Some(StoreErrorKind::LeaseLost),
@@ -166,20 +169,29 @@ impl Hook for Script {
     }
 }
 
+impl Script {
+    async fn finish_save(&self, fate: Fate, account: &AccountId) -> Option<StoreErrorKind> {
+        match fate {
+            Fate::Work | Fate::Fail => {}
+            Fate::WorkFor(time) => sleep(time).await,
+            Fate::WorkWhileStopped(clock, time) => clock.advance(time),
+            Fate::Overtaken(clock, time, record) => {
+                clock.advance(time);
+                let store = self.place.as_ref().expect("a kind of store").open();
+                let stored = store.load(account).await.expect("loads");
+                let version = stored.map(|stored| stored.version);
+                save_record(&store, account, version, &record).await;
+            }
+            Fate::LoseResponse => return Some(StoreErrorKind::Unavailable),
+        }
+        None
+    }
+}
+
 impl State {
     fn start_save(&mut self) -> Option<StoreErrorKind> {
         let next = self.next_saves.pop_front();
         self.save = next.unwrap_or_else(|| self.every_save.clone());
         matches!(self.save, Fate::Fail).then_some(StoreErrorKind::Unavailable)
     }
-}
-
-async fn finish_save(fate: Fate) -> Option<StoreErrorKind> {
-    match fate {
-        Fate::Work | Fate::Fail => {}
-        Fate::WorkFor(time) => sleep(time).await,
-        Fate::WorkWhileStopped(clock, time) => clock.advance(time),
-        Fate::LoseResponse => return Some(StoreErrorKind::Unavailable),
-    }
-    None
 }

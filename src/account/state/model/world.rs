@@ -9,11 +9,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::super::{Decision, FlightId, Job, Need, Outcome, State, Verdict};
+use super::super::{
+    Aim, Decision, FlightId, Job, LOOK_EVERY, Need, Outcome, SIGNED_OUT_RECHECK, State, Verdict,
+};
 use crate::{
     account::live_token::LiveToken,
     account_id::AccountId,
-    clock::{Moment, Now},
+    clock::Moment,
     error::{Error, ErrorKind},
     event::RefreshReason,
     policy::RefreshPolicy,
@@ -76,7 +78,7 @@ pub(super) struct World {
     policy: RefreshPolicy,
     pub(super) monotonic: Duration,
     wall: Duration,
-    /// Whether the wall clock is asked at all.
+    /// Whether the wall clock is asked about granted tokens.
     asks_wall: bool,
     facts: HashMap<Generation, Facts>,
     in_use: Option<Generation>,
@@ -86,6 +88,8 @@ pub(super) struct World {
     is_outdated: bool,
     finished: Vec<FlightId>,
     not_before: Option<Duration>,
+    held_as: ErrorKind,
+    next_look: Duration,
     failures: u32,
     closed: bool,
     numbered: Option<Arc<LiveToken>>,
@@ -116,6 +120,8 @@ impl World {
             is_outdated: false,
             finished: Vec::new(),
             not_before: None,
+            held_as: ErrorKind::Unavailable,
+            next_look: Duration::ZERO,
             failures: 0,
             closed: false,
             numbered: None,
@@ -164,14 +170,7 @@ impl World {
         assert_eq!(self.state.failures(), self.failures);
     }
 
-    fn now(&self) -> Now {
-        Now {
-            monotonic: self.monotonic,
-            wall: self.asks_wall.then_some(self.wall),
-        }
-    }
-
-    fn moment(&self) -> Moment {
+    fn now(&self) -> Moment {
         Moment {
             monotonic: self.monotonic,
             wall: self.wall,
@@ -204,6 +203,9 @@ impl World {
         if let Some(Decision::Serve(_, Some(job)) | Decision::Wait(_, Some(job))) = &verdict {
             self.flight = Some(job.id);
             self.is_outdated = false;
+            if job.aim == Aim::Look {
+                self.next_look = self.monotonic + LOOK_EVERY;
+            }
         }
         verdict
     }
@@ -234,6 +236,7 @@ impl World {
                 if !self.is_outdated {
                     self.failures += 1;
                     self.not_before = Some(self.monotonic + wait);
+                    self.held_as = ErrorKind::Unavailable;
                 }
             }
             End::SignedOut => {
@@ -241,6 +244,8 @@ impl World {
                 let generation = self.state.next_generation();
                 self.finish(flight, Outcome::SignedOut { error, generation });
                 self.note_sign_out();
+                self.not_before = Some(self.monotonic + SIGNED_OUT_RECHECK);
+                self.held_as = ErrorKind::NotAuthorized;
             }
         }
     }
@@ -274,9 +279,12 @@ impl World {
         let tokens = tokens(self.wall, lifetime);
         let context = (&self.account, &self.policy);
         let access = tokens.access().expect("an access token");
-        LiveToken::granted(access, generation, self.moment(), context)
-            .map(Arc::new)
-            .expect("a valid header")
+        let token = LiveToken::granted(access, generation, self.now(), context);
+        let token = token.expect("a valid header");
+        Arc::new(match self.asks_wall {
+            true => token,
+            false => token.without_wall(),
+        })
     }
 
     /// A token of somebody else's, already of some age.
@@ -293,7 +301,7 @@ impl World {
         let tokens = tokens(self.wall - age, lifetime);
         let context = (&self.account, &self.policy);
         let access = tokens.access().expect("an access token");
-        LiveToken::found(access, generation, self.moment(), context)
+        LiveToken::found(access, generation, self.now(), context)
             .map(Arc::new)
             .expect("a valid header")
     }
@@ -311,7 +319,7 @@ impl World {
     }
 
     fn note_sign_out(&mut self) {
-        // Whatever has been numbered so far is not put into use any more.
+        // Tokens that were numbered so far are not put into use any more.
         self.floor = Generation(self.state.next_generation().0 - 1);
         self.in_use = None;
         self.not_before = None;
@@ -330,7 +338,7 @@ impl World {
     fn left(&self, facts: Facts) -> Duration {
         let monotonic = facts.monotonic_end.saturating_sub(self.monotonic);
         let wall = facts.wall_end.saturating_sub(self.wall);
-        match self.asks_wall {
+        match self.asks_wall || facts.granted_at.is_none() {
             true => monotonic.min(wall),
             false => monotonic,
         }
@@ -352,6 +360,7 @@ impl World {
             assert!(candidate.is_none() && self.flight.is_none());
             let facts = self.facts[&self.in_use.expect("a rejected token")];
             assert!(self.monotonic < facts.cooled_down().expect("granted to us"));
+            assert!(!self.may_start() || self.monotonic < self.next_look);
             return;
         };
         match verdict {
@@ -369,7 +378,7 @@ impl World {
             Decision::Serve(token, Some(job)) => {
                 self.judge_served(candidate, token);
                 self.judge_start(candidate, job);
-                assert_eq!(job.reason, RefreshReason::Stale);
+                assert_eq!(job.aim, Aim::Refresh(RefreshReason::Stale));
                 assert_ne!(need, Need::Fresh, "there may be a better one in a moment");
             }
             Decision::Wait(fallback, Some(job)) => {
@@ -380,7 +389,9 @@ impl World {
                     (_, _, Some(_)) => RefreshReason::Stale,
                     _ => RefreshReason::Expired,
                 };
-                assert_eq!(job.reason, reason);
+                if job.aim != Aim::Look {
+                    assert_eq!(job.aim, Aim::Refresh(reason));
+                }
             }
             Decision::Wait(fallback, None) => {
                 assert!(self.flight.is_some(), "nothing to wait for");
@@ -394,7 +405,7 @@ impl World {
                 if self.closed {
                     assert_eq!(error.kind(), ErrorKind::ShutDown);
                 } else {
-                    assert_eq!(error.kind(), ErrorKind::Unavailable);
+                    assert_eq!(error.kind(), self.held_as);
                     let rest = self.not_before.expect("held") - self.monotonic;
                     assert_eq!(error.retry_after(), Some(rest));
                     let backoff = &self.policy.backoff;
@@ -423,7 +434,9 @@ impl World {
             (Some(facts), _) => assert!(self.left(facts) <= facts.window() + ROUNDING),
             (None, Some(rejected)) => {
                 let cooled_down = self.facts[&rejected].cooled_down();
-                assert!(cooled_down.is_none_or(|at| at <= self.monotonic));
+                let is_cooled_down = cooled_down.is_none_or(|at| at <= self.monotonic);
+                assert_eq!(job.aim == Aim::Look, !is_cooled_down);
+                assert!(is_cooled_down || self.next_look <= self.monotonic);
             }
             (None, None) => {}
         }
@@ -460,7 +473,7 @@ impl Facts {
     }
 
     fn cooled_down(self) -> Option<Duration> {
-        let cooldown = (self.lifetime / 10).min(Duration::from_secs(60));
+        let cooldown = (self.lifetime / 10).clamp(Duration::from_secs(1), Duration::from_secs(60));
         self.granted_at.map(|at| at + cooldown)
     }
 }

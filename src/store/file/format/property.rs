@@ -5,7 +5,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::*;
-use crate::secret::{AccessToken, CANARY, RefreshToken};
+use crate::{
+    secret::{AccessToken, CANARY, RefreshToken},
+    store::Lineage,
+};
 
 /// A file is read whole, or reading fails. A damaged file never reads as "not signed in".
 pub(crate) fn check_file(data: &[u8]) {
@@ -50,6 +53,9 @@ fn check_whole(accounts: &Accounts, file: &Value) {
         assert_eq!(tokens.issued_at(), time("issued_at_ms"));
         assert_eq!(tokens.lifetime(), millis("lifetime_ms"));
         assert_eq!(record.presented_at, time("presented_at_ms"));
+        assert_eq!(record.refused_at, time("refused_at_ms"));
+        let lineage = Lineage::from_text(entry["lineage"].as_str().unwrap_or_default());
+        assert_eq!(Some(&record.lineage), lineage.as_ref());
         assert!(!format!("{record:?}").contains(CANARY));
     }
 }
