@@ -6,10 +6,14 @@ mod failures;
 mod intent;
 mod jitter;
 mod leases;
+mod lineage;
 #[cfg(unix)]
 mod outages;
 mod overlaps;
 mod paused;
+mod refusals;
+mod rejected;
+mod seeds;
 mod sign_in;
 mod sinks;
 mod spent;

@@ -50,7 +50,7 @@ impl TestAccount {
         Self::at(FakeClock::new(), endpoint, store, policy)
     }
 
-    fn at(
+    pub(crate) fn at(
         clock: FakeClock,
         endpoint: Endpoint,
         store: ScriptedStore,

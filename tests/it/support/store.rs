@@ -33,6 +33,8 @@ pub(crate) enum Fate {
     Fail,
     /// Takes effect, but the response is lost.
     LoseResponse,
+    /// The same, and the store is down from then on.
+    GoDown,
 }
 
 /// What happens to renewals of a lease that expires.
@@ -56,6 +58,7 @@ struct State {
     /// The save that is under way.
     save: Fate,
     is_down: bool,
+    loads: usize,
     renewals: Option<Renewal>,
 }
 
@@ -99,6 +102,11 @@ impl ScriptedStore {
         self.hook.state().is_down = is_down;
     }
 
+    /// How many loads there were.
+    pub(crate) fn loads(&self) -> usize {
+        self.hook.state().loads
+    }
+
     /// Makes the leases of a store in memory expire, as the leases of a server do.
     pub(crate) fn expire_leases(&self, renewals: Renewal) {
         self.hook.state().renewals = Some(renewals);
@@ -124,6 +132,7 @@ impl Script {
             every_save: Fate::Work,
             save: Fate::Work,
             is_down: false,
+            loads: 0,
             renewals: None,
         };
         Self {
@@ -139,6 +148,9 @@ impl Script {
 
 impl Hook for Script {
     async fn on(&self, moment: Moment, call: Call, account: &AccountId) -> Result<(), StoreError> {
+        if (moment, call) == (Moment::Before, Call::Load) {
+            self.state().loads += 1;
+        }
         let failure = match (moment, call) {
             (Moment::Before, Call::Load | Call::Delete | Call::Acquire) => {
                 self.state().is_down.then_some(StoreErrorKind::Unavailable)
@@ -183,6 +195,10 @@ impl Script {
                 save_record(&store, account, version, &record).await;
             }
             Fate::LoseResponse => return Some(StoreErrorKind::Unavailable),
+            Fate::GoDown => {
+                self.state().is_down = true;
+                return Some(StoreErrorKind::Unavailable);
+            }
         }
         None
     }
