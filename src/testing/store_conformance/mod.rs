@@ -43,7 +43,7 @@ where
     records::a_save_expects_the_newest_version(&*one, &*other).await;
     records::a_repeated_save_is_recognised(&*one, &*other).await;
     records::every_field_survives(&*one, &*other).await;
-    records::the_intent_survives(&*one, &*other).await;
+    records::the_history_survives(&*one, &*other).await;
     records::accounts_are_independent(&*one, &*other).await;
     records::deleting_expects_the_newest_version(&*one, &*other).await;
     records::after_deleting_the_account_starts_anew(&*one, &*other).await;

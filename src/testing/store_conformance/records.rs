@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::steps::{delete, issued_at, load, record, save, swap, tokens};
 use crate::{
     account_id::AccountId,
-    store::{Swap, TokenStore, Version},
+    store::{Lineage, Swap, TokenStore, Version},
     token::TokenSet,
 };
 
@@ -111,15 +111,18 @@ pub(super) async fn every_field_survives(one: &impl TokenStore, other: &impl Tok
     }
 }
 
-/// Loading returns the time of an intent to the millisecond. The next record has no intent.
-pub(super) async fn the_intent_survives(one: &impl TokenStore, other: &impl TokenStore) {
-    let rule = "the intent survives";
-    let account = AccountId::from("intent");
-    let first = record("a");
+/// Loading returns an intent and a refusal to the millisecond, and the lineage. The last record has
+/// none of them.
+pub(super) async fn the_history_survives(one: &impl TokenStore, other: &impl TokenStore) {
+    let rule = "the intent, the refusal and the lineage survive";
+    let account = AccountId::from("history");
+    let mut first = record("a");
+    first.lineage = Lineage::of_sign_in(&first.tokens, issued_at(), &Lineage::default());
     let intent = first.to_intent(issued_at());
+    let refused = intent.to_refused(&"refused".into(), issued_at());
     let last = record("b");
     let mut expected = None;
-    for record in [first, intent, last] {
+    for record in [first, intent, refused, last] {
         let saved = swap(one, &account, expected, &record, rule).await;
         assert_eq!(saved, Swap::Saved, "{rule}");
         expected = Some(record.version);

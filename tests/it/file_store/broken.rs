@@ -24,6 +24,8 @@ enum Rule {
     ForgetsRefreshTokens,
     ForgetsMilliseconds,
     ForgetsIntents,
+    ForgetsRefusals,
+    ForgetsLineages,
     MakesUpVersions,
     IgnoresCase,
     CutsNames,
@@ -103,10 +105,14 @@ impl TokenStore for Broken {
         if self.1 != Rule::MakesUpVersions {
             kept = kept.with_version(record.version);
         }
-        if self.1 != Rule::ForgetsIntents
-            && let Some(time) = record.presented_at
-        {
-            kept = kept.with_presented_at(time);
+        if self.1 != Rule::ForgetsIntents {
+            kept.presented_at = record.presented_at;
+        }
+        if self.1 != Rule::ForgetsRefusals {
+            kept.refused_at = record.refused_at;
+        }
+        if self.1 != Rule::ForgetsLineages {
+            kept.lineage = record.lineage.clone();
         }
         let record = kept;
         if self.1 == Rule::SavesByHalves
@@ -157,6 +163,8 @@ impl TokenStore for Broken {
 
 #[tokio::test]
 async fn the_suite_fails_for_each_broken_rule() {
+    const HISTORY: &str = "the intent, the refusal and the lineage survive";
+
     let cases = [
         (Rule::SwapsBlindly, "the first save expects no record"),
         (Rule::SwapsOverNothing, "the first save expects no record"),
@@ -170,7 +178,9 @@ async fn the_suite_fails_for_each_broken_rule() {
             Rule::ForgetsMilliseconds,
             "the first save expects no record",
         ),
-        (Rule::ForgetsIntents, "the intent survives"),
+        (Rule::ForgetsIntents, HISTORY),
+        (Rule::ForgetsRefusals, HISTORY),
+        (Rule::ForgetsLineages, HISTORY),
         (Rule::MakesUpVersions, "the first save expects no record"),
         (Rule::IgnoresCase, "accounts are independent"),
         (Rule::CutsNames, "accounts are independent"),
