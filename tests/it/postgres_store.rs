@@ -2,6 +2,7 @@
 
 mod broken;
 mod errors;
+mod failover;
 mod leases;
 mod notifications;
 mod outages;
@@ -147,6 +148,11 @@ async fn settings_that_cannot_work_are_errors() {
 
 fn store(url: &str) -> PostgresStore {
     PostgresStore::new(pool(url))
+}
+
+fn with_timeout(pool: PgPool, timeout: Duration) -> PostgresStore {
+    let builder = PostgresStore::builder(pool).timeout(timeout);
+    builder.build().expect("a store")
 }
 
 fn pool(url: &str) -> PgPool {

@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{sync::Mutex, time};
 
-use super::super::{StoreErrorKind, fault::Fault};
+use super::{
+    super::{StoreErrorKind, fault::Fault},
+    limit::Limit,
+};
 
 /// How long an operation waits for the pool before it connects beside the pool. Doubles each time.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -30,21 +33,25 @@ impl Connections {
         Self { pool, connected }
     }
 
-    /// A connection of the pool. Fails as soon as the server's error is known, at the latest after
-    /// `timeout`.
-    pub(super) async fn acquire(
-        &self,
-        timeout: Duration,
-    ) -> Result<PoolConnection<Postgres>, Fault> {
+    /// A connection of the pool. Fails as soon as the server's error is known, at the latest at the
+    /// limit.
+    pub(super) async fn acquire(&self, limit: Limit) -> Result<PoolConnection<Postgres>, Fault> {
         tokio::select! {
             biased;
             connection = self.pool.acquire() => Ok(connection?),
-            fault = self.diagnose(timeout) => Err(fault),
+            fault = self.diagnose(limit) => Err(fault),
         }
     }
 
-    /// Says why the pool has no connection: once the server denies a connection, or after `timeout`.
-    async fn diagnose(&self, timeout: Duration) -> Fault {
+    /// Closes the pool's idle connections, so that the next connection is new.
+    pub(super) fn close_idle(&self) {
+        while let Some(connection) = self.pool.try_acquire() {
+            drop(connection.detach());
+        }
+    }
+
+    /// Says why the pool has no connection: once the server denies a connection, or at the limit.
+    async fn diagnose(&self, limit: Limit) -> Fault {
         let mut latest = None;
         let connecting = async {
             let mut pause = PATIENCE;
@@ -57,17 +64,18 @@ impl Connections {
                 pause *= 2;
             }
         };
-        if let Ok(error) = time::timeout(timeout, connecting).await {
+        if let Ok(error) = time::timeout(limit.left(), connecting).await {
             return error.into();
         }
         match latest {
-            None => no_response(timeout),
+            None => limit.no_response(),
             Some(Err(error)) => error.into(),
             Some(Ok(())) => {
                 let size = self.pool.options().get_max_connections();
                 let message = format!(
                     "the server is up, but the pool of {size} had no connection free within \
-                     {timeout:?}"
+                     {:?}",
+                    limit.timeout()
                 );
                 Fault::new(StoreErrorKind::Unavailable, message)
             }
@@ -85,11 +93,6 @@ impl Connections {
         }
         Ok(())
     }
-}
-
-pub(super) fn no_response(timeout: Duration) -> Fault {
-    let message = format!("no response within {timeout:?}");
-    Fault::new(StoreErrorKind::Unavailable, message)
 }
 
 /// Whether the error may pass soon: the server starts, or has no connection left.

@@ -7,6 +7,56 @@ use super::super::{
     fault::{Fault, corrupt},
 };
 
+/// The server is a standby, or the transaction is read-only.
+const READ_ONLY: &str = "25006";
+
+/// The failure of a transaction.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) fault: Fault,
+    /// How to try again. `None`: another try fails alike, or the first try may have taken effect.
+    pub(super) retry: Option<Retry>,
+}
+
+/// The connection for another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// Any other connection of the pool.
+    OnAnother,
+    /// A new connection, since all open connections may lead to the same deposed primary.
+    OnNewConnection,
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self { fault, retry: None }
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    /// The error comes before the commit, so that the transaction has not taken effect.
+    fn from(error: sqlx::Error) -> Self {
+        let retry = retry(&error);
+        let fault = error.into();
+        Self { fault, retry }
+    }
+}
+
+fn retry(error: &sqlx::Error) -> Option<Retry> {
+    let error = match error {
+        sqlx::Error::Database(error) => error,
+        sqlx::Error::Io(_) => return Some(Retry::OnAnother),
+        _ => return None,
+    };
+    match &*error.code()? {
+        READ_ONLY => Some(Retry::OnNewConnection),
+        "57P01" | "57P02" | "57P03" | "57P05" | "40001" | "40P01" => Some(Retry::OnAnother),
+        // A pooler whose connection to the server failed.
+        code if code.starts_with("08") => Some(Retry::OnAnother),
+        _ => None,
+    }
+}
+
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
         use StoreErrorKind::Unavailable;
@@ -71,10 +121,15 @@ fn meaning(error: Reported) -> Fault {
             "the user lacks a privilege on the table or its schema",
             "grant the privileges that the documentation of `PostgresStore` lists",
         ),
-        "25006" => (
-            Unwritable,
+        READ_ONLY => (
+            Unavailable,
             "the server or its transactions are read-only",
-            "connect to the primary, as a user who may write",
+            "wait for the failover to end, or else connect to the primary, as a user who may write",
+        ),
+        "57P01" | "57P02" | "57P03" => (
+            Unavailable,
+            "the server is starting, shutting down or failing over",
+            "wait until the server is ready",
         ),
         "53100" => (
             Unwritable,
@@ -141,8 +196,9 @@ mod tests {
         for (codes, expected) in [
             (&["42P01", "3F000", "42703", "3D000"][..], NotSetUp),
             (&["42501", "28P01", "28000"], AccessDenied),
-            (&["25006", "53100"], Unwritable),
+            (&["53100"], Unwritable),
             (&["57P01", "53300", "40P01", "57014", "XX000"], Unavailable),
+            (&["25006", "57P02", "57P03"], Unavailable),
         ] {
             for code in codes {
                 assert_eq!(kind(code), expected, "{code}");

@@ -9,6 +9,8 @@ use sqlx::{
     query::Query,
 };
 
+use super::super::fault::Fault;
+
 /// A transaction. If it is dropped before its [`commit`](Self::commit), its connection closes, so
 /// that neither half a transaction nor half a response returns to the pool.
 ///
@@ -60,7 +62,9 @@ impl Session {
         self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
-    pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
+    /// The failure of a commit is a [`Fault`], which is not tried again: the transaction may have taken
+    /// effect.
+    pub(super) async fn commit(mut self) -> Result<(), Fault> {
         self.raw("COMMIT").await?;
         // The connection returns to the pool.
         drop(self.0.take());

@@ -79,20 +79,22 @@ async fn s24_postgres_denies_writes() {
     server.psql(&format!("create role {reader} login"));
     server.psql(&format!("grant select on {table} to {reader}"));
     let unprivileged = options(&server).username(&reader);
-    for (options, problem, help) in [
+    for (options, kind, problem, help) in [
         (
             read_only,
+            ErrorKind::StoreUnavailable,
             "the server or its transactions are read-only",
             "connect to the primary",
         ),
         (
             unprivileged,
+            ErrorKind::StoreDefective,
             "the user lacks a privilege on the table",
             "grant the privileges",
         ),
     ] {
         let expected = Expected {
-            kind: ErrorKind::StoreDefective,
+            kind,
             store: name(&server, &table),
             problem,
             help,

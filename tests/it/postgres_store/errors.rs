@@ -29,14 +29,14 @@ pub(super) async fn assert_every_operation_fails(
 }
 
 /// Every operation fails with `kind`, and the error's text contains `says`.
-async fn assert_unusable(store: &PostgresStore, kind: StoreErrorKind, says: &str) {
+pub(super) async fn assert_unusable(store: &PostgresStore, kind: StoreErrorKind, says: &str) {
     assert_every_operation_fails(store, Version::unique(), kind, says).await;
     let error = store.lease(&acme(), AT_ONCE).await.expect_err(says);
     assert_error(&error, kind, says);
     assert!(error.to_string().contains(says), "{error}");
 }
 
-fn assert_error(error: &StoreError, kind: StoreErrorKind, why: &str) {
+pub(super) fn assert_error(error: &StoreError, kind: StoreErrorKind, why: &str) {
     assert_eq!(error.kind(), kind, "{why}: {error:?}");
     assert_eq!(error.account(), Some(&acme()), "{why}");
     let text = error.to_string();
@@ -114,38 +114,6 @@ async fn s27_an_error_names_a_missing_privilege() {
     let error = another.migrate().await.expect_err("not allowed");
     assert_eq!(error.kind(), AccessDenied);
     assert!(error.to_string().contains("lacks a privilege"), "{error}");
-}
-
-#[tokio::test]
-async fn s27_a_read_only_database_serves_the_record_and_denies_changes() {
-    let Some(server) = Postgres::start() else {
-        return;
-    };
-    let version = save(&migrated(&server).await, None, "old").await;
-    server.psql("create role guest login");
-    server.psql("alter role guest set default_transaction_read_only = on");
-    server.psql("grant all on dropbox_sign_tokens to guest");
-    let read_only = store(&server.url().replace("postgres@", "guest@"));
-    let Some(standby) = server.standby() else {
-        return;
-    };
-    for store in [read_only, store(&standby.url())] {
-        assert_eq!(loaded_version(&store).await, Some(version));
-        let (acme, new) = (acme(), Record::new(tokens("new")));
-        for error in [
-            store.delete(&acme, version).await.err(),
-            store
-                .compare_and_swap(&acme, Some(version), &new)
-                .await
-                .err(),
-            store.lease(&acme, AT_ONCE).await.err(),
-        ] {
-            let error = error.expect("read-only");
-            assert_error(&error, Unwritable, "read-only");
-            assert!(error.to_string().contains("read-only"), "{error}");
-        }
-        assert_eq!(loaded_version(&store).await, Some(version));
-    }
 }
 
 #[tokio::test]

@@ -124,8 +124,3 @@ async fn s17_an_error_tells_a_busy_pool_from_a_server_that_is_down() {
     let loaded = timeout(HANGS, loading).await.expect("not hanging");
     assert_eq!(loaded.expect("loaded"), None);
 }
-
-fn with_timeout(pool: PgPool, timeout: Duration) -> PostgresStore {
-    let builder = PostgresStore::builder(pool).timeout(timeout);
-    builder.build().expect("a store")
-}
