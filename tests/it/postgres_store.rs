@@ -1,6 +1,7 @@
 //! The PostgreSQL store, against a server of its own.
 
 mod broken;
+mod capacity;
 mod errors;
 mod failover;
 mod leases;

@@ -131,6 +131,12 @@ fn meaning(error: Reported) -> Fault {
             "the server is starting, shutting down or failing over",
             "wait until the server is ready",
         ),
+        "53300" => (
+            Unavailable,
+            "the server grants no further connection",
+            "let the pools have fewer connections, or raise the server's `max_connections` or the \
+             role's connection limit",
+        ),
         "53100" => (
             Unwritable,
             "the server's disk is full",

@@ -39,8 +39,8 @@ use crate::account_id::AccountId;
 /// - Nothing outlives a transaction, so that poolers in transaction mode work. (PgBouncer does not
 ///   accept the parameter `extra_float_digits`. Leave it out with
 ///   `PgConnectOptions::extra_float_digits(None)`.)
-/// - If the server is down, operations fail within half a second, although the pool alone would try
-///   until the timeout: the store connects beside the pool to learn the reason.
+/// - If the server is down or grants no connection, operations fail within a second, although the pool
+///   alone would try until the timeout: the store connects beside the pool to learn the reason.
 /// - For TLS, enable a feature of `sqlx`, `tls-rustls-ring` for example.
 ///
 /// # Requirements
@@ -158,6 +158,7 @@ impl PostgresStore {
         let connection = connections.acquire(limit).await?;
         let work = async {
             let session = Session::begin(connection, limit.timeout()).await?;
+            connections.server_responded();
             work(session).await
         };
         let done = time::timeout(limit.left(), work).await;
