@@ -8,6 +8,7 @@ mod leases;
 mod notifications;
 mod outages;
 mod pooler;
+mod privileges;
 
 use std::time::Duration;
 

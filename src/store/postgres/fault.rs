@@ -7,6 +7,9 @@ use super::super::{
     fault::{Fault, corrupt},
 };
 
+/// The user lacks a privilege.
+pub(super) const NO_PRIVILEGE: &str = "42501";
+
 /// The server is a standby, or the transaction is read-only.
 const READ_ONLY: &str = "25006";
 
@@ -116,7 +119,7 @@ fn meaning(error: Reported) -> Fault {
             "the server denies the user or the password",
             "correct the pool's options",
         ),
-        "42501" => (
+        NO_PRIVILEGE => (
             AccessDenied,
             "the user lacks a privilege on the table or its schema",
             "grant the privileges that the documentation of `PostgresStore` lists",

@@ -68,7 +68,15 @@ use crate::account_id::AccountId;
 #[doc = include_str!("schema.sql")]
 /// ```
 ///
-/// The user needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on the table, and `USAGE` on the schema.
+/// The user needs `USAGE` on the schema, and `SELECT`, `INSERT` and `UPDATE` on the table. With
+/// `DELETE`, the store removes the row of an account that has signed out; otherwise an empty row
+/// stays.
+///
+/// ```sql
+/// GRANT USAGE ON SCHEMA public TO app;
+/// GRANT SELECT, INSERT, UPDATE, DELETE ON dropbox_sign_tokens TO app
+/// ```
+///
 /// If a later version of the crate needs more columns, the changelog says so, and `migrate` adds
 /// the columns. Earlier versions go on working meanwhile.
 ///

@@ -9,7 +9,7 @@ use sqlx::{
     query::Query,
 };
 
-use super::super::fault::Fault;
+use super::{super::fault::Fault, fault::NO_PRIVILEGE};
 
 /// A transaction. If it is dropped before its [`commit`](Self::commit), its connection closes, so
 /// that neither half a transaction nor half a response returns to the pool.
@@ -41,6 +41,21 @@ impl Session {
         let statement = statement.persistent(false);
         let done = self.connection()?.execute(statement).await?;
         Ok(done.rows_affected())
+    }
+
+    /// Runs a statement that the transaction can do without. If the user lacks a privilege, the
+    /// statement does nothing.
+    pub(super) async fn write_if_permitted(
+        &mut self,
+        statement: Query<'_, Postgres, PgArguments>,
+    ) -> Result<(), sqlx::Error> {
+        self.raw("SAVEPOINT before").await?;
+        match self.write(statement).await {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_PRIVILEGE) => {
+                self.raw("ROLLBACK TO SAVEPOINT before").await
+            }
+            written => written.map(drop),
+        }
     }
 
     /// Runs statements without values.

@@ -72,7 +72,7 @@ impl TokenStore for PostgresStore {
             if deleted {
                 // The row stays as long as it holds a lease.
                 let tidy = sqlx::query(&sql.tidy).bind(account.as_str());
-                session.write(tidy).await?;
+                session.write_if_permitted(tidy).await?;
             } else {
                 self.read(&mut session, account).await?;
             }
