@@ -76,7 +76,9 @@ impl From<sqlx::Error> for Fault {
             }
             Sqlx::Io(error) => Self::new(Unavailable, "the connection failed").with_source(error),
             Sqlx::Tls(error) => {
-                Self::new(Unavailable, "no TLS connection could be made").with_source(error)
+                let help = "check the pool's TLS options and the server's TLS settings";
+                let fault = Self::new(Unavailable, "no TLS connection could be made");
+                fault.with_help(help).with_source(error)
             }
             Sqlx::PoolTimedOut => Self::new(Unavailable, "the pool had no connection free in time"),
             Sqlx::PoolClosed => Self::new(Unavailable, "the pool is closed"),
@@ -114,10 +116,17 @@ fn meaning(error: Reported) -> Fault {
             "the table is not as migrate() makes it",
             "use a table of another name",
         ),
-        "28000" | "28P01" => (
+        "28000" => (
+            AccessDenied,
+            "the server does not let this user log in to this database from this host with this \
+             TLS mode",
+            "create the user with LOGIN, add a line to pg_hba.conf, or correct the pool's options; \
+             the password is not at fault",
+        ),
+        "28P01" => (
             AccessDenied,
             "the server denies the user or the password",
-            "correct the pool's options",
+            "correct the user or the password in the pool's options",
         ),
         NO_PRIVILEGE => (
             AccessDenied,

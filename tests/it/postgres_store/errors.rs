@@ -84,14 +84,39 @@ async fn s27_an_error_names_a_missing_database_and_a_wrong_login() {
     let as_user = |user: &str| server.url().replace("postgres@", user);
     save(&store(&as_user("app:right@")), None, "old").await;
 
-    for user in ["app:canary@", "app@", "unknown:canary@"] {
+    for user in ["app:canary@", "app@"] {
         let denied = store(&as_user(user));
         assert_unusable(&denied, AccessDenied, "the user or the password").await;
+    }
+    // The server asks these users for no password.
+    server.psql("create role idle nologin");
+    for user in ["unknown:canary@", "idle:canary@"] {
+        let denied = store(&as_user(user));
+        assert_unusable(&denied, AccessDenied, "the password is not at fault").await;
     }
     let elsewhere = format!("postgres://postgres@{}/nowhere", server.address());
     assert_unusable(&store(&elsewhere), NotSetUp, "the database does not exist").await;
     let record = owner.load(&acme()).await.expect("loaded").expect("there");
     assert_eq!(record.tokens, tokens("old"));
+}
+
+#[tokio::test]
+async fn s27_an_error_names_a_missing_rule_of_pg_hba_conf() {
+    let Some(mut server) = Postgres::start() else {
+        return;
+    };
+    migrated(&server).await;
+    server.psql("create role remote login password 'canary'");
+    let rules = server.psql("show hba_file");
+    server.psql(&format!(
+        "copy (values ('hostssl all remote 127.0.0.1/32 scram-sha-256'), \
+         ('host all postgres 127.0.0.1/32 trust')) to '{rules}'"
+    ));
+    server.stop();
+    server.resume();
+    let denied = store(&server.url().replace("postgres@", "remote:canary@"));
+    assert_unusable(&denied, AccessDenied, "with this TLS mode").await;
+    assert_unusable(&denied, AccessDenied, "add a line to pg_hba.conf").await;
 }
 
 #[tokio::test]
