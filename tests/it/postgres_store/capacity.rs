@@ -1,6 +1,6 @@
 //! Servers that grant fewer connections than the pool may have.
 
-use tokio::{task::JoinSet, time::timeout};
+use tokio::task::JoinSet;
 
 use super::*;
 

@@ -1,14 +1,11 @@
 //! A primary that becomes read-only, and connections that end.
 
-use dropbox_sign_oauth::{Account, ErrorKind, TokenManager, testing::FakeClock};
-use sqlx::{Connection, Executor};
-use tokio::time::timeout;
-
 use super::{errors::assert_error, *};
 use crate::{
     servers::Proxy,
     support::{Endpoint, HOUR},
 };
+use dropbox_sign_oauth::{Account, ErrorKind, TokenManager, testing::FakeClock};
 
 #[tokio::test]
 async fn s90_a_refresh_follows_the_name_from_a_demoted_postgres_primary_to_the_new_one() {
@@ -21,15 +18,13 @@ async fn s90_a_refresh_follows_the_name_from_a_demoted_postgres_primary_to_the_n
     let account = expired_account(&endpoint, PostgresStore::new(pool.clone()));
 
     assert_eq!(new.psql("select pg_promote()"), "t");
-    old.psql("alter system set default_transaction_read_only = on");
-    old.psql("select pg_reload_conf()");
-    until(&old, "show default_transaction_read_only", "on").await;
+    make_read_only(&old).await;
     proxy.lead_to(new.address());
     account.token().await.expect("a request succeeds");
     assert_eq!(endpoint.posts(), 1);
     let stored = new.psql("select access_token from dropbox_sign_tokens");
     assert_eq!(stored, "access-1");
-    until(&old, PINNED, "0").await;
+    until(&old, &format!("select count(*) {PINNED}"), 0).await;
 }
 
 #[tokio::test]
@@ -116,8 +111,8 @@ async fn s90_connections_that_the_server_ended_cost_no_error() {
     let mut version = None;
     for name in ["a", "b", "c"] {
         until_idle(&pool, 1).await;
-        server.psql(&format!("select pg_terminate_backend(pid) {PINNED_FROM}"));
-        until(&server, PINNED, "0").await;
+        server.psql(&format!("select pg_terminate_backend(pid) {PINNED}"));
+        until(&server, &format!("select count(*) {PINNED}"), 0).await;
         version = Some(save(&store, version, name).await);
     }
 }
@@ -171,6 +166,18 @@ fn fail_once(server: &Postgres, code: &str, when: &str) {
     ));
 }
 
+/// Makes the server deny writes on all connections, the open ones included.
+async fn make_read_only(server: &Postgres) {
+    server.psql("alter system set default_transaction_read_only = on");
+    server.psql("select pg_reload_conf()");
+    let reloaded = async {
+        while server.psql("show default_transaction_read_only") != "on" {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(HANGS, reloaded).await.expect("reloaded");
+}
+
 /// `acme`, whose stored tokens have expired.
 fn expired_account(endpoint: &Endpoint, store: PostgresStore) -> Account {
     let clock = FakeClock::new();
@@ -180,8 +187,7 @@ fn expired_account(endpoint: &Endpoint, store: PostgresStore) -> Account {
     manager.account(acme())
 }
 
-const PINNED_FROM: &str = "from pg_stat_activity where application_name = 'pinned'";
-const PINNED: &str = "select count(*) from pg_stat_activity where application_name = 'pinned'";
+const PINNED: &str = "from pg_stat_activity where application_name = 'pinned'";
 
 /// A pool with three idle connections through the proxy.
 async fn full_pool(proxy: &Proxy) -> PgPool {
@@ -208,13 +214,4 @@ async fn until_idle(pool: &PgPool, connections: usize) {
         }
     };
     timeout(HANGS, idle).await.expect("idle connections");
-}
-
-async fn until(server: &Postgres, query: &str, expected: &str) {
-    let reached = async {
-        while server.psql(query) != expected {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(HANGS, reached).await.expect(expected);
 }

@@ -1,7 +1,5 @@
 //! Servers that are down, networks that break, and pools that are busy.
 
-use tokio::time::timeout;
-
 use super::*;
 use crate::servers::Proxy;
 
