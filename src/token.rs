@@ -19,6 +19,9 @@ pub(crate) const LONGEST_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 
 /// The end of the year 9999, since the Unix epoch: the latest time that every store can keep.
 pub(crate) const LATEST: Duration = Duration::from_millis(253_402_300_799_999);
 
+/// The beginning of each envelope that `EncryptedStore` makes of a record.
+pub(crate) const SEALED: &str = "sealed:";
+
 /// An access token, its deadline, and the refresh token that replaces it.
 ///
 /// An [`OAuthTokenResponse`](crate::api::OAuthTokenResponse) converts into a `TokenSet` by `into()`.
@@ -141,7 +144,7 @@ impl TokenSet {
     /// Whether the refresh token is an envelope that `EncryptedStore` made of a record.
     pub(crate) fn is_sealed(&self) -> bool {
         let token = self.refresh_token.as_ref();
-        token.is_some_and(|token| token.expose_secret().starts_with("sealed:"))
+        token.is_some_and(|token| token.expose_secret().starts_with(SEALED))
     }
 
     /// Why no service granted these tokens to be installed, if no service did: mistakes in pasting,

@@ -1,11 +1,14 @@
 //! The PostgreSQL store, against a server of its own.
 
 mod broken;
+mod capacity;
 mod errors;
+mod failover;
 mod leases;
 mod notifications;
 mod outages;
 mod pooler;
+mod privileges;
 
 use std::time::Duration;
 
@@ -17,7 +20,8 @@ use dropbox_sign_oauth::{
     },
     testing::store_conformance,
 };
-use sqlx::{PgPool, Row, postgres::PgPoolOptions};
+use sqlx::{Connection, Executor, PgConnection, PgPool, Row, postgres::PgPoolOptions};
+use tokio::time::timeout;
 
 use crate::{
     servers::Postgres,
@@ -149,6 +153,11 @@ fn store(url: &str) -> PostgresStore {
     PostgresStore::new(pool(url))
 }
 
+fn with_timeout(pool: PgPool, timeout: Duration) -> PostgresStore {
+    let builder = PostgresStore::builder(pool).timeout(timeout);
+    builder.build().expect("a store")
+}
+
 fn pool(url: &str) -> PgPool {
     let options = PgPoolOptions::new().max_connections(3);
     options.connect_lazy(url).expect("a URL")
@@ -163,4 +172,22 @@ async fn migrated(server: &Postgres) -> PostgresStore {
 async fn loaded_version(store: &PostgresStore) -> Option<Version> {
     let record = store.load(&acme()).await.expect("loaded");
     record.map(|record| record.version)
+}
+
+/// Waits, on the server, until the query counts `expected` rows.
+async fn until(server: &Postgres, count: &str, expected: usize) {
+    let wait = format!(
+        "do $$ begin
+             while ({count}) <> {expected} loop
+                 perform pg_sleep(0.001), pg_stat_clear_snapshot();
+             end loop;
+         end $$"
+    );
+    let waiting = async {
+        let mut connection = PgConnection::connect(&server.url()).await?;
+        connection.execute(&*wait).await
+    };
+    let counted = timeout(HANGS, waiting).await;
+    let counted = counted.unwrap_or_else(|_| panic!("never {expected}: {count}"));
+    counted.expect("a query that counts");
 }

@@ -15,6 +15,7 @@ use super::loopback;
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
+    server: watch::Sender<SocketAddr>,
     network: watch::Sender<Network>,
     /// Counts the connections that arrived while the network was cut.
     in_vain: watch::Sender<usize>,
@@ -34,6 +35,7 @@ impl Proxy {
     pub(crate) async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind(loopback(0)).await.expect("a free port");
         let address = listener.local_addr().expect("bound");
+        let (server, leads_to) = watch::channel(server);
         let (network, state) = watch::channel(Network::Whole);
         let in_vain = watch::Sender::new(0);
         let counter = in_vain.clone();
@@ -43,11 +45,13 @@ impl Proxy {
                 if *state.borrow() == Network::Cut {
                     counter.send_modify(|count| *count += 1);
                 }
+                let server = *leads_to.borrow();
                 connections.spawn(forward(client, server, state.clone()));
             }
         });
         Self {
             address,
+            server,
             network,
             in_vain,
             task,
@@ -56,6 +60,12 @@ impl Proxy {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Leads new connections to another server, as a DNS name that follows a primary. Open connections
+    /// stay as they are.
+    pub(crate) fn lead_to(&self, server: SocketAddr) {
+        self.server.send_replace(server);
     }
 
     /// Breaks all connections, and each new connection.

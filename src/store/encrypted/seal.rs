@@ -15,9 +15,13 @@ use super::{
     },
     EncryptionKey,
 };
-use crate::{account_id::AccountId, token::TokenSet};
+use crate::{
+    account_id::AccountId,
+    token::{SEALED, TokenSet},
+};
 
-const PREFIX: &str = "sealed:1:";
+/// The envelope's own format, after [`SEALED`].
+const ENVELOPE: &str = "1:";
 const FIRST_FORMAT: u64 = 1;
 const NONCE_BYTES: usize = 24;
 
@@ -55,7 +59,11 @@ fn encrypt(
         .map_err(|_| corrupt("the record is too long to be encrypted"))?;
     let mut bytes = nonce.to_vec();
     bytes.extend(ciphertext);
-    Ok(format!("{PREFIX}{}:{}", key.id, BASE64.encode(bytes)))
+    Ok(format!(
+        "{SEALED}{ENVELOPE}{}:{}",
+        key.id,
+        BASE64.encode(bytes)
+    ))
 }
 
 /// The id of the key that seals the record; `None` if the record is not sealed.
@@ -98,7 +106,8 @@ pub(super) fn open(
 
 fn envelope(stored: &Record) -> Option<(&str, &str)> {
     let token = stored.tokens.refresh_token()?;
-    token.expose_secret().strip_prefix(PREFIX)?.split_once(':')
+    let envelope = token.expose_secret().strip_prefix(SEALED)?;
+    envelope.strip_prefix(ENVELOPE)?.split_once(':')
 }
 
 /// The account and the version. The version has a fixed length, so no two pairs give the same bytes.
@@ -159,7 +168,7 @@ mod tests {
     fn a_changed_envelope_does_not_open() {
         let (sealed, text) = sealed();
         assert!(opened_as(&text, &sealed).is_ok());
-        let start = PREFIX.len() + "a:".len();
+        let start = SEALED.len() + ENVELOPE.len() + "a:".len();
         for at in start..text.len() {
             let other = if &text[at..=at] == "A" { "B" } else { "A" };
             let changed = format!("{}{other}{}", &text[..at], &text[at + 1..]);

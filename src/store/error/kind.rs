@@ -7,8 +7,8 @@
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StoreErrorKind {
-    /// The store cannot be reached, or responded with an error of its own. Passes once the store is
-    /// up.
+    /// The store cannot be reached, is failing over, or responded with an error of its own. Passes once
+    /// the store is up.
     Unavailable,
     /// Another process held the lease for longer than the wait. Passes by itself.
     LeaseTimeout,
@@ -25,8 +25,8 @@ pub enum StoreErrorKind {
     /// user. The operator has to close the access. Until then, the store reads and writes
     /// nothing.
     Insecure,
-    /// The store accepts no writes: a full disk, a quota, a memory limit, a read-only file system or
-    /// server, too few replicas. The operator has to make room, or make the store writable.
+    /// The store accepts no writes: a full disk, a quota, a memory limit, a read-only file system. The
+    /// operator has to make room, or make the store writable.
     Unwritable,
     /// The record is damaged. The store leaves the record as it is, and the operator has to restore
     /// or remove it.

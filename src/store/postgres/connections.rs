@@ -1,73 +1,121 @@
 //! The connections to the server.
 //!
-//! sqlx's pool tries again until its own timeout while a server is down, and never says whether the
-//! server is down or the pool is busy. An operation that waits for long therefore connects once
-//! beside the pool, to get the server's own error.
+//! sqlx's pool tries again until its own timeout while a server is down or grants no connection, and
+//! never says why. An operation that waits for long therefore connects beside the pool, to get the
+//! server's own error. DESIGN.md says more.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
+use parking_lot::Mutex;
 use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
-use tokio::{sync::Mutex, time};
+use tokio::time;
 
-use super::super::{StoreErrorKind, fault::Fault};
+use super::{
+    super::{StoreErrorKind, fault::Fault},
+    limit::Limit,
+};
 
-/// How long an operation waits for the pool before it connects beside the pool. Doubles each time.
+/// How long an operation waits for the pool before it connects beside the pool.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// How long a connection beside the pool proves that the server is up.
+/// How often an operation that waits looks for an idle connection.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// How long a response proves that the server is up.
 const PROOF_LASTS: Duration = Duration::from_secs(1);
 
 pub(super) struct Connections {
     pool: PgPool,
-    /// The time of the last successful connection beside the pool. Locked while an operation connects:
-    /// one connection is enough for all operations that wait.
-    connected: Mutex<Option<Instant>>,
+    /// The number of operations that wait for a connection.
+    waiting: AtomicUsize,
+    /// The time of the server's latest response.
+    responded: Mutex<Option<Instant>>,
+    /// Held while an operation connects beside the pool: one connection is enough for all operations
+    /// that wait.
+    connecting: tokio::sync::Mutex<()>,
 }
 
 impl Connections {
     pub(super) fn new(pool: PgPool) -> Self {
-        let connected = Mutex::default();
-        Self { pool, connected }
-    }
-
-    /// A connection of the pool. Fails as soon as the server's error is known, at the latest after
-    /// `timeout`.
-    pub(super) async fn acquire(
-        &self,
-        timeout: Duration,
-    ) -> Result<PoolConnection<Postgres>, Fault> {
-        tokio::select! {
-            biased;
-            connection = self.pool.acquire() => Ok(connection?),
-            fault = self.diagnose(timeout) => Err(fault),
+        Self {
+            pool,
+            waiting: AtomicUsize::new(0),
+            responded: Mutex::default(),
+            connecting: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Says why the pool has no connection: once the server denies a connection, or after `timeout`.
-    async fn diagnose(&self, timeout: Duration) -> Fault {
+    /// A connection of the pool. Fails as soon as the server's error is known, at the latest at the
+    /// limit.
+    pub(super) async fn acquire(&self, limit: Limit) -> Result<PoolConnection<Postgres>, Fault> {
+        let _waiting = Waiting::new(&self.waiting);
+        tokio::select! {
+            biased;
+            connection = self.pool.acquire() => Ok(connection?),
+            connection = self.returned() => Ok(connection),
+            fault = self.diagnose(limit) => Err(fault),
+        }
+    }
+
+    /// Records that the server has responded to a transaction.
+    pub(super) fn server_responded(&self) {
+        *self.responded.lock() = Some(Instant::now());
+    }
+
+    /// Closes the pool's idle connections, so that the next connection is new.
+    pub(super) fn close_idle(&self) {
+        while let Some(connection) = self.pool.try_acquire() {
+            drop(connection.detach());
+        }
+    }
+
+    /// Waits for an idle connection. Once the pool connects, the pool looks for none, even if the
+    /// server grants no further connection.
+    async fn returned(&self) -> PoolConnection<Postgres> {
+        loop {
+            time::sleep(LOOK_AGAIN).await;
+            if let Some(connection) = self.pool.try_acquire() {
+                return connection;
+            }
+        }
+    }
+
+    /// Says why the pool has no connection: once the server denies a connection, or at the limit.
+    async fn diagnose(&self, limit: Limit) -> Fault {
         let mut latest = None;
         let connecting = async {
             let mut pause = PATIENCE;
             loop {
                 time::sleep(pause).await;
-                match self.connect_beside().await {
-                    Err(error) if !may_pass(&error) => return error,
-                    result => latest = Some(result),
-                }
                 pause *= 2;
+                let result = self.connect_beside().await;
+                if let Err(error) = result {
+                    // At the first denial, the pool's own attempt may be about to succeed. As long as
+                    // connections are in use, one of them may come free.
+                    let is_first = !matches!(latest, Some(Err(_)));
+                    if !may_pass(&error) || !is_first && !self.are_in_use() {
+                        return error;
+                    }
+                    latest = Some(Err(error));
+                } else {
+                    latest = Some(Ok(()));
+                }
             }
         };
-        if let Ok(error) = time::timeout(timeout, connecting).await {
+        if let Ok(error) = time::timeout(limit.left(), connecting).await {
             return error.into();
         }
         match latest {
-            None => no_response(timeout),
-            Some(Err(error)) => error.into(),
-            Some(Ok(())) => {
-                let size = self.pool.options().get_max_connections();
+            None => limit.no_response(),
+            Some(Err(error)) if !self.are_in_use() => error.into(),
+            Some(_) => {
                 let message = format!(
-                    "the server is up, but the pool of {size} had no connection free within \
-                     {timeout:?}"
+                    "the server is up, but the pool of {} had no connection free within {:?}",
+                    self.pool.options().get_max_connections(),
+                    limit.timeout()
                 );
                 Fault::new(StoreErrorKind::Unavailable, message)
             }
@@ -75,25 +123,44 @@ impl Connections {
     }
 
     async fn connect_beside(&self) -> Result<(), sqlx::Error> {
-        let mut connected = self.connected.lock().await;
-        if connected.is_none_or(|at| at.elapsed() > PROOF_LASTS) {
+        let _connecting = self.connecting.lock().await;
+        let responded = *self.responded.lock();
+        if responded.is_none_or(|at| at.elapsed() > PROOF_LASTS) {
             let options = self.pool.connect_options();
             let connection = PgConnection::connect_with(&options).await?;
-            *connected = Some(Instant::now());
+            self.server_responded();
             // The connection has served its purpose, so an error on closing does not matter.
             let _ = connection.close().await;
         }
         Ok(())
     }
-}
 
-pub(super) fn no_response(timeout: Duration) -> Fault {
-    let message = format!("no response within {timeout:?}");
-    Fault::new(StoreErrorKind::Unavailable, message)
+    /// Whether connections of the pool are in use. The pool's size counts the connections that
+    /// waiting operations are making.
+    fn are_in_use(&self) -> bool {
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        self.pool.size() as usize > self.pool.num_idle() + waiting
+    }
 }
 
 /// Whether the error may pass soon: the server starts, or has no connection left.
 fn may_pass(error: &sqlx::Error) -> bool {
     let error = error.as_database_error();
     error.is_some_and(|error| error.is_transient_in_connect_phase())
+}
+
+/// Counts an operation while the operation waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }

@@ -7,6 +7,59 @@ use super::super::{
     fault::{Fault, corrupt},
 };
 
+/// The user lacks a privilege.
+pub(super) const NO_PRIVILEGE: &str = "42501";
+
+/// The server is a standby, or the transaction is read-only.
+const READ_ONLY: &str = "25006";
+
+/// The failure of a transaction.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) fault: Fault,
+    /// How to try again. `None`: another try fails alike, or the first try may have taken effect.
+    pub(super) retry: Option<Retry>,
+}
+
+/// The connection for another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// Any other connection of the pool.
+    OnAnother,
+    /// A new connection, since all open connections may lead to the same deposed primary.
+    OnNewConnection,
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self { fault, retry: None }
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    /// The error comes before the commit, so that the transaction has not taken effect.
+    fn from(error: sqlx::Error) -> Self {
+        let retry = retry(&error);
+        let fault = error.into();
+        Self { fault, retry }
+    }
+}
+
+fn retry(error: &sqlx::Error) -> Option<Retry> {
+    let error = match error {
+        sqlx::Error::Database(error) => error,
+        sqlx::Error::Io(_) => return Some(Retry::OnAnother),
+        _ => return None,
+    };
+    match &*error.code()? {
+        READ_ONLY => Some(Retry::OnNewConnection),
+        "57P01" | "57P02" | "57P03" | "57P05" | "40001" | "40P01" => Some(Retry::OnAnother),
+        // A pooler whose connection to the server failed.
+        code if code.starts_with("08") => Some(Retry::OnAnother),
+        _ => None,
+    }
+}
+
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
         use StoreErrorKind::Unavailable;
@@ -23,7 +76,9 @@ impl From<sqlx::Error> for Fault {
             }
             Sqlx::Io(error) => Self::new(Unavailable, "the connection failed").with_source(error),
             Sqlx::Tls(error) => {
-                Self::new(Unavailable, "no TLS connection could be made").with_source(error)
+                let help = "check the pool's TLS options and the server's TLS settings";
+                let fault = Self::new(Unavailable, "no TLS connection could be made");
+                fault.with_help(help).with_source(error)
             }
             Sqlx::PoolTimedOut => Self::new(Unavailable, "the pool had no connection free in time"),
             Sqlx::PoolClosed => Self::new(Unavailable, "the pool is closed"),
@@ -61,20 +116,38 @@ fn meaning(error: Reported) -> Fault {
             "the table is not as migrate() makes it",
             "use a table of another name",
         ),
-        "28000" | "28P01" => (
+        "28000" => (
+            AccessDenied,
+            "the server does not let this user log in to this database from this host with this \
+             TLS mode",
+            "create the user with LOGIN, add a line to pg_hba.conf, or correct the pool's options; \
+             the password is not at fault",
+        ),
+        "28P01" => (
             AccessDenied,
             "the server denies the user or the password",
-            "correct the pool's options",
+            "correct the user or the password in the pool's options",
         ),
-        "42501" => (
+        NO_PRIVILEGE => (
             AccessDenied,
             "the user lacks a privilege on the table or its schema",
             "grant the privileges that the documentation of `PostgresStore` lists",
         ),
-        "25006" => (
-            Unwritable,
+        READ_ONLY => (
+            Unavailable,
             "the server or its transactions are read-only",
-            "connect to the primary, as a user who may write",
+            "wait for the failover to end, or else connect to the primary, as a user who may write",
+        ),
+        "57P01" | "57P02" | "57P03" => (
+            Unavailable,
+            "the server is starting, shutting down or failing over",
+            "wait until the server is ready",
+        ),
+        "53300" => (
+            Unavailable,
+            "the server grants no further connection",
+            "let the pools have fewer connections, or raise the server's `max_connections` or the \
+             role's connection limit",
         ),
         "53100" => (
             Unwritable,
@@ -141,8 +214,9 @@ mod tests {
         for (codes, expected) in [
             (&["42P01", "3F000", "42703", "3D000"][..], NotSetUp),
             (&["42501", "28P01", "28000"], AccessDenied),
-            (&["25006", "53100"], Unwritable),
+            (&["53100"], Unwritable),
             (&["57P01", "53300", "40P01", "57014", "XX000"], Unavailable),
+            (&["25006", "57P02", "57P03"], Unavailable),
         ] {
             for code in codes {
                 assert_eq!(kind(code), expected, "{code}");

@@ -71,7 +71,8 @@ impl LeaseKeeper for PostgresStore {
                 None => sqlx::query(&sql.release).bind(account).bind(&terms.owner),
             };
             if session.write(release).await? == 1 {
-                session.write(sqlx::query(&sql.tidy).bind(account)).await?;
+                let tidy = sqlx::query(&sql.tidy).bind(account);
+                session.write_if_permitted(tidy).await?;
             }
             session.commit().await?;
             Ok(())

@@ -4,6 +4,7 @@ mod builder;
 mod connections;
 mod fault;
 mod lease;
+mod limit;
 mod migrate;
 mod notifications;
 mod row;
@@ -11,19 +12,16 @@ mod schema;
 mod session;
 mod token_store;
 
-use std::{
-    fmt,
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use sqlx::PgPool;
 use tokio::time;
 
 pub use self::builder::PostgresStoreBuilder;
 use self::{
-    connections::{Connections, no_response},
+    connections::Connections,
+    fault::{Failure, Retry},
+    limit::Limit,
     notifications::Notifications,
     schema::Sql,
     session::Session,
@@ -41,8 +39,8 @@ use crate::account_id::AccountId;
 /// - Nothing outlives a transaction, so that poolers in transaction mode work. (PgBouncer does not
 ///   accept the parameter `extra_float_digits`. Leave it out with
 ///   `PgConnectOptions::extra_float_digits(None)`.)
-/// - If the server is down, operations fail within half a second, although the pool alone would try
-///   until the timeout: the store connects beside the pool to learn the reason.
+/// - If the server is down or grants no connection, operations fail within a second, although the pool
+///   alone would try until the timeout: the store connects beside the pool to learn the reason.
 /// - For TLS, enable a feature of `sqlx`, `tls-rustls-ring` for example.
 ///
 /// # Requirements
@@ -52,6 +50,16 @@ use crate::account_id::AccountId;
 /// - Protect the table and its backups: the tokens are not encrypted.
 /// - `sqlx` does not wipe its send buffers, which hold copies of the tokens.
 ///
+/// # Failover
+///
+/// A deposed primary denies writes. The store then closes the pool's idle connections, which may lead
+/// to the deposed primary too, and tries once more on a new connection. If the new connection does
+/// not lead to the new primary yet, the operation fails with
+/// [`StoreErrorKind::Unavailable`](super::StoreErrorKind::Unavailable), and the account tries again.
+///
+/// The pool's host must follow the primary: the writer endpoint of a managed database, or a proxy or
+/// DNS name of your own. `sqlx` 0.8 connects to one host, and ignores `target_session_attrs`.
+///
 /// # The table
 ///
 /// [`migrate`](Self::migrate) creates the table. To create it yourself, put the name for `{table}`:
@@ -60,7 +68,15 @@ use crate::account_id::AccountId;
 #[doc = include_str!("schema.sql")]
 /// ```
 ///
-/// The user needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on the table, and `USAGE` on the schema.
+/// The user needs `USAGE` on the schema, and `SELECT`, `INSERT` and `UPDATE` on the table. With
+/// `DELETE`, the store removes the row of an account that has signed out; otherwise an empty row
+/// stays.
+///
+/// ```sql
+/// GRANT USAGE ON SCHEMA public TO app;
+/// GRANT SELECT, INSERT, UPDATE, DELETE ON dropbox_sign_tokens TO app
+/// ```
+///
 /// If a later version of the crate needs more columns, the changelog says so, and `migrate` adds
 /// the columns. Earlier versions go on working meanwhile.
 ///
@@ -114,27 +130,47 @@ impl PostgresStore {
         PostgresStoreBuilder::new(pool)
     }
 
-    /// Runs `work` in a transaction, and `work` commits. The timeout bounds the whole.
+    /// Runs `work` in a transaction, and `work` commits. Runs `work` once more if the failure is the
+    /// connection's, and nothing was committed. The timeout bounds the whole.
     async fn transact<T, W>(
         &self,
         account: Option<&AccountId>,
-        work: impl FnOnce(Session) -> W,
+        work: impl Fn(Session) -> W,
     ) -> Result<T, StoreError>
     where
-        W: Future<Output = Result<T, Fault>>,
+        W: Future<Output = Result<T, Failure>>,
     {
-        let timeout = self.0.timeout;
-        let since = Instant::now();
-        let done = match self.0.connections.acquire(timeout).await {
-            Ok(connection) => {
-                let work = async { work(Session::begin(connection, timeout).await?).await };
-                let left = timeout.saturating_sub(since.elapsed());
-                let done = time::timeout(left, work).await;
-                done.unwrap_or_else(|_| Err(no_response(timeout)))
+        let limit = Limit::new(self.0.timeout);
+        let mut done = self.try_to_transact(limit, &work).await;
+        if let Err(Failure {
+            retry: Some(retry), ..
+        }) = &done
+        {
+            if *retry == Retry::OnNewConnection {
+                self.0.connections.close_idle();
             }
-            Err(fault) => Err(fault),
+            done = self.try_to_transact(limit, &work).await;
+        }
+        done.map_err(|failure| self.error(failure.fault, account))
+    }
+
+    async fn try_to_transact<T, W>(
+        &self,
+        limit: Limit,
+        work: impl Fn(Session) -> W,
+    ) -> Result<T, Failure>
+    where
+        W: Future<Output = Result<T, Failure>>,
+    {
+        let connections = &self.0.connections;
+        let connection = connections.acquire(limit).await?;
+        let work = async {
+            let session = Session::begin(connection, limit.timeout()).await?;
+            connections.server_responded();
+            work(session).await
         };
-        done.map_err(|fault| self.error(fault, account))
+        let done = time::timeout(limit.left(), work).await;
+        done.unwrap_or_else(|_| Err(limit.no_response().into()))
     }
 
     fn error(&self, fault: Fault, account: Option<&AccountId>) -> StoreError {

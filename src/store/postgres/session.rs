@@ -9,6 +9,8 @@ use sqlx::{
     query::Query,
 };
 
+use super::{super::fault::Fault, fault::NO_PRIVILEGE};
+
 /// A transaction. If it is dropped before its [`commit`](Self::commit), its connection closes, so
 /// that neither half a transaction nor half a response returns to the pool.
 ///
@@ -41,6 +43,21 @@ impl Session {
         Ok(done.rows_affected())
     }
 
+    /// Runs a statement that the transaction can do without. If the user lacks a privilege, the
+    /// statement does nothing.
+    pub(super) async fn write_if_permitted(
+        &mut self,
+        statement: Query<'_, Postgres, PgArguments>,
+    ) -> Result<(), sqlx::Error> {
+        self.raw("SAVEPOINT before").await?;
+        match self.write(statement).await {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_PRIVILEGE) => {
+                self.raw("ROLLBACK TO SAVEPOINT before").await
+            }
+            written => written.map(drop),
+        }
+    }
+
     /// Runs statements without values.
     pub(super) async fn raw(&mut self, statements: &str) -> Result<(), sqlx::Error> {
         self.connection()?.execute(statements).await?;
@@ -60,7 +77,9 @@ impl Session {
         self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
-    pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
+    /// The failure of a commit is a [`Fault`], which is not tried again: the transaction may have taken
+    /// effect.
+    pub(super) async fn commit(mut self) -> Result<(), Fault> {
         self.raw("COMMIT").await?;
         // The connection returns to the pool.
         drop(self.0.take());

@@ -4,14 +4,15 @@ use async_trait::async_trait;
 
 use super::{
     PostgresStore,
+    fault::Failure,
     row::{self, number},
     session::Session,
 };
 use crate::{
     account_id::AccountId,
     store::{
-        Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version, fault::Fault,
-        fields::Fields, server_lease::acquire,
+        Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version, fields::Fields,
+        server_lease::acquire,
     },
 };
 
@@ -71,7 +72,7 @@ impl TokenStore for PostgresStore {
             if deleted {
                 // The row stays as long as it holds a lease.
                 let tidy = sqlx::query(&sql.tidy).bind(account.as_str());
-                session.write(tidy).await?;
+                session.write_if_permitted(tidy).await?;
             } else {
                 self.read(&mut session, account).await?;
             }
@@ -97,9 +98,9 @@ impl PostgresStore {
         &self,
         session: &mut Session,
         account: &AccountId,
-    ) -> Result<Option<Record>, Fault> {
+    ) -> Result<Option<Record>, Failure> {
         let load = sqlx::query(&self.0.sql.load).bind(account.as_str());
         let row = session.read(load).await?;
-        row.map_or(Ok(None), |row| row::record(&row))
+        Ok(row.map_or(Ok(None), |row| row::record(&row))?)
     }
 }

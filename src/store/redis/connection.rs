@@ -6,7 +6,11 @@ use redis::{FromRedisValue, aio::PubSub};
 use tokio::time;
 
 use super::{
-    super::fault::Fault, cluster::Cluster, fault::no_response, keys::Keys, node::Node,
+    super::fault::Fault,
+    cluster::Cluster,
+    fault::{no_response, passes},
+    keys::Keys,
+    node::Node,
     script::Request,
 };
 
@@ -29,8 +33,9 @@ impl Connection {
         };
         let response = async {
             match node.send(request).await {
-                // An idle connection breaks without notice.
-                Err(error) if error.is_io_error() => node.send(request).await,
+                // Once more, on a new connection: an idle connection breaks without notice, and a
+                // connection to a deposed primary never leads to the new primary.
+                Err(error) if error.is_io_error() || passes(&error) => node.send(request).await,
                 response => response,
             }
         };

@@ -9,6 +9,20 @@ use super::{
     eviction::EVICTS,
 };
 
+/// Whether the error passes by itself: the server is failing over, starts, or moves a slot. Another
+/// connection may lead to the server that takes over.
+pub(super) fn passes(error: &RedisError) -> bool {
+    let passing = [
+        "READONLY",
+        "MASTERDOWN",
+        "NOREPLICAS",
+        "LOADING",
+        "CLUSTERDOWN",
+        "TRYAGAIN",
+    ];
+    passing.contains(&code(error))
+}
+
 pub(super) fn no_response(within: Duration) -> Fault {
     let message = format!("no response within {within:?}");
     Fault::new(StoreErrorKind::Unavailable, message)
@@ -30,9 +44,34 @@ fn meaning(error: &RedisError) -> Fault {
 
     let (kind, message, help) = match code(error) {
         "READONLY" => (
-            Unwritable,
+            Unavailable,
             "the server is a read-only replica",
-            "connect to the primary",
+            "wait for the failover to end, or else point the URL at the primary",
+        ),
+        "MASTERDOWN" => (
+            Unavailable,
+            "the server is a replica that has lost its primary",
+            "wait for the failover to end, or else point the URL at the primary",
+        ),
+        "NOREPLICAS" => (
+            Unavailable,
+            "the server has too few replicas and denies writes",
+            "wait for the failover to end, or else bring the replicas back",
+        ),
+        "LOADING" => (
+            Unavailable,
+            "the server is still loading its data",
+            "wait until the server is ready",
+        ),
+        "CLUSTERDOWN" => (
+            Unavailable,
+            "the cluster is down, or a necessary part of it",
+            "wait for the failover to end, or else bring the nodes back",
+        ),
+        "TRYAGAIN" => (
+            Unavailable,
+            "the cluster is moving the account's keys to another node",
+            "wait until the keys have moved",
         ),
         "OOM" => (
             Unwritable,
@@ -43,11 +82,6 @@ fn meaning(error: &RedisError) -> Fault {
             Unwritable,
             "the server cannot save to its disk and denies writes",
             "make room on that disk; the server's log says more",
-        ),
-        "NOREPLICAS" => (
-            Unwritable,
-            "the server has too few replicas and denies writes",
-            "bring its replicas back",
         ),
         "NOAUTH" => (
             AccessDenied,
@@ -80,13 +114,6 @@ fn meaning(error: &RedisError) -> Fault {
             "check the host, and enable the features of the `redis` crate that the URL needs",
         ),
         "WRONGTYPE" => return Fault::new(Corrupt, "the account's key holds another type"),
-        "CLUSTERDOWN" => {
-            return Fault::new(
-                Unavailable,
-                "the cluster is down, or a necessary part of it",
-            );
-        }
-        "LOADING" => return Fault::new(Unavailable, "the server is still loading its data"),
         "" => {
             let message = format!("the response makes no sense ({})", error.category());
             return Fault::new(Unavailable, message);
@@ -99,8 +126,9 @@ fn meaning(error: &RedisError) -> Fault {
 /// The error's code. Redis before version 7 hides the code of a script's error in the text, and no
 /// version gives a code to a command that the script's user may not run.
 fn code(error: &RedisError) -> &str {
-    const HIDDEN: [&str; 6] = [
+    const HIDDEN: [&str; 7] = [
         "READONLY",
+        "MASTERDOWN",
         "OOM",
         "MISCONF",
         "NOREPLICAS",
@@ -141,8 +169,6 @@ mod tests {
         for (code, kind) in [
             ("OOM", StoreErrorKind::Unwritable),
             ("MISCONF", StoreErrorKind::Unwritable),
-            ("NOREPLICAS", StoreErrorKind::Unwritable),
-            ("READONLY", StoreErrorKind::Unwritable),
             ("NOAUTH", StoreErrorKind::AccessDenied),
             ("WRONGPASS", StoreErrorKind::AccessDenied),
             ("NOPERM", StoreErrorKind::AccessDenied),
@@ -152,6 +178,31 @@ mod tests {
         ] {
             assert_eq!(responded(code, "").kind(), kind, "{code}");
         }
+    }
+
+    #[test]
+    fn s89_the_errors_of_a_failover_pass_and_say_to_wait() {
+        for code in [
+            "READONLY",
+            "MASTERDOWN",
+            "NOREPLICAS",
+            "LOADING",
+            "CLUSTERDOWN",
+            "TRYAGAIN",
+        ] {
+            let error = redis::make_extension_error(code.to_owned(), None);
+            assert!(passes(&error), "{code}");
+            let error = responded(code, "");
+            assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{code}");
+            assert!(error.to_string().contains("; wait "), "{error}");
+        }
+        for code in ["OOM", "MISCONF", "NOPERM", "MOVED", "BUSY", "ERR"] {
+            let error = redis::make_extension_error(code.to_owned(), None);
+            assert!(!passes(&error), "{code}");
+        }
+        let hidden = "Error running script: -READONLY You can't write against a read only replica.";
+        let hidden = redis::make_extension_error("ERR".to_owned(), Some(hidden.to_owned()));
+        assert!(passes(&hidden), "before Redis 7");
     }
 
     #[test]

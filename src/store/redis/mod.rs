@@ -57,6 +57,19 @@ use crate::account_id::AccountId;
 ///   +@pubsub +@connection -@dangerous +info`, and in a cluster `+cluster|slots`. `INFO` states the
 ///   store whether the server evicts.
 ///
+/// # Failover
+///
+/// A deposed primary denies writes as a replica. The store then sends the operation once more, on a
+/// new connection. If the URL does not lead to the new primary yet, the operation fails with
+/// [`StoreErrorKind::Unavailable`](super::StoreErrorKind::Unavailable), and the account tries again.
+/// The URL must follow the primary:
+///
+/// - **Managed servers.** Use the endpoint whose DNS name follows the primary, not a node's own name:
+///   ElastiCache's primary endpoint, or the host name of Azure's cache. In cluster mode, as MemoryDB
+///   has, give the configuration endpoint to [`RedisStore::cluster`].
+/// - **Sentinel.** The store does not speak Sentinel. Point the URL at a proxy or at a DNS name that
+///   follows the primary: at HAProxy with a check for `role:master`, for example.
+///
 /// # TLS
 ///
 /// Enable one of the redis crate's TLS features in your own `Cargo.toml`, and use a URL with

@@ -57,9 +57,7 @@ impl Node {
         if matches!(&response, Err(error) if error.kind() == no_script) {
             response = request(Form::Source).query_async(&mut connection).await;
         }
-        let error = response.as_ref().err();
-        // A redirection is no fault of the connection.
-        if error.is_none_or(RedisError::is_cluster_error) {
+        if response.as_ref().err().is_none_or(is_redirection) {
             discard.cancel();
         }
         response
@@ -109,6 +107,13 @@ impl Node {
         eviction::check(&mut connection).await?;
         Ok(connection)
     }
+}
+
+/// Whether the error is no fault of the connection.
+fn is_redirection(error: &RedisError) -> bool {
+    use ServerErrorKind::{Ask, Moved};
+
+    matches!(error.kind(), ErrorKind::Server(Moved | Ask))
 }
 
 /// Drops the node's connection, on a cancelled future too, unless [`cancel`](Self::cancel) is

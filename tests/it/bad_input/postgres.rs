@@ -54,12 +54,23 @@ async fn s27_postgres_denies_the_user() {
 
     let wrong_password = options(&server).username("guest").password("canary wrong");
     let no_such_user = options(&server).username("unknown").password("canary");
-    for options in [wrong_password, no_such_user] {
+    for (options, problem, help) in [
+        (
+            wrong_password,
+            "the server denies the user or the password",
+            "correct the user or the password",
+        ),
+        (
+            no_such_user,
+            "the server does not let this user log in",
+            "create the user with LOGIN",
+        ),
+    ] {
         let expected = Expected {
             kind: ErrorKind::StoreDefective,
             store: name(&server, &table),
-            problem: "the server denies the user or the password",
-            help: "correct the pool's options",
+            problem,
+            help,
         };
         let stored = || rows(&server, &table);
         expected
@@ -79,20 +90,22 @@ async fn s24_postgres_denies_writes() {
     server.psql(&format!("create role {reader} login"));
     server.psql(&format!("grant select on {table} to {reader}"));
     let unprivileged = options(&server).username(&reader);
-    for (options, problem, help) in [
+    for (options, kind, problem, help) in [
         (
             read_only,
+            ErrorKind::StoreUnavailable,
             "the server or its transactions are read-only",
             "connect to the primary",
         ),
         (
             unprivileged,
+            ErrorKind::StoreDefective,
             "the user lacks a privilege on the table",
             "grant the privileges",
         ),
     ] {
         let expected = Expected {
-            kind: ErrorKind::StoreDefective,
+            kind,
             store: name(&server, &table),
             problem,
             help,

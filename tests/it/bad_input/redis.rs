@@ -69,22 +69,24 @@ async fn s27_redis_denies_the_password() {
 async fn s24_redis_denies_writes() {
     let Some(server) = Redis::start() else { return };
     save(&store(&server.url()), None, "old").await;
-    let cases: [(&[&str], _, _); 2] = [
+    let cases: [(&[&str], _, _, _); 2] = [
         (
             &["CONFIG", "SET", "maxmemory", "1"],
+            ErrorKind::StoreDefective,
             "the server is at its `maxmemory`",
             "raise `maxmemory`",
         ),
         (
             &["REPLICAOF", "127.0.0.1", "1"],
+            ErrorKind::StoreUnavailable,
             "the server is a read-only replica",
-            "connect to the primary",
+            "point the URL at the primary",
         ),
     ];
-    for (setting, problem, help) in cases {
+    for (setting, kind, problem, help) in cases {
         assert_eq!(server.cli(setting), "OK");
         let expected = Expected {
-            kind: ErrorKind::StoreDefective,
+            kind,
             store: name(&server),
             problem,
             help,

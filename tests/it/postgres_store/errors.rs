@@ -29,14 +29,14 @@ pub(super) async fn assert_every_operation_fails(
 }
 
 /// Every operation fails with `kind`, and the error's text contains `says`.
-async fn assert_unusable(store: &PostgresStore, kind: StoreErrorKind, says: &str) {
+pub(super) async fn assert_unusable(store: &PostgresStore, kind: StoreErrorKind, says: &str) {
     assert_every_operation_fails(store, Version::unique(), kind, says).await;
     let error = store.lease(&acme(), AT_ONCE).await.expect_err(says);
     assert_error(&error, kind, says);
     assert!(error.to_string().contains(says), "{error}");
 }
 
-fn assert_error(error: &StoreError, kind: StoreErrorKind, why: &str) {
+pub(super) fn assert_error(error: &StoreError, kind: StoreErrorKind, why: &str) {
     assert_eq!(error.kind(), kind, "{why}: {error:?}");
     assert_eq!(error.account(), Some(&acme()), "{why}");
     let text = error.to_string();
@@ -84,14 +84,39 @@ async fn s27_an_error_names_a_missing_database_and_a_wrong_login() {
     let as_user = |user: &str| server.url().replace("postgres@", user);
     save(&store(&as_user("app:right@")), None, "old").await;
 
-    for user in ["app:canary@", "app@", "unknown:canary@"] {
+    for user in ["app:canary@", "app@"] {
         let denied = store(&as_user(user));
         assert_unusable(&denied, AccessDenied, "the user or the password").await;
+    }
+    // The server asks these users for no password.
+    server.psql("create role idle nologin");
+    for user in ["unknown:canary@", "idle:canary@"] {
+        let denied = store(&as_user(user));
+        assert_unusable(&denied, AccessDenied, "the password is not at fault").await;
     }
     let elsewhere = format!("postgres://postgres@{}/nowhere", server.address());
     assert_unusable(&store(&elsewhere), NotSetUp, "the database does not exist").await;
     let record = owner.load(&acme()).await.expect("loaded").expect("there");
     assert_eq!(record.tokens, tokens("old"));
+}
+
+#[tokio::test]
+async fn s27_an_error_names_a_missing_rule_of_pg_hba_conf() {
+    let Some(mut server) = Postgres::start() else {
+        return;
+    };
+    migrated(&server).await;
+    server.psql("create role remote login password 'canary'");
+    let rules = server.psql("show hba_file");
+    server.psql(&format!(
+        "copy (values ('hostssl all remote 127.0.0.1/32 scram-sha-256'), \
+         ('host all postgres 127.0.0.1/32 trust')) to '{rules}'"
+    ));
+    server.stop();
+    server.resume();
+    let denied = store(&server.url().replace("postgres@", "remote:canary@"));
+    assert_unusable(&denied, AccessDenied, "with this TLS mode").await;
+    assert_unusable(&denied, AccessDenied, "add a line to pg_hba.conf").await;
 }
 
 #[tokio::test]
@@ -114,38 +139,6 @@ async fn s27_an_error_names_a_missing_privilege() {
     let error = another.migrate().await.expect_err("not allowed");
     assert_eq!(error.kind(), AccessDenied);
     assert!(error.to_string().contains("lacks a privilege"), "{error}");
-}
-
-#[tokio::test]
-async fn s27_a_read_only_database_serves_the_record_and_denies_changes() {
-    let Some(server) = Postgres::start() else {
-        return;
-    };
-    let version = save(&migrated(&server).await, None, "old").await;
-    server.psql("create role guest login");
-    server.psql("alter role guest set default_transaction_read_only = on");
-    server.psql("grant all on dropbox_sign_tokens to guest");
-    let read_only = store(&server.url().replace("postgres@", "guest@"));
-    let Some(standby) = server.standby() else {
-        return;
-    };
-    for store in [read_only, store(&standby.url())] {
-        assert_eq!(loaded_version(&store).await, Some(version));
-        let (acme, new) = (acme(), Record::new(tokens("new")));
-        for error in [
-            store.delete(&acme, version).await.err(),
-            store
-                .compare_and_swap(&acme, Some(version), &new)
-                .await
-                .err(),
-            store.lease(&acme, AT_ONCE).await.err(),
-        ] {
-            let error = error.expect("read-only");
-            assert_error(&error, Unwritable, "read-only");
-            assert!(error.to_string().contains("read-only"), "{error}");
-        }
-        assert_eq!(loaded_version(&store).await, Some(version));
-    }
 }
 
 #[tokio::test]

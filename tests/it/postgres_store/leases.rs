@@ -1,7 +1,5 @@
 //! Holding a lease, waiting for a lease, and holders that are late.
 
-use tokio::time::timeout;
-
 use super::*;
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! Waiting for a lease with notifications of its release.
 
-use sqlx::Executor;
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::task::JoinHandle;
 
 use super::*;
 use crate::servers::Proxy;
@@ -190,14 +189,4 @@ async fn acquired(waiting: Waiting) -> Box<dyn Lease> {
 
 async fn until_listening(server: &Postgres, connections: usize) {
     until(server, &format!("select count(*) {LISTENERS}"), connections).await;
-}
-
-async fn until(server: &Postgres, count: &str, expected: usize) {
-    let counting = async {
-        while server.psql(count) != expected.to_string() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let counted = timeout(HANGS, counting).await;
-    counted.unwrap_or_else(|_| panic!("never {expected}: {count}"));
 }

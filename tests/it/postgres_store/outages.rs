@@ -1,7 +1,5 @@
 //! Servers that are down, networks that break, and pools that are busy.
 
-use tokio::time::timeout;
-
 use super::*;
 use crate::servers::Proxy;
 
@@ -123,9 +121,4 @@ async fn s17_an_error_tells_a_busy_pool_from_a_server_that_is_down() {
     drop(taken);
     let loaded = timeout(HANGS, loading).await.expect("not hanging");
     assert_eq!(loaded.expect("loaded"), None);
-}
-
-fn with_timeout(pool: PgPool, timeout: Duration) -> PostgresStore {
-    let builder = PostgresStore::builder(pool).timeout(timeout);
-    builder.build().expect("a store")
 }

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use sqlx::postgres::PgConnectOptions;
-use tokio::{task::JoinSet, time::timeout};
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::servers::PgBouncer;

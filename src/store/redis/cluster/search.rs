@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use super::{
-    super::super::{StoreErrorKind, fault::Fault},
+    super::{
+        super::{StoreErrorKind, fault::Fault},
+        fault::passes,
+    },
     slots::Address,
 };
 
@@ -36,8 +39,6 @@ impl Search {
     ///
     /// A failure that does not pass by itself.
     pub(super) fn failed(&mut self, node: &Address, error: RedisError) -> Result<(), Fault> {
-        use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, TryAgain};
-
         match error.kind() {
             ErrorKind::Io => {
                 let is_first = self.failed_once.insert(node.clone());
@@ -45,7 +46,11 @@ impl Search {
                     self.out.insert(node.clone());
                 }
             }
-            ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | TryAgain) => {}
+            // The node is no primary any more, and other nodes may know the new primary.
+            ErrorKind::Server(ServerErrorKind::ReadOnly) => {
+                self.out.insert(node.clone());
+            }
+            _ if passes(&error) => {}
             _ => return Err(error.into()),
         }
         self.failure = Some((node.clone(), error));
@@ -111,8 +116,12 @@ mod tests {
             search.failed(&node(1), server(kind)).expect("may pass");
             assert!(search.may_try(&node(1)));
         }
-        for kind in [ServerErrorKind::NoPerm, ServerErrorKind::ReadOnly] {
-            search.failed(&node(1), server(kind)).expect_err("stays");
-        }
+        search
+            .failed(&node(1), server(ServerErrorKind::NoPerm))
+            .expect_err("stays");
+
+        let deposed = server(ServerErrorKind::ReadOnly);
+        search.failed(&node(1), deposed).expect("may pass");
+        assert!(!search.may_try(&node(1)), "another node is the primary");
     }
 }
