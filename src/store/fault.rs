@@ -35,6 +35,7 @@ impl Fault {
         self
     }
 
+    #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(super) fn with_source(
         mut self,
         source: impl Into<Box<dyn StdError + Send + Sync>>,

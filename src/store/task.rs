@@ -11,10 +11,9 @@ pub(super) async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
     finished(spawn_blocking(work)).await.unwrap_or_else(|| {
-        Err(Fault::new(
-            StoreErrorKind::Unavailable,
-            "the runtime is shutting down",
-        ))
+        let message = "the runtime is shutting down";
+        Err(Fault::new(StoreErrorKind::Unavailable, message)
+            .with_help("call `TokenManager::shutdown` before the runtime ends"))
     })
 }
 

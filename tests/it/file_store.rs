@@ -1,6 +1,9 @@
 //! The file store, and the conformance suite on sound and on broken stores.
 
 mod broken;
+mod leftovers;
+#[cfg(unix)]
+mod links;
 #[cfg(unix)]
 mod permissions;
 
@@ -238,18 +241,6 @@ proptest! {
                 StoreErrorKind::Corrupt | StoreErrorKind::NewerFormat
             ), "{}", error),
         }
-    }
-}
-
-#[tokio::test]
-async fn a_file_that_a_killed_process_left_half_written_is_replaced() {
-    for signed in Signed::in_each_layout().await {
-        let temporary = format!("{}.tmp", signed.file.display());
-        fs::write(&temporary, "half a rec").expect("written");
-        let record = signed.store.load(&acme()).await.expect("whole");
-        let expected = record.map(|record| record.version);
-        save(&signed.store, expected, "new").await;
-        assert!(!Path::new(&temporary).exists());
     }
 }
 

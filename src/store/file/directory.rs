@@ -1,4 +1,4 @@
-//! Directories, and the files that are only locked.
+//! Directories, and files that only their owner can read.
 
 use std::{
     ffi::OsString,
@@ -27,11 +27,20 @@ pub(super) fn create_directory(directory: &Path) -> io::Result<()> {
 
 /// Opens a file to lock, with mode 0600 on Unix if it is missing. Nothing is written to the file.
 pub(super) fn open_lock_file(path: &Path) -> io::Result<File> {
+    private().read(true).create(true).open(path)
+}
+
+/// Creates a file with mode 0600 on Unix. Fails if the file exists.
+pub(super) fn create_file(path: &Path) -> io::Result<File> {
+    private().create_new(true).open(path)
+}
+
+fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+    options.write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    options
 }
 
 #[cfg(unix)]

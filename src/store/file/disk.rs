@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use tempfile::NamedTempFile;
@@ -13,9 +13,14 @@ use zeroize::Zeroizing;
 use super::super::StoreErrorKind;
 use super::{
     super::fault::{Fault, corrupt},
-    directory::{directory_of, sync_directory, with_suffix},
+    Files,
+    directory::{create_file, directory_of, sync_directory, with_suffix},
     format::LONGEST_FILE,
+    retry::retry_while_open,
 };
+
+/// The end of a temporary file's name.
+pub(super) const TEMPORARY: &str = ".tmp";
 
 /// A step of a save. Each step can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,19 +80,31 @@ impl Disk {
     /// contents, which may not survive a power cut. After any other error, `path` has the old
     /// contents.
     pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), Fault> {
-        let temporary = with_suffix(path, ".tmp");
+        let temporary = temporary_of(path);
         let file = self
             .write(&temporary, bytes)
             .map_err(|error| Fault::io("write", &temporary, error))?;
+        let rename = |file: NamedTempFile| {
+            let persisted = file.persist(path);
+            persisted.map_err(|error| (error.file, error.error))
+        };
         self.before(Step::Rename)
-            .and_then(|()| file.persist(path).map_err(|error| error.error))
+            .and_then(|()| retry_while_open(file, rename))
             .map_err(|error| Fault::io("replace", path, error))?;
         self.sync_directory_of(path)
     }
 
-    pub(super) fn remove(&self, path: &Path) -> Result<(), Fault> {
-        fs::remove_file(path).map_err(|error| Fault::io("remove", path, error))?;
-        self.sync_directory_of(path)
+    /// Removes the record's file, durably: first a temporary file that a killed process left, and last
+    /// a link to the record's file, which would dangle. The caller holds the lock.
+    pub(super) fn remove(&self, files: &Files) -> Result<(), Fault> {
+        remove_if_present(&temporary_of(&files.data))?;
+        remove_if_present(&files.data)?;
+        self.sync_directory_of(&files.data)?;
+        if fs::symlink_metadata(&files.named).is_ok_and(|metadata| metadata.is_symlink()) {
+            remove_if_present(&files.named)?;
+            self.sync_directory_of(&files.named)?;
+        }
+        Ok(())
     }
 
     /// Writes a new file, durably. The file has mode 0600 from the start, and is removed unless it is
@@ -101,9 +118,10 @@ impl Disk {
         let mut file = tempfile::Builder::new()
             .prefix(path.file_name().unwrap_or_default())
             .rand_bytes(0)
-            .tempfile_in(directory_of(path))?;
+            .make_in(directory_of(path), create_file)?;
         self.before(Step::Write)?;
-        file.write_all(bytes)?;
+        // Not `NamedTempFile`'s own functions: their errors hide the system's, and repeat the path.
+        file.as_file_mut().write_all(bytes)?;
         self.before(Step::Sync)?;
         file.as_file().sync_all()?;
         Ok(file)
@@ -118,6 +136,20 @@ impl Disk {
 
     fn before(&self, step: Step) -> io::Result<()> {
         (self.before)(step)
+    }
+}
+
+/// The file that a save writes and renames to `path`.
+pub(super) fn temporary_of(path: &Path) -> PathBuf {
+    with_suffix(path, TEMPORARY)
+}
+
+pub(super) fn remove_if_present(path: &Path) -> Result<(), Fault> {
+    match retry_while_open((), |()| fs::remove_file(path).map_err(|error| ((), error))) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Fault::io("remove", path, error))
+        }
+        _ => Ok(()),
     }
 }
 

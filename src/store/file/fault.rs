@@ -5,32 +5,42 @@ use std::{io, path::Path};
 use super::super::{StoreErrorKind, fault::Fault};
 
 impl Fault {
-    /// `action` completes a message that begins with "cannot".
+    /// `action` completes a message that begins with "cannot". The system's own text follows.
     pub(super) fn io(action: &str, path: &Path, error: io::Error) -> Self {
-        let message = format!("cannot {action} {}", path.display());
-        let fault = Self::new(kind_of(error.kind()), message);
-        let fault = match help(error.kind()) {
-            Some(help) => fault.with_help(help),
-            None => fault,
-        };
-        fault.with_source(error)
+        let message = format!("cannot {action} {}: {error}", path.display());
+        Self::new(kind_of(error.kind()), message).with_help(help(&error))
     }
 }
 
-/// A more exact next step than the kind's help.
-fn help(error: io::ErrorKind) -> Option<&'static str> {
+fn help(error: &io::Error) -> &'static str {
     use io::ErrorKind as Io;
 
-    match error {
-        Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => {
-            Some("check free space and quotas")
+    match error.kind() {
+        _ if is_out_of_handles(error) => "raise the limit of open files (`ulimit -n` on Unix)",
+        Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => "check free space and quotas",
+        Io::PermissionDenied => "check ownership and permissions",
+        Io::ReadOnlyFilesystem => "mount the file system for writing, or use another location",
+        // Only a mount point is busy for a rename.
+        Io::ResourceBusy => "mount the directory, not the file",
+        Io::NotADirectory | Io::IsADirectory | Io::AlreadyExists => {
+            "move the other file away, or use another location"
         }
-        Io::PermissionDenied => Some("check ownership and permissions"),
-        Io::ReadOnlyFilesystem => {
-            Some("mount the file system for writing, or use another location")
-        }
-        _ => None,
+        Io::Unsupported => "use another location, or another store",
+        _ => "check the disk and its mount",
     }
+}
+
+/// Neither limit, of the process or of the system, has an [`io::ErrorKind`].
+fn is_out_of_handles(error: &io::Error) -> bool {
+    #[cfg(windows)]
+    const CODES: [i32; 1] = [4];
+    /// EMFILE and ENFILE, the same on every Unix.
+    #[cfg(not(windows))]
+    const CODES: [i32; 2] = [24, 23];
+
+    error
+        .raw_os_error()
+        .is_some_and(|code| CODES.contains(&code))
 }
 
 fn kind_of(error: io::ErrorKind) -> StoreErrorKind {
@@ -82,11 +92,38 @@ mod tests {
                 "; check ownership and permissions",
             ),
             (io::ErrorKind::ReadOnlyFilesystem, "; mount the file system"),
+            (
+                io::ErrorKind::ResourceBusy,
+                "; mount the directory, not the file",
+            ),
+            (io::ErrorKind::Other, "; check the disk and its mount"),
         ] {
-            let fault = Fault::io("write", Path::new("/x"), kind.into());
-            let error = fault.into_error("file store /x", None).to_string();
+            let error = text(kind.into());
             assert!(error.contains(help), "{error}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn s86_too_many_open_files_are_named_in_the_system_s_words() {
+        for (code, words) in [
+            (
+                24,
+                "cannot write /x: Too many open files (os error 24); raise the limit",
+            ),
+            (
+                23,
+                "cannot write /x: Too many open files in system (os error 23); raise the limit",
+            ),
+        ] {
+            let error = text(io::Error::from_raw_os_error(code));
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    fn text(error: io::Error) -> String {
+        let fault = Fault::io("write", Path::new("/x"), error);
+        fault.into_error("file store /x", None).to_string()
     }
 
     #[cfg(target_os = "linux")]

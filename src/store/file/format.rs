@@ -51,10 +51,8 @@ impl Accounts {
             writer.write_all(b"\n").map_err(serde_json::Error::io)
         })?;
         if bytes.len() as u64 > LONGEST_FILE {
-            return Err(Fault::new(
-                StoreErrorKind::Unwritable,
-                "the file would exceed 64 MiB, use a store with a file for each account",
-            ));
+            let fault = Fault::new(StoreErrorKind::Unwritable, "the file would exceed 64 MiB");
+            return Err(fault.with_help("use `FileStore::directory`, a file for each account"));
         }
         Ok(bytes)
     }

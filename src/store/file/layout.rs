@@ -1,9 +1,8 @@
 //! The location of a store's files: the two layouts and the file names.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use super::{
@@ -11,21 +10,23 @@ use super::{
         StoreErrorKind,
         fault::{Fault, corrupt},
     },
-    directory::{create_directory, with_suffix},
-    disk::refuse_world_writable,
+    directory::{create_directory, directory_of},
+    disk::{TEMPORARY, refuse_world_writable},
+    files::{Files, is_record_name, lock_of, remove_leftover},
     format::Accounts,
-    lock::Locks,
+    links::real_path,
     name::stem,
+    os_lock::check_locking,
 };
 use crate::account_id::AccountId;
 
-/// The files of one store, and their locks.
-pub(super) struct Location {
-    layout: Layout,
-    pub(super) locks: Arc<Locks>,
-}
+/// The file of a directory that exists as long as the directory is mounted.
+const MARKER: &str = "store.lock";
 
-/// Paths are absolute, and without links that could change later.
+/// The location of a store, as the program names it. Links in the path are followed at each operation.
+pub(super) struct Location(Layout);
+
+/// Paths are absolute.
 #[derive(Clone, Debug)]
 pub(super) enum Layout {
     /// The file of all accounts.
@@ -34,76 +35,59 @@ pub(super) enum Layout {
     Directory(PathBuf),
 }
 
-/// The files of one account.
-#[derive(Clone)]
-pub(super) struct Files {
-    /// Holds the record.
-    pub(super) data: PathBuf,
-    /// Locked while the record is compared and replaced.
-    pub(super) data_lock: PathBuf,
-    /// Locked while the account is refreshed.
-    pub(super) lease: PathBuf,
-}
-
 impl Location {
+    /// Opens the location with the file `path` for all accounts.
     pub(super) fn single_file(path: &Path) -> Result<Self, Fault> {
         let path = absolute(path)?;
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        let (Some(parent), Some(_)) = (path.parent(), path.file_name()) else {
             return Err(unsupported(&path, "names no file"));
         };
-        let directory = open_directory(parent)?;
-        let file = match fs::canonicalize(&path) {
-            // A save replaces the file behind a link, not the link.
-            Ok(file) => file,
-            Err(_) => directory.join(name),
-        };
+        // A link to a file elsewhere: a save replaces that file, not the link.
+        let file = real_path(&path)?;
+        open_directory(parent)?;
+        open_directory(directory_of(&file))?;
         if fs::metadata(&file).is_ok_and(|metadata| !metadata.is_file()) {
             return Err(unsupported(&file, "is not a regular file"));
         }
-        Self::open(with_suffix(&file, ".lock"), Layout::SingleFile(file))
+        check_locking(&lock_of(&file))?;
+        remove_leftover(&file)?;
+        Ok(Self(Layout::SingleFile(path)))
     }
 
+    /// Opens the location with a file for each account in the directory `path`.
     pub(super) fn directory(path: &Path) -> Result<Self, Fault> {
-        let directory = open_directory(&absolute(path)?)?;
-        Self::open(directory.join("store.lock"), Layout::Directory(directory))
-    }
-
-    fn open(marker: PathBuf, layout: Layout) -> Result<Self, Fault> {
-        Ok(Self {
-            layout,
-            locks: Arc::new(Locks::open(marker)?),
-        })
+        let path = absolute(path)?;
+        let directory = open_directory(&path)?;
+        check_locking(&directory.join(MARKER))?;
+        remove_leftovers(&directory)?;
+        Ok(Self(Layout::Directory(path)))
     }
 
     pub(super) fn layout(&self) -> &Layout {
-        &self.layout
+        &self.0
     }
 
     pub(super) fn path(&self) -> &Path {
-        match &self.layout {
+        match &self.0 {
             Layout::SingleFile(path) | Layout::Directory(path) => path,
         }
     }
 
-    pub(super) fn files(&self, account: &AccountId) -> Files {
+    /// The account's files, as [`Files::resolve`].
+    pub(super) fn files(&self, account: &AccountId) -> Result<Files, Fault> {
         let stem = stem(account.as_str());
-        match &self.layout {
-            Layout::SingleFile(file) => Files {
-                data: file.clone(),
-                data_lock: with_suffix(file, ".lock"),
-                lease: with_suffix(file, &format!(".{stem}.lease")),
-            },
-            Layout::Directory(directory) => Files {
-                data: directory.join(format!("{stem}.json")),
-                data_lock: directory.join(format!("{stem}.lock")),
-                lease: directory.join(format!("{stem}.lease")),
-            },
+        match &self.0 {
+            Layout::SingleFile(file) => Files::resolve(file.clone(), &stem, None),
+            Layout::Directory(directory) => {
+                let named = directory.join(format!("{stem}.json"));
+                Files::resolve(named, &stem, Some(directory.join(MARKER)))
+            }
         }
     }
 
-    /// Whether to remove a file that holds no account any more.
-    pub(super) fn removes_empty_files(&self) -> bool {
-        matches!(self.layout, Layout::Directory(_))
+    /// Whether one file holds all accounts.
+    pub(super) fn is_single_file(&self) -> bool {
+        matches!(self.0, Layout::SingleFile(_))
     }
 
     /// Fails if a renamed or copied file holds other accounts than its name says. The account of the
@@ -113,7 +97,7 @@ impl Location {
         account: &AccountId,
         contents: &Accounts,
     ) -> Result<(), Fault> {
-        if let Layout::SingleFile(_) = self.layout {
+        if self.is_single_file() {
             return Ok(());
         }
         if contents.is_empty() {
@@ -130,12 +114,31 @@ impl Location {
     }
 }
 
+/// Creates the directory if it is missing. Returns its path without links.
 fn open_directory(path: &Path) -> Result<PathBuf, Fault> {
-    create_directory(path).map_err(|error| Fault::io("create the directory", path, error))?;
-    let directory =
-        fs::canonicalize(path).map_err(|error| Fault::io("open the directory", path, error))?;
+    let directory = real_path(path)?;
+    create_directory(&directory)
+        .map_err(|error| Fault::io("create the directory", &directory, error))?;
     refuse_world_writable(&directory)?;
     Ok(directory)
+}
+
+/// As [`remove_leftover`], for each account in the directory.
+fn remove_leftovers(directory: &Path) -> Result<(), Fault> {
+    let fault = |error| Fault::io("list the directory", directory, error);
+    let entries = match fs::read_dir(directory) {
+        // A directory that this program may use and not list.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+        entries => entries.map_err(fault)?,
+    };
+    for entry in entries {
+        let name = entry.map_err(fault)?.file_name();
+        let data = name.to_str().and_then(|name| name.strip_suffix(TEMPORARY));
+        if let Some(data) = data.filter(|data| is_record_name(data)) {
+            remove_leftover(&directory.join(data))?;
+        }
+    }
+    Ok(())
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Fault> {

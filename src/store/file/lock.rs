@@ -6,83 +6,116 @@
 //! while another process creates the file anew and locks the new file.
 //!
 //! The operating system cannot wait for a lock with a time limit, so a waiting task tries again and
-//! again. Tasks that share a store queue in memory first; only the first task in the queue tries.
+//! again. The tasks of a process queue in memory first, first come, first served; only the first task
+//! in the queue tries.
 
-use std::{
-    collections::HashMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
 use tokio::{
-    sync::{Mutex as AsyncMutex, OwnedMutexGuard},
+    sync::Semaphore,
     time::{Instant, sleep, timeout},
 };
 
 use super::{
     super::{StoreErrorKind, fault::Fault, task::run_blocking},
-    os_lock::{LockedFile, check_locking},
+    files::{Files, remove_leftover},
+    os_lock::{LOCK_CALL, LockedFile},
+    queue::{Queue, Turn},
 };
+
+/// How long to wait for one save of this process. While saves end, a task waits for its turn as long as
+/// that takes: many accounts may share a file.
+const TURN_WAIT: Duration = Duration::from_secs(30);
+/// How long to wait for saves of other processes. A save takes milliseconds, so only a process that was
+/// stopped in the middle of a save keeps others waiting for so long.
+const SAVE_WAIT: Duration = Duration::from_secs(10);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// How many lock calls of a store are under way at once. Calls that never return take up no more of
+/// the runtime's threads.
+const MOST_CALLS: usize = 8;
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     // Fields are dropped in order: the file is unlocked before the next task in the queue tries.
     _file: LockedFile,
-    _turn: OwnedMutexGuard<()>,
+    turn: Turn,
 }
 
-/// The locks of one store.
+/// Acquires the locks of one store.
 pub(super) struct Locks {
-    /// A file that exists as long as the store's location does.
-    marker: PathBuf,
-    queues: Mutex<HashMap<PathBuf, Weak<AsyncMutex<()>>>>,
+    calls: Arc<Semaphore>,
+}
+
+impl Default for Locks {
+    fn default() -> Self {
+        Self {
+            calls: Arc::new(Semaphore::new(MOST_CALLS)),
+        }
+    }
 }
 
 impl Locks {
-    /// Creates `marker` in the store's location. Fails if the file system cannot lock files.
-    pub(super) fn open(marker: PathBuf) -> Result<Self, Fault> {
-        check_locking(&marker)?;
-        Ok(Self {
-            marker,
-            queues: Mutex::default(),
-        })
-    }
-
-    /// Acquires the lock on `path`. `None`: another holder kept the lock for all of `wait`.
+    /// Acquires the account's lease. `None`: another holder kept the lease for all of `wait`.
+    ///
+    /// First removes the temporary file that a killed process left: signing out acquires the lease, and
+    /// may find no record to delete.
     ///
     /// # Cancel safety
     ///
     /// A dropped future holds nothing.
-    pub(super) async fn acquire(
-        self: &Arc<Self>,
-        path: PathBuf,
-        wait: Duration,
-    ) -> Result<Option<Lock>, Fault> {
-        let started = Instant::now();
-        let Ok(turn) = timeout(wait, self.queue(&path).lock_owned()).await else {
-            return Ok(None);
+    pub(super) async fn lease(&self, files: &Files, wait: Duration) -> Result<Option<Lock>, Fault> {
+        let data = files.data.clone();
+        let cleaned = self.call(LOCK_CALL, &files.data_lock, move || remove_leftover(&data));
+        cleaned.await?;
+
+        let (started, path) = (Instant::now(), &files.lease);
+        match timeout(wait, Queue::of(path).turn()).await {
+            Ok(turn) => self.acquire(files, path, turn, (started, wait)).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Locks the record's file against being replaced.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future holds nothing.
+    pub(super) async fn data(&self, files: &Files) -> Result<Lock, Fault> {
+        let path = &files.data_lock;
+        let Some(mut turn) = Queue::of(path).turn_while_moving(TURN_WAIT).await else {
+            return Err(queue_stands_still(files));
         };
+        // If another process hangs, the next task does not wait as long again.
+        let since = *turn.since.get_or_insert_with(Instant::now);
+        let lock = self.acquire(files, path, turn, (since, SAVE_WAIT));
+        let mut lock = lock.await?.ok_or_else(|| stays_locked(files))?;
+        *lock.turn.since = None;
+        Ok(lock)
+    }
+
+    /// Tries to lock `path` until the wait, which has a beginning and a length, is over.
+    async fn acquire(
+        &self,
+        files: &Files,
+        path: &Path,
+        turn: Turn,
+        (since, wait): (Instant, Duration),
+    ) -> Result<Option<Lock>, Fault> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let (locks, path) = (Arc::clone(self), path.clone());
-            let locked = run_blocking(move || {
-                locks.check_location()?;
-                LockedFile::try_lock(&path)
-            });
-            if let Some(file) = locked.await? {
-                return Ok(Some(Lock {
-                    _file: file,
-                    _turn: turn,
-                }));
+            let (files, owned) = (files.clone(), path.to_owned());
+            let call = move || {
+                files.check_location()?;
+                LockedFile::try_lock(&owned)
+            };
+            if let Some(file) = self.call(LOCK_CALL, path, call).await? {
+                return Ok(Some(Lock { _file: file, turn }));
             }
-            let left = wait.saturating_sub(started.elapsed());
+            let left = wait.saturating_sub(since.elapsed());
             if left.is_zero() {
                 return Ok(None);
             }
@@ -92,45 +125,150 @@ impl Locks {
         }
     }
 
-    /// Fails if the location that was opened is gone. Without this check, an empty directory would
-    /// read as if no account had signed in.
-    pub(super) fn check_location(&self) -> Result<(), Fault> {
-        if fs::metadata(&self.marker).is_ok() {
-            return Ok(());
-        }
-        let marker = self.marker.display();
-        Err(Fault::new(
-            StoreErrorKind::Unavailable,
-            format!("{marker} is gone, so this is no longer the location that was opened"),
-        ))
+    /// Makes a lock call on a blocking thread. A call that does not return within `limit` leaves the
+    /// thread behind.
+    async fn call<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        path: &Path,
+        call: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let calls = Arc::clone(&self.calls);
+        let called = async {
+            let permit = calls.acquire_owned().await;
+            run_blocking(move || {
+                let _permit = permit;
+                call()
+            })
+            .await
+        };
+        timeout(limit, called)
+            .await
+            .unwrap_or_else(|_| Err(no_response(path)))
     }
+}
 
-    fn queue(&self, path: &Path) -> Arc<AsyncMutex<()>> {
-        let mut queues = self.queues.lock();
-        if let Some(queue) = queues.get(path).and_then(Weak::upgrade) {
-            return queue;
-        }
-        queues.retain(|_, queue| queue.strong_count() > 0);
-        let queue = Arc::default();
-        queues.insert(path.to_owned(), Arc::downgrade(&queue));
-        queue
-    }
+fn unavailable(message: String) -> Fault {
+    Fault::new(StoreErrorKind::Unavailable, message)
+}
+
+fn queue_stands_still(files: &Files) -> Fault {
+    let data = files.data.display();
+    let seconds = TURN_WAIT.as_secs();
+    let message = format!("a save of this process to {data} has not ended for {seconds} s");
+    unavailable(message).with_help("check the disk")
+}
+
+fn stays_locked(files: &Files) -> Fault {
+    let lock = files.data_lock.display();
+    let seconds = SAVE_WAIT.as_secs();
+    let message = format!("another process has kept {lock} locked for {seconds} s");
+    unavailable(message).with_help("end that process if it hangs")
+}
+
+fn no_response(path: &Path) -> Fault {
+    let path = path.display();
+    let message = format!("the file system does not respond to a lock on {path}");
+    let help = "check the file system; a network file system needs its lock manager";
+    unavailable(message).with_help(help)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::File, sync::mpsc};
+
+    use parking_lot::Mutex;
+
     use super::*;
+    use crate::store::file::layout::Location;
+
+    /// The files of the account `acme` in a single file, which is missing.
+    fn single_file() -> (tempfile::TempDir, Files) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let location = Location::single_file(&directory.path().join("tokens.json"));
+        let files = location.and_then(|location| location.files(&"acme".into()));
+        (directory, files.expect("a location that locks files"))
+    }
+
+    fn locked_by_another_process(path: &Path) -> File {
+        let file = File::create(path).expect("created");
+        file.try_lock().expect("free");
+        file
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn s85_behind_a_process_that_hangs_each_save_of_the_queue_waits_ten_seconds_in_all() {
+        let (_directory, files) = single_file();
+        let hanging = locked_by_another_process(&files.data_lock);
+        let started = Instant::now();
+        let locks = Locks::default();
+        let saves = (0..50).map(|_| locks.data(&files));
+        for result in futures_util::future::join_all(saves).await {
+            let fault = result.expect_err("locked");
+            let error = fault.into_error("file store x", None).to_string();
+            assert!(error.contains("another process has kept"), "{error}");
+            assert!(error.contains("; end that process if it hangs"), "{error}");
+        }
+        assert!(started.elapsed() < SAVE_WAIT * 2);
+
+        drop(hanging);
+        assert!(locks.data(&files).await.is_ok(), "the wait is forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn s85_a_thousand_accounts_of_one_process_queue_for_their_file() {
+        let (_directory, files) = single_file();
+        let stores = [Locks::default(), Locks::default()];
+        let saves = (0..1000).map(|n| {
+            let (locks, files) = (&stores[n % 2], &files);
+            async move {
+                let lock = locks.data(files).await?;
+                sleep(Duration::from_secs(1)).await;
+                drop(lock);
+                Ok::<_, Fault>(())
+            }
+        });
+        let saved = futures_util::future::try_join_all(saves).await;
+        assert!(saved.is_ok(), "{saved:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn s85_a_save_of_this_process_that_does_not_end_is_not_another_process() {
+        let (_directory, files) = single_file();
+        let locks = Locks::default();
+        let _hanging = locks.data(&files).await.expect("free");
+        let fault = locks.data(&files).await.expect_err("held");
+        let error = fault.into_error("file store x", None).to_string();
+        assert!(error.contains("a save of this process to"), "{error}");
+        assert!(error.contains("; check the disk"), "{error}");
+    }
 
     #[tokio::test]
-    async fn empty_queues_are_removed() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let locks = Locks::open(directory.path().join("marker")).map(Arc::new);
-        let locks = locks.expect("a location that locks files");
-        for n in 0..100 {
-            let path = directory.path().join(format!("{n}.lock"));
-            let lock = locks.acquire(path, Duration::ZERO).await;
-            assert!(lock.is_ok_and(|lock| lock.is_some()));
+    async fn s87_lock_calls_that_never_return_take_up_few_threads() {
+        let locks = Locks::default();
+        let (running, run) = mpsc::channel();
+        let (end, ended) = mpsc::channel::<()>();
+        let ended = Arc::new(Mutex::new(ended));
+        for _ in 0..MOST_CALLS * 2 {
+            let (running, ended) = (running.clone(), Arc::clone(&ended));
+            let call = move || {
+                let _ = running.send(());
+                let _ = ended.lock().recv();
+                Ok(())
+            };
+            let limit = Duration::from_millis(1);
+            let called = locks.call(limit, Path::new("/x.lock"), call).await;
+            let fault = called.expect_err("no response");
+            assert_eq!(fault.kind(), StoreErrorKind::Unavailable);
+            let error = fault.into_error("file store x", None).to_string();
+            assert!(
+                error.contains("does not respond to a lock on /x.lock"),
+                "{error}"
+            );
         }
-        assert_eq!(locks.queues.lock().len(), 1);
+        drop((running, end));
+        assert_eq!(run.iter().count(), MOST_CALLS);
+        let call = locks.call(LOCK_CALL, Path::new("/x.lock"), || Ok(()));
+        assert!(call.await.is_ok(), "the calls have returned");
     }
 }

@@ -3,11 +3,15 @@
 mod directory;
 mod disk;
 mod fault;
+mod files;
 mod format;
 mod layout;
+mod links;
 mod lock;
 mod name;
 mod os_lock;
+mod queue;
+mod retry;
 #[cfg(test)]
 mod tests;
 mod token_store;
@@ -17,7 +21,7 @@ pub(crate) use self::format::property::check_file;
 
 use std::{fmt, path::Path, sync::Arc};
 
-use self::{disk::Disk, layout::Location};
+use self::{disk::Disk, files::Files, layout::Location, lock::Locks};
 use super::{StoreError, fault::Fault};
 
 /// Keeps tokens on disk, for the tasks and processes of one machine. Any number of stores and clones
@@ -50,9 +54,19 @@ use super::{StoreError, fault::Fault};
 /// and two hexadecimal digits. A long name is cut, and its hash follows. A single file `tokens.json`
 /// has the files `tokens.json.lock`, `tokens.json.account-acme.lease` and `tokens.json.tmp`.
 ///
+/// A process that is killed during a save leaves a `.tmp` file, which holds tokens. The next store that
+/// opens the location removes the file, and so does the next save or sign-out of the account.
+///
 /// **Do not remove the `.lock` and `.lease` files.** They are empty, and the store never removes them.
 /// The operating system ends a lock with its process, so a file that a dead process left blocks
 /// no process. If you remove a file that is in use, two processes can hold the same lock.
+///
+/// # Links
+///
+/// The store follows symbolic links anew at each operation: of its directory, of its single file and of
+/// a record in its directory. The lock files and the temporary file stand beside the file to which the
+/// link leads, and a save replaces that file. So two stores that reach one file by different links
+/// exclude each other. Signing out removes the file and the link. A link that leads nowhere is an error.
 ///
 /// # Durability
 ///
@@ -75,6 +89,9 @@ use super::{StoreError, fault::Fault};
 ///
 /// The file system has to lock files; opening the store checks that. Network file systems often lock
 /// within one machine only. For several machines, use a store on a server.
+///
+/// The file cannot be a mount point, since no file can be renamed over a mount point: mount the directory
+/// into a container, not the file.
 ///
 /// # Format
 ///
@@ -121,6 +138,7 @@ struct Inner {
     /// The name of the store in errors.
     name: String,
     location: Location,
+    locks: Locks,
     disk: Disk,
 }
 
@@ -128,12 +146,13 @@ impl FileStore {
     /// Opens a store that keeps all accounts in one file. Creates the directory if it is missing. The
     /// first save creates the file.
     ///
-    /// Blocks the thread while it creates and locks a file.
+    /// Blocks the thread while it creates and locks a file. Does not wait longer than ten seconds for the
+    /// lock.
     ///
     /// # Errors
     ///
-    /// If the directory cannot be written to, is open to every user, or cannot lock files. The file
-    /// itself is not read yet.
+    /// If the directory cannot be written to, is open to every user, or cannot lock files, or if a link
+    /// leads nowhere. The file itself is not read yet.
     pub fn single_file(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::open(path.as_ref(), Location::single_file)
     }
@@ -141,7 +160,8 @@ impl FileStore {
     /// Opens a store that keeps a file for each account in one directory. Creates the directory if it
     /// is missing.
     ///
-    /// Blocks the thread while it creates and locks a file.
+    /// Blocks the thread while it creates and locks a file. Does not wait longer than ten seconds for the
+    /// lock.
     ///
     /// # Errors
     ///
@@ -156,6 +176,7 @@ impl FileStore {
         Ok(Self(Arc::new(Inner {
             name: name(location.path()),
             location,
+            locks: Locks::default(),
             disk: Disk::default(),
         })))
     }

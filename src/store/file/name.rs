@@ -10,6 +10,8 @@
 
 use super::super::fnv::fnv_1a;
 
+pub(super) const PREFIX: &str = "account-";
+
 /// The longest escaped name that is not cut. With prefix and extension, a file name then has at most
 /// the 143 bytes that the strictest file systems in use allow.
 const LONGEST: usize = 117;
@@ -18,7 +20,7 @@ const CUT: usize = 100;
 
 /// The name of the account's files, without the extension.
 pub(super) fn stem(account: &str) -> String {
-    let mut stem = String::from("account-");
+    let mut stem = String::from(PREFIX);
     let escaped = escape(account);
     if escaped.len() <= LONGEST {
         stem.push_str(&escaped);
@@ -59,7 +61,7 @@ mod tests {
     fn long_names_are_cut_and_still_differ() {
         let long = "x".repeat(300);
         let (a, b) = (stem(&format!("{long}a")), stem(&format!("{long}b")));
-        assert_eq!(a.len(), "account-".len() + CUT + 17);
+        assert_eq!(a.len(), PREFIX.len() + CUT + 17);
         assert_ne!(a, b);
         // Only cut names contain `~`.
         assert!(a.contains('~') && !stem("~").contains('~'));

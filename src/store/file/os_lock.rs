@@ -3,12 +3,22 @@
 use std::{
     fs::{File, TryLockError},
     path::Path,
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use super::{
     super::{StoreErrorKind, fault::Fault},
     directory::open_lock_file,
+    links::real_path,
 };
+
+/// How long a call of the operating system may take that does not wait for other holders. On a network
+/// file system without a lock manager, the call never returns.
+pub(super) const LOCK_CALL: Duration = Duration::from_secs(10);
+
+type TryLock = fn(&File) -> Result<(), TryLockError>;
 
 /// A locked file, unlocked when it is dropped.
 #[derive(Debug)]
@@ -34,14 +44,35 @@ impl Drop for LockedFile {
 }
 
 /// Fails unless a lock on `path` keeps a second lock out. Creates the file if it is missing.
+///
+/// The lock is tried on a thread of its own. A call that does not return leaves the thread behind.
 pub(super) fn check_locking(path: &Path) -> Result<(), Fault> {
-    check(path, File::try_lock)
+    check_within(LOCK_CALL, path, File::try_lock)
 }
 
-fn check(path: &Path, try_lock: fn(&File) -> Result<(), TryLockError>) -> Result<(), Fault> {
+fn check_within(limit: Duration, path: &Path, try_lock: TryLock) -> Result<(), Fault> {
+    let (sender, checked) = mpsc::sync_channel(1);
+    let checking = {
+        let path = path.to_owned();
+        move || sender.send(check(&path, try_lock))
+    };
+    let thread = thread::Builder::new().name("file-lock-check".to_owned());
+    thread
+        .spawn(checking)
+        .map_err(|error| Fault::io("start a thread to lock", path, error))?;
+    checked.recv_timeout(limit).unwrap_or_else(|_| {
+        let message = format!(
+            "the file system does not respond to a lock on {}",
+            path.display()
+        );
+        Err(Fault::new(StoreErrorKind::Unsupported, message).with_help(OTHER_LOCATION))
+    })
+}
+
+fn check(path: &Path, try_lock: TryLock) -> Result<(), Fault> {
     let unsupported = |why| {
         let message = format!("{} {why}", path.display());
-        Err(Fault::new(StoreErrorKind::Unsupported, message))
+        Err(Fault::new(StoreErrorKind::Unsupported, message).with_help(OTHER_LOCATION))
     };
     let first = open(path)?;
     match try_lock(&first) {
@@ -59,8 +90,12 @@ fn check(path: &Path, try_lock: fn(&File) -> Result<(), TryLockError>) -> Result
     }
 }
 
+const OTHER_LOCATION: &str =
+    "use a directory on a local disk, or a store on a server, such as Redis or PostgreSQL";
+
+/// A dangling link fails: to open the link would create its target.
 fn open(path: &Path) -> Result<File, Fault> {
-    open_lock_file(path).map_err(|error| Fault::io("open", path, error))
+    open_lock_file(&real_path(path)?).map_err(|error| Fault::io("open", path, error))
 }
 
 #[cfg(test)]
@@ -85,5 +120,26 @@ mod tests {
             );
         }
         assert!(check_locking(&path).is_ok());
+    }
+
+    #[test]
+    fn s87_a_lock_call_that_never_returns_is_unsupported() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("x.lock");
+        let never_returns = |_: &File| {
+            loop {
+                thread::park();
+            }
+        };
+        let fault = check_within(Duration::ZERO, &path, never_returns).expect_err("no locking");
+        assert_eq!(fault.kind(), StoreErrorKind::Unsupported);
+        let error = fault.into_error("file store x", None).to_string();
+        for part in [
+            "does not respond to a lock on",
+            "x.lock",
+            "a store on a server",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 }

@@ -42,6 +42,7 @@ fn store(before: Before) -> (FileStore, TempDir) {
     let store = FileStore(Arc::new(Inner {
         name: "file store x".to_owned(),
         location,
+        locks: Locks::default(),
         disk: Disk { before },
     }));
     (store, directory)
@@ -185,7 +186,8 @@ async fn s19_a_save_runs_to_its_end_when_its_future_is_dropped() {
     drop(closed);
 
     // The save holds its lock until it ends.
-    drop(store.data_lock(&account).await.expect("unlocked"));
+    let files = store.files(&account).await.expect("resolved");
+    drop(store.data_lock(&account, &files).await.expect("unlocked"));
     let stored = store.load(&account).await.expect("no error");
     assert_eq!(stored, Some(new));
 }

@@ -1,6 +1,6 @@
 //! [`TokenStore`] for files.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -10,15 +10,11 @@ use super::{
         fault::Fault, task::run_blocking,
     },
     FileStore, Inner,
+    files::Files,
     format::Accounts,
-    layout::Files,
     lock::Lock,
 };
 use crate::account_id::AccountId;
-
-/// How long to wait for another save. A save takes milliseconds, so only a process that was stopped in
-/// the middle of a save keeps others waiting for so long.
-const SAVE_WAIT: Duration = Duration::from_secs(10);
 
 #[async_trait]
 impl TokenStore for FileStore {
@@ -27,16 +23,17 @@ impl TokenStore for FileStore {
     }
 
     async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
+        let files = self.files(account).await?;
         // Reading needs no lock, because renaming is atomic. But on Windows, a file that is being read
         // cannot be renamed over.
         let lock = if cfg!(windows) {
-            Some(self.data_lock(account).await?)
+            Some(self.data_lock(account, &files).await?)
         } else {
             None
         };
-        self.blocking(account, move |inner, account, files| {
+        self.blocking(account, move |inner, account| {
             let _lock = lock;
-            Ok(inner.read(account, files)?.get(account).cloned())
+            Ok(inner.read(account, &files)?.get(account).cloned())
         })
         .await
     }
@@ -47,11 +44,12 @@ impl TokenStore for FileStore {
         expected: Option<Version>,
         record: &Record,
     ) -> Result<Swap, StoreError> {
-        let lock = self.data_lock(account).await?;
+        let files = self.files(account).await?;
+        let lock = self.data_lock(account, &files).await?;
         let record = record.clone();
-        self.blocking(account, move |inner, account, files| {
+        self.blocking(account, move |inner, account| {
             let _lock = lock;
-            let mut accounts = inner.read(account, files)?;
+            let mut accounts = inner.read(account, &files)?;
             if accounts.version(account) != expected {
                 return Ok(Swap::Conflict);
             }
@@ -63,16 +61,17 @@ impl TokenStore for FileStore {
     }
 
     async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {
-        let lock = self.data_lock(account).await?;
-        self.blocking(account, move |inner, account, files| {
+        let files = self.files(account).await?;
+        let lock = self.data_lock(account, &files).await?;
+        self.blocking(account, move |inner, account| {
             let _lock = lock;
-            let mut accounts = inner.read(account, files)?;
+            let mut accounts = inner.read(account, &files)?;
             if accounts.version(account) != Some(expected) {
                 return Ok(false);
             }
             accounts.remove(account);
-            if accounts.is_empty() && inner.location.removes_empty_files() {
-                inner.disk.remove(&files.data)?;
+            if accounts.is_empty() && !inner.location.is_single_file() {
+                inner.disk.remove(&files)?;
             } else {
                 inner.disk.replace(&files.data, &accounts.encode()?)?;
             }
@@ -86,8 +85,8 @@ impl TokenStore for FileStore {
         account: &AccountId,
         request: LeaseRequest,
     ) -> Result<Box<dyn Lease>, StoreError> {
-        let path = self.0.location.files(account).lease;
-        let lock = self.0.location.locks.acquire(path, request.wait).await;
+        let files = self.files(account).await?;
+        let lock = self.0.locks.lease(&files, request.wait).await;
         lock.and_then(|lock| lock.ok_or_else(lease_timeout))
             .map(|lock| Box::new(FileLease { _lock: lock }) as Box<dyn Lease>)
             .map_err(|fault| self.error(fault, account))
@@ -95,24 +94,32 @@ impl TokenStore for FileStore {
 }
 
 impl FileStore {
-    /// As [`run_blocking`], with the account's files.
+    /// As [`run_blocking`].
     async fn blocking<T: Send + 'static>(
         &self,
         account: &AccountId,
-        work: impl FnOnce(&Inner, &AccountId, &Files) -> Result<T, Fault> + Send + 'static,
+        work: impl FnOnce(&Inner, &AccountId) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (inner, owned) = (Arc::clone(&self.0), account.clone());
-        run_blocking(move || work(&inner, &owned, &inner.location.files(&owned)))
+        run_blocking(move || work(&inner, &owned))
             .await
             .map_err(|fault| self.error(fault, account))
     }
 
+    /// The account's files, as the links lead now.
+    pub(super) async fn files(&self, account: &AccountId) -> Result<Files, StoreError> {
+        let files = |inner: &Inner, account: &AccountId| inner.location.files(account);
+        self.blocking(account, files).await
+    }
+
     /// Locks the account's file against being replaced.
-    pub(super) async fn data_lock(&self, account: &AccountId) -> Result<Lock, StoreError> {
-        let path = self.0.location.files(account).data_lock;
-        let lock = self.0.location.locks.acquire(path.clone(), SAVE_WAIT).await;
-        lock.and_then(|lock| lock.ok_or_else(|| stays_locked(&path)))
-            .map_err(|fault| self.error(fault, account))
+    pub(super) async fn data_lock(
+        &self,
+        account: &AccountId,
+        files: &Files,
+    ) -> Result<Lock, StoreError> {
+        let lock = self.0.locks.data(files).await;
+        lock.map_err(|fault| self.error(fault, account))
     }
 
     fn error(&self, fault: Fault, account: &AccountId) -> StoreError {
@@ -124,7 +131,7 @@ impl Inner {
     /// Reads the account's file. A missing file reads as empty.
     fn read(&self, account: &AccountId, files: &Files) -> Result<Accounts, Fault> {
         let Some(bytes) = self.disk.read(&files.data)? else {
-            self.location.locks.check_location()?;
+            files.check_location()?;
             return Ok(Accounts::default());
         };
         let accounts = Accounts::decode(&bytes)?;
@@ -150,12 +157,5 @@ fn lease_timeout() -> Fault {
     Fault::new(
         StoreErrorKind::LeaseTimeout,
         "the lease is held by another refresh",
-    )
-}
-
-fn stays_locked(path: &Path) -> Fault {
-    Fault::new(
-        StoreErrorKind::Unavailable,
-        format!("{} stays locked, a process may hang", path.display()),
     )
 }

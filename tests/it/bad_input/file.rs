@@ -86,7 +86,7 @@ async fn s27_the_directory_is_gone() {
     let problem = "no longer the location that was opened";
     let unavailable = ErrorKind::StoreUnavailable;
     signed
-        .assert_error(unavailable, problem, "check that the store is up")
+        .assert_error(unavailable, problem, "check that the volume is mounted")
         .await;
 }
 

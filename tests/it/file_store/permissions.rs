@@ -1,6 +1,6 @@
 //! Permissions on Unix.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
@@ -87,22 +87,4 @@ fn s27_a_directory_that_every_user_can_write_to_is_not_used() {
     }
     assert_eq!(mode(root.path()), 0o777);
     assert_eq!(fs::read_dir(root.path()).expect("listed").count(), 0);
-}
-
-#[tokio::test]
-async fn a_save_replaces_the_file_behind_a_link() {
-    let root = temporary();
-    let file = root.path().join("real.json");
-    let link = root.path().join("link.json");
-    let store = FileStore::single_file(&file).expect("a store");
-    let old = save(&store, None, "old").await;
-    symlink(&file, &link).expect("linked");
-
-    let linked = FileStore::single_file(&link).expect("a store");
-    let lease = linked.lease(&acme(), PATIENT).await.expect("a lease");
-    save(&linked, Some(old), "new").await;
-    let record = store.load(&acme()).await.expect("no error");
-    assert_eq!(record.expect("signed in").tokens, tokens("new"));
-    assert!(store.lease(&acme(), AT_ONCE).await.is_err(), "two leases");
-    drop(lease);
 }
