@@ -66,6 +66,7 @@
 //! requests that must not be repeated. Both clients can share the manager and the connections.
 
 mod body_buffer;
+mod builder;
 mod challenge;
 mod error;
 mod origin;
@@ -78,7 +79,7 @@ use http::{Extensions, StatusCode, header::AUTHORIZATION};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 
-pub use self::body_buffer::BodyBufferMiddleware;
+pub use self::{body_buffer::BodyBufferMiddleware, builder::TokenRefreshMiddlewareBuilder};
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use self::origin::property::check_origins;
 
@@ -89,7 +90,7 @@ use self::{
 use crate::{
     account::{Account, BearerToken, Need},
     account_id::AccountId,
-    error::{ConfigError, Error, ErrorKind},
+    error::{Error, ErrorKind},
     manager::TokenManager,
 };
 
@@ -139,12 +140,7 @@ impl TokenRefreshMiddleware {
 
     /// Sets up a middleware with other settings.
     pub fn builder(manager: &TokenManager) -> TokenRefreshMiddlewareBuilder {
-        TokenRefreshMiddlewareBuilder {
-            manager: manager.clone(),
-            account: AccountId::default(),
-            origins: vec![API_ORIGIN.to_owned()],
-            replay_buffer: DEFAULT_BUFFER,
-        }
+        TokenRefreshMiddlewareBuilder::new(manager)
     }
 
     /// The same middleware, bound to another account. Cheap.
@@ -244,59 +240,4 @@ fn set(request: &mut Request, token: BearerToken) {
 /// (RFC 6750, section 3.1), a newer token would not help.
 fn calls_for_refresh(response: &Response) -> bool {
     response.status() == StatusCode::UNAUTHORIZED && !asks_for_scope(response.headers())
-}
-
-/// Sets up a [`TokenRefreshMiddleware`].
-#[derive(Clone, Debug)]
-pub struct TokenRefreshMiddlewareBuilder {
-    manager: TokenManager,
-    account: AccountId,
-    origins: Vec<String>,
-    replay_buffer: usize,
-}
-
-impl TokenRefreshMiddlewareBuilder {
-    /// The account of requests without an [`AccountId`] extension. Default: [`AccountId::DEFAULT`].
-    #[must_use]
-    pub fn account(mut self, account: impl Into<AccountId>) -> Self {
-        self.account = account.into();
-        self
-    }
-
-    /// The origins that receive the token. Replaces the default list, which is [`API_ORIGIN`]
-    /// alone. The path of an origin is ignored.
-    #[must_use]
-    pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.origins = origins.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// The largest stream, in bytes, that is read into memory so that the request can be replayed; 0
-    /// buffers no stream. Default: 1 MiB.
-    #[must_use]
-    pub fn replay_buffer(mut self, bytes: usize) -> Self {
-        self.replay_buffer = bytes;
-        self
-    }
-
-    /// Checks the settings.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] for an empty list of origins, and for an origin that is no URL, holds
-    /// credentials or a query, or is plain http to a host that is not loopback.
-    pub fn build(self) -> std::result::Result<TokenRefreshMiddleware, ConfigError> {
-        if self.origins.is_empty() {
-            let reason = "names no origin, so that no request would get a token";
-            return Err(ConfigError::invalid("origins", reason));
-        }
-        Ok(TokenRefreshMiddleware {
-            bound: self.manager.account(self.account),
-            manager: self.manager,
-            settings: Arc::new(Settings {
-                allowed: AllowList::new(&self.origins)?,
-                replay_buffer: self.replay_buffer,
-            }),
-        })
-    }
 }
