@@ -30,7 +30,8 @@ pub enum ErrorKind {
     AccountRestricted,
     /// The token service is unreachable or cannot grant a token now. Retried with backoff.
     Unavailable,
-    /// The caller's patience ended before the refresh did. The refresh goes on: try again.
+    /// The policy's patience or the request's own timeout ended before the refresh did. The refresh
+    /// goes on: try again.
     Timeout,
     /// The token store was unreachable, before anything was spent. Retried with backoff.
     StoreUnavailable,
@@ -65,7 +66,7 @@ impl fmt::Display for ErrorKind {
             Self::Configuration => "the token service refused the client",
             Self::AccountRestricted => "the account's plan does not include the API",
             Self::Unavailable => "the token service is unavailable",
-            Self::Timeout => "the refresh takes longer than the caller's patience",
+            Self::Timeout => "the refresh takes longer than the caller waits",
             Self::StoreUnavailable => "the token store is unavailable",
             Self::StoreDefective => "the token store cannot be used",
             Self::LeaseTimeout => "another process is refreshing for too long",

@@ -166,6 +166,10 @@ impl Waiter {
         }
     }
 
+    pub(crate) fn has_fallback(&self) -> bool {
+        self.fallback.is_some()
+    }
+
     pub(crate) fn into_fallback(self) -> Option<Arc<LiveToken>> {
         self.fallback
     }

@@ -25,6 +25,32 @@
 //! - Nothing else is sent again: not after a 403, a 5xx, a timeout or a lost connection. The errors
 //!   of the inner middlewares and of reqwest arrive untouched.
 //!
+//! # How long a request takes
+//!
+//! A request with a timeout of its own ([`RequestBuilder::timeout`][timeout]) takes no longer than this
+//! timeout, with everything that the middleware does for the request. The request is sent with the rest
+//! of its timeout, and so is the replay.
+//!
+//! | step | bound without a timeout | bound with a timeout |
+//! |---|---|---|
+//! | read a stream into memory | none | the timeout |
+//! | wait for a token | [`RefreshPolicy::patience`] | patience or timeout, whichever is shorter |
+//! | the request | the reqwest client's timeout | the rest |
+//! | after a 401, wait for a newer token | patience once more | patience or the rest |
+//! | the replay | the reqwest client's timeout once more | the rest |
+//!
+//! - If the timeout ends a wait, the error is [`ErrorKind::Timeout`] and says so. The refresh goes on.
+//! - A request whose body can be sent only once waits for a fresh token while its stale token is still
+//!   valid. This wait takes at most half of the timeout, so that the request can leave with the stale
+//!   token.
+//! - A middleware does not see the timeout of the reqwest *client*, which begins anew with each request
+//!   that is sent and does not bound the waits. To bound a call as a whole, set the timeout of the
+//!   request, or wrap the call in `tokio::time::timeout`: dropping the call loses nothing.
+//! - A retry outside this middleware gives each attempt the whole timeout.
+//!
+//! [timeout]: reqwest_middleware::RequestBuilder::timeout
+//! [`RefreshPolicy::patience`]: crate::RefreshPolicy::patience
+//!
 //! # Caveats
 //!
 //! - A user name in a URL counts as an `Authorization` header of the request's own where reqwest
@@ -68,6 +94,7 @@
 mod body_buffer;
 mod builder;
 mod challenge;
+mod deadline;
 mod error;
 mod origin;
 mod replay;
@@ -78,10 +105,11 @@ use async_trait::async_trait;
 use http::{Extensions, StatusCode, header::AUTHORIZATION};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
+use tokio::time::Instant;
 
-pub use self::{body_buffer::BodyBufferMiddleware, builder::TokenRefreshMiddlewareBuilder};
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use self::origin::property::check_origins;
+pub use self::{body_buffer::BodyBufferMiddleware, builder::TokenRefreshMiddlewareBuilder};
 
 use self::{
     challenge::asks_for_scope,
@@ -171,15 +199,17 @@ impl TokenRefreshMiddleware {
     async fn attach(
         account: &Account,
         request: &mut Request,
+        deadline: Option<Instant>,
     ) -> Result<(BearerToken, Option<Request>)> {
         let replay = request.try_clone();
         let token = match (account.fresh(), &replay) {
             (Some(token), _) => token,
-            (None, Some(_)) => account.acquire(Need::Usable).await?,
+            (None, Some(_)) => account.acquire(Need::Usable, deadline).await?,
             // The token of a request that cannot be replayed must not expire on the way.
-            (None, None) => account.acquire(Need::Fresh).await?,
+            (None, None) => account.acquire(Need::Fresh, deadline).await?,
         };
         set(request, token.clone());
+        deadline::leave_rest(request, deadline);
         Ok((token, replay))
     }
 }
@@ -200,8 +230,9 @@ impl Middleware for TokenRefreshMiddleware {
         let named = self.named(extensions)?;
         let account = named.as_ref().unwrap_or(&self.bound);
 
-        replay::buffer(&mut request, self.settings.replay_buffer).await?;
-        let (token, replay) = Self::attach(account, &mut request).await?;
+        let deadline = deadline::of(&request);
+        replay::buffer(&mut request, self.settings.replay_buffer, deadline).await?;
+        let (token, replay) = Self::attach(account, &mut request, deadline).await?;
         // The replay has the URL too, so that only a request without a replay pays for a copy.
         let sent_to = replay.is_none().then(|| request.url().clone());
         let response = next.clone().run(request, extensions).await?;
@@ -217,11 +248,12 @@ impl Middleware for TokenRefreshMiddleware {
             account.report_rejection(rejected, refreshes);
             return Ok(response);
         };
-        let newer = account.replace_rejected(rejected).await;
+        let newer = account.replace(rejected, deadline).await;
         account.report_rejection(rejected, !matches!(newer, Ok(None)));
         match newer? {
             Some(token) => {
                 set(&mut replay, token);
+                deadline::leave_rest(&mut replay, deadline);
                 next.run(replay, extensions).await
             }
             None => Ok(response),
