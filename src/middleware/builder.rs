@@ -9,7 +9,7 @@ use crate::{account_id::AccountId, error::ConfigError, manager::TokenManager};
 #[derive(Clone, Debug)]
 pub struct TokenRefreshMiddlewareBuilder {
     manager: TokenManager,
-    account: AccountId,
+    account: Option<AccountId>,
     origins: Vec<String>,
     replay_buffer: usize,
 }
@@ -18,16 +18,43 @@ impl TokenRefreshMiddlewareBuilder {
     pub(super) fn new(manager: &TokenManager) -> Self {
         Self {
             manager: manager.clone(),
-            account: AccountId::default(),
+            account: Some(AccountId::default()),
             origins: vec![API_ORIGIN.to_owned()],
             replay_buffer: DEFAULT_BUFFER,
         }
     }
 
-    /// The account of requests without an [`AccountId`] extension. Default: [`AccountId::DEFAULT`].
+    /// The account of requests that choose no account. Default: [`AccountId::DEFAULT`].
+    ///
+    /// Of this method and [`require_account`](Self::require_account), the later call counts.
     #[must_use]
     pub fn account(mut self, account: impl Into<AccountId>) -> Self {
-        self.account = account.into();
+        self.account = Some(account.into());
+        self
+    }
+
+    /// Refuses requests that choose no account.
+    ///
+    /// Recommended for programs with more than one account: a request that forgets its extension would
+    /// otherwise act for the account `default`. Such a request is not sent, and fails with
+    /// [`ErrorKind::AccountNotChosen`](crate::ErrorKind::AccountNotChosen).
+    /// [`for_account`](TokenRefreshMiddleware::for_account) makes a middleware that is bound to an
+    /// account.
+    ///
+    /// ```
+    /// # fn f(manager: dropbox_sign_oauth::TokenManager) -> Result<(), dropbox_sign_oauth::ConfigError> {
+    /// use dropbox_sign_oauth::TokenRefreshMiddleware;
+    ///
+    /// let unbound = TokenRefreshMiddleware::builder(&manager)
+    ///     .require_account()
+    ///     .build()?;
+    /// let for_acme = unbound.for_account("acme");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn require_account(mut self) -> Self {
+        self.account = None;
         self
     }
 
@@ -59,7 +86,7 @@ impl TokenRefreshMiddlewareBuilder {
             return Err(ConfigError::invalid("origins", reason));
         }
         Ok(TokenRefreshMiddleware {
-            bound: self.manager.account(self.account),
+            bound: self.account.map(|id| self.manager.account(id)),
             manager: self.manager,
             settings: Arc::new(Settings {
                 allowed: AllowList::new(&self.origins)?,

@@ -15,10 +15,13 @@
 //!
 //! - A request with an `Authorization` header of its own, or to an origin (scheme, host and port)
 //!   that is not on the allow-list, passes untouched.
-//! - All other requests get the account's token. The request's [`AccountId`] extension names the
-//!   account. A request without the extension uses the account that the middleware is bound to. A
-//!   `&str` or a `String` as extension is refused. Extensions of other types, an
-//!   [`Account`] for example, do not name an account and are ignored.
+//! - All other requests get an account's token. An [`AccountId`] or an [`Account`] as the request's
+//!   extension chooses the account. A request without the extension uses the account that the
+//!   middleware is bound to: `default`, unless the program names another. A `&str` or a `String` as
+//!   extension is refused, and so are two extensions that choose different accounts.
+//! - In a program with more than one account, a request that forgets its extension would act for the
+//!   account `default`.
+//!   [`require_account`](TokenRefreshMiddlewareBuilder::require_account) refuses such a request.
 //! - If the API responds with 401, the request is sent once more with a newer token, provided that
 //!   its body can be sent twice. The second response is final. If the refresh fails, the result is
 //!   our [`Error`] instead of the 401.
@@ -39,7 +42,8 @@
 //! | after a 401, wait for a newer token | patience once more | patience or the rest |
 //! | the replay | the reqwest client's timeout once more | the rest |
 //!
-//! - If the timeout ends a wait, the error is [`ErrorKind::Timeout`] and says so. The refresh goes on.
+//! - If the timeout ends a wait, the error is [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) and
+//!   says so. The refresh goes on.
 //! - A request whose body can be sent only once waits for a fresh token while its stale token is still
 //!   valid. This wait takes at most half of the timeout, so that the request can leave with the stale
 //!   token.
@@ -118,7 +122,7 @@ use self::{
 use crate::{
     account::{Account, BearerToken, Need},
     account_id::AccountId,
-    error::{Error, ErrorKind},
+    error::Error,
     manager::TokenManager,
 };
 
@@ -133,22 +137,27 @@ const DEFAULT_BUFFER: usize = 1024 * 1024;
 /// See the [module](self) for the rules.
 ///
 /// ```
-/// # fn f(manager: dropbox_sign_oauth::TokenManager, http: reqwest::Client) {
+/// # use dropbox_sign_oauth::ConfigError;
+/// # fn f(manager: dropbox_sign_oauth::TokenManager, http: reqwest::Client) -> Result<(), ConfigError> {
 /// use dropbox_sign_oauth::TokenRefreshMiddleware;
 /// use reqwest_middleware::ClientBuilder;
 ///
-/// let default_account = TokenRefreshMiddleware::new(&manager);
+/// let unbound = TokenRefreshMiddleware::builder(&manager)
+///     .require_account()
+///     .build()?;
 /// // Generated clients call `build()` and `execute()`, which lose extensions: use a client for each
 /// // account. The clients share the manager, the connections and the settings.
 /// let acme = ClientBuilder::new(http.clone())
-///     .with(default_account.for_account("acme"))
+///     .with(unbound.for_account("acme"))
 ///     .build();
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct TokenRefreshMiddleware {
     manager: TokenManager,
-    bound: Account,
+    /// `None`: each request has to choose its account.
+    bound: Option<Account>,
     settings: Arc<Settings>,
 }
 
@@ -175,23 +184,27 @@ impl TokenRefreshMiddleware {
     #[must_use]
     pub fn for_account(&self, account: impl Into<AccountId>) -> Self {
         Self {
-            bound: self.manager.account(account),
+            bound: Some(self.manager.account(account)),
             ..self.clone()
         }
     }
 
-    /// The account that the request's extension names, if there is an extension.
-    fn named(&self, extensions: &Extensions) -> Result<Option<Account>> {
-        if let Some(id) = extensions.get::<AccountId>() {
-            return Ok(Some(self.manager.account(id.clone())));
-        }
+    /// The account that the request's extensions choose, if they choose an account.
+    fn chosen(&self, extensions: &Extensions) -> std::result::Result<Option<Account>, Error> {
+        let account = extensions.get::<Account>();
         let is_text =
             extensions.get::<&'static str>().is_some() || extensions.get::<String>().is_some();
-        match is_text {
-            true => Err(Error::new(ErrorKind::AccountNotChosen, self.bound.id())
-                .with_detail("its extension is a string, not an `AccountId`")
-                .into()),
-            false => Ok(None),
+        match (account, extensions.get::<AccountId>()) {
+            (Some(account), Some(id)) if account.id() != id => {
+                let detail = format!("its extensions name both `{}` and `{id}`", account.id());
+                Err(Error::account_not_chosen(detail))
+            }
+            (Some(account), _) => Ok(Some(account.clone())),
+            (None, Some(id)) => Ok(Some(self.manager.account(id))),
+            (None, None) if is_text => Err(Error::account_not_chosen(
+                "its extension is a string, not an `AccountId`",
+            )),
+            (None, None) => Ok(None),
         }
     }
 
@@ -227,8 +240,10 @@ impl Middleware for TokenRefreshMiddleware {
         {
             return next.run(request, extensions).await;
         }
-        let named = self.named(extensions)?;
-        let account = named.as_ref().unwrap_or(&self.bound);
+        let chosen = self.chosen(extensions)?;
+        let account = chosen.as_ref().or(self.bound.as_ref()).ok_or_else(|| {
+            Error::account_not_chosen("it has no extension, and its client is bound to no account")
+        })?;
 
         let deadline = deadline::of(&request);
         replay::buffer(&mut request, self.settings.replay_buffer, deadline).await?;
