@@ -25,7 +25,9 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 pub struct AccountId(Arc<str>);
 
 impl AccountId {
-    /// The name of the account of requests that choose no account.
+    /// The name of the account of requests that choose no account, unless the middleware is bound to
+    /// another account or
+    /// [requires](crate::middleware::TokenRefreshMiddlewareBuilder::require_account) a choice.
     pub const DEFAULT: &'static str = "default";
 
     /// Makes an id from any non-secret name.

@@ -30,7 +30,8 @@ pub enum ErrorKind {
     AccountRestricted,
     /// The token service is unreachable or cannot grant a token now. Retried with backoff.
     Unavailable,
-    /// The caller's patience ended before the refresh did. The refresh goes on: try again.
+    /// The policy's patience or the request's own timeout ended before the refresh did. The refresh
+    /// goes on: try again.
     Timeout,
     /// The token store was unreachable, before anything was spent. Retried with backoff.
     StoreUnavailable,
@@ -47,8 +48,8 @@ pub enum ErrorKind {
     /// The tokens to install cannot be used, and nothing was saved. Not retried: pass the token
     /// exactly as the service issued it.
     InvalidToken,
-    /// The request names its account in a way that is not understood, and was not sent. Not
-    /// retried: pass an [`AccountId`].
+    /// The request does not say clearly which account it is for, and was not sent. Not retried: pass
+    /// an [`AccountId`] or an [`Account`](crate::Account) as the request's extension.
     AccountNotChosen,
     /// The manager has been shut down.
     ShutDown,
@@ -65,14 +66,14 @@ impl fmt::Display for ErrorKind {
             Self::Configuration => "the token service refused the client",
             Self::AccountRestricted => "the account's plan does not include the API",
             Self::Unavailable => "the token service is unavailable",
-            Self::Timeout => "the refresh takes longer than the caller's patience",
+            Self::Timeout => "the refresh takes longer than the caller waits",
             Self::StoreUnavailable => "the token store is unavailable",
             Self::StoreDefective => "the token store cannot be used",
             Self::LeaseTimeout => "another process is refreshing for too long",
             Self::LeaseLost => "another process took over the refresh",
             Self::SaveFailed => "the new tokens could not be saved",
             Self::InvalidToken => "the tokens cannot be used",
-            Self::AccountNotChosen => "the request does not name its account",
+            Self::AccountNotChosen => "the request's account is not clear",
             Self::ShutDown => "the token manager is shut down",
             Self::Aborted => "the refresh ended without a result",
         })
@@ -91,7 +92,10 @@ impl ErrorKind {
             Self::StoreDefective => "repair the store",
             Self::SaveFailed => "repair the store; the tokens stay in memory until they are saved",
             Self::InvalidToken => "pass the token exactly as the service issued it",
-            Self::AccountNotChosen => "use `.with_extension(AccountId::new(…))`",
+            Self::AccountNotChosen => {
+                "use `.with_extension(AccountId::new(…))`, or bind the client's middleware with \
+                 `for_account(…)`"
+            }
             Self::ShutDown => "build a new manager",
             Self::Unavailable
             | Self::Timeout
@@ -112,7 +116,7 @@ pub struct Error(Arc<Inner>);
 #[derive(Clone, Debug)]
 struct Inner {
     kind: ErrorKind,
-    account: AccountId,
+    account: Option<AccountId>,
     detail: Option<String>,
     retry_after: Option<Duration>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -120,9 +124,17 @@ struct Inner {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, account: &AccountId) -> Self {
+        Self::of(kind, Some(account.clone()))
+    }
+
+    pub(crate) fn account_not_chosen(detail: impl Into<String>) -> Self {
+        Self::of(ErrorKind::AccountNotChosen, None).with_detail(detail)
+    }
+
+    fn of(kind: ErrorKind, account: Option<AccountId>) -> Self {
         Self(Arc::new(Inner {
             kind,
-            account: account.clone(),
+            account,
             detail: None,
             retry_after: None,
             source: None,
@@ -151,9 +163,9 @@ impl Error {
         self.0.kind
     }
 
-    /// The account.
-    pub fn account(&self) -> &AccountId {
-        &self.0.account
+    /// The account. `None` for [`ErrorKind::AccountNotChosen`].
+    pub fn account(&self) -> Option<&AccountId> {
+        self.0.account.as_ref()
     }
 
     /// For how long no refresh will start, counted from when the error was returned. Requests before
@@ -200,7 +212,10 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "account `{}`: {}", self.0.account, self.0.kind)?;
+        if let Some(account) = &self.0.account {
+            write!(f, "account `{account}`: ")?;
+        }
+        write!(f, "{}", self.0.kind)?;
         if let Some(detail) = &self.0.detail {
             write!(f, ": {detail}")?;
         }

@@ -37,7 +37,8 @@ pub struct RefreshPolicy {
     /// "typically" (`OAuthApi.md`, `oauth_token_refresh`).
     pub default_lifetime: Duration,
     /// How long a caller waits for a refresh before it gets
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). The refresh goes on. Default: 30 seconds.
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). The refresh goes on. A request with a shorter
+    /// timeout of its own waits for that timeout only. Default: 30 seconds.
     pub patience: Duration,
     /// How long one refresh may go on repeating a request that could not be sent.
     /// Default: 10 seconds.

@@ -44,7 +44,11 @@ pub(crate) use state::Need;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
+use tokio::{
+    runtime::Handle,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 
 use self::{
     context::AccountContext,
@@ -112,7 +116,7 @@ impl Account {
     pub async fn token(&self) -> Result<BearerToken, Error> {
         match self.fresh() {
             Some(token) => Ok(token),
-            None => self.acquire(Need::Usable).await,
+            None => self.acquire(Need::Usable, None).await,
         }
     }
 
@@ -135,7 +139,7 @@ impl Account {
         &self,
         rejected: Generation,
     ) -> Result<Option<BearerToken>, Error> {
-        self.replace(rejected).await
+        self.replace(rejected, None).await
     }
 
     /// Takes the tokens of a new sign-in into use, and saves them. They replace all earlier tokens of
@@ -239,32 +243,41 @@ impl Account {
         })
     }
 
-    /// A token for this need.
+    /// A token for this need. The wait ends with the policy's patience or at `deadline`, whichever
+    /// comes first.
     ///
     /// Boxed, since it is seldom called: inline, it would make the future of every request larger.
-    pub(crate) fn acquire(&self, need: Need) -> Boxed<'_, BearerToken> {
+    pub(crate) fn acquire(&self, need: Need, deadline: Option<Instant>) -> Boxed<'_, BearerToken> {
         Box::pin(async move {
             let decision = self.0.single_flight.enter(need, self.0.clocks().now());
-            let token = self.follow(decision).await?;
-            self.still_valid(token, need).await
+            let token = self.follow(decision, deadline).await?;
+            self.still_valid(token, need, deadline).await
         })
     }
 
-    /// Boxed for the same reason.
-    fn replace(&self, rejected: Generation) -> Boxed<'_, Option<BearerToken>> {
+    /// As [`replace_rejected`](Self::replace_rejected), with a deadline. Boxed for the same reason.
+    pub(crate) fn replace(
+        &self,
+        rejected: Generation,
+        deadline: Option<Instant>,
+    ) -> Boxed<'_, Option<BearerToken>> {
         Box::pin(async move {
             let now = self.0.clocks().now();
             let Some(decision) = self.0.single_flight.replace(rejected, now) else {
                 return Ok(None);
             };
-            let token = self.follow(decision).await?;
-            let token = self.still_valid(token, Need::Usable).await?;
+            let token = self.follow(decision, deadline).await?;
+            let token = self.still_valid(token, Need::Usable, deadline).await?;
             Ok(Some(token).filter(|token| token.generation() > rejected))
         })
     }
 
     /// Carries the decision out: starts the flight, if there is one to start, and waits if need be.
-    async fn follow(&self, decision: Decision<Waiter, Flight>) -> Result<Arc<LiveToken>, Error> {
+    async fn follow(
+        &self,
+        decision: Decision<Waiter, Flight>,
+        deadline: Option<Instant>,
+    ) -> Result<Arc<LiveToken>, Error> {
         let mut waiter = match decision {
             Decision::Serve(token, flight) => {
                 // The token is valid even if no flight can start.
@@ -278,24 +291,45 @@ impl Account {
             Decision::Fail(error) => return Err(error),
         };
         let patience = self.0.policy().patience;
-        let result = timeout(patience, waiter.result(&self.0.id)).await;
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        // A caller with a token to fall back on needs time to use that token.
+        let share = left.map(|left| {
+            if waiter.has_fallback() {
+                left / 2
+            } else {
+                left
+            }
+        });
+        let (wait, ended) = match share {
+            Some(share) if share < patience => (share, "the request's own timeout ended".into()),
+            _ => (
+                patience,
+                format!("the policy's patience of {patience:?} ended"),
+            ),
+        };
+        let result = timeout(wait, waiter.result(&self.0.id)).await;
         match (result, waiter.into_fallback()) {
             (Ok(result), _) => result,
             (Err(_), Some(token)) => Ok(token),
             (Err(_), None) => Err(self
                 .0
                 .error(ErrorKind::Timeout)
-                .with_detail(format!("waited {patience:?}; the refresh goes on"))),
+                .with_detail(format!("{ended}; the refresh goes on"))),
         }
     }
 
     /// The token, or another one if it expired while it was waited for, on a machine that slept.
-    async fn still_valid(&self, token: Arc<LiveToken>, need: Need) -> Result<BearerToken, Error> {
+    async fn still_valid(
+        &self,
+        token: Arc<LiveToken>,
+        need: Need,
+        deadline: Option<Instant>,
+    ) -> Result<BearerToken, Error> {
         let now = self.0.clocks().now();
         let token = match token.freshness(now) {
             Freshness::Expired => {
                 let decision = self.0.single_flight.enter(need, now);
-                let token = self.follow(decision).await?;
+                let token = self.follow(decision, deadline).await?;
                 if token.freshness(self.0.clocks().now()) == Freshness::Expired {
                     let detail = "the new token expired before it could be used";
                     return Err(self.0.error(ErrorKind::Unavailable).with_detail(detail));

@@ -165,6 +165,10 @@ impl Waiter {
         }
     }
 
+    pub(crate) fn has_fallback(&self) -> bool {
+        self.fallback.is_some()
+    }
+
     pub(crate) fn into_fallback(self) -> Option<Arc<LiveToken>> {
         self.fallback
     }

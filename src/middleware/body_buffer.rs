@@ -5,7 +5,7 @@ use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 
-use super::{DEFAULT_BUFFER, replay};
+use super::{DEFAULT_BUFFER, deadline, replay};
 
 /// Reads streams of known size into memory, so that the middlewares inside can clone the request.
 ///
@@ -17,8 +17,8 @@ use super::{DEFAULT_BUFFER, replay};
 ///
 /// A stream passes unread if it is larger than the limit, or if neither the stream nor a
 /// `Content-Length` header states its size. A form with a part made by `Part::stream` states no
-/// size (`Part::stream_with_length` does). The stream is read before the request is sent, so
-/// reqwest's timeouts do not cover the reading.
+/// size (`Part::stream_with_length` does). The stream is read before the request is sent. The time of
+/// the reading counts towards the request's own timeout, but not towards the reqwest client's.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyBufferMiddleware {
     limit: usize,
@@ -46,7 +46,9 @@ impl Middleware for BodyBufferMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        replay::buffer(&mut request, self.limit).await?;
+        let deadline = deadline::of(&request);
+        replay::buffer(&mut request, self.limit, deadline).await?;
+        deadline::leave_rest(&mut request, deadline);
         next.run(request, extensions).await
     }
 }

@@ -15,15 +15,45 @@
 //!
 //! - A request with an `Authorization` header of its own, or to an origin (scheme, host and port)
 //!   that is not on the allow-list, passes untouched.
-//! - All other requests get the account's token. The request's [`AccountId`] extension names the
-//!   account. A request without the extension uses the account that the middleware is bound to. A
-//!   `&str` or a `String` as extension is refused. Extensions of other types, an
-//!   [`Account`] for example, do not name an account and are ignored.
+//! - All other requests get an account's token. An [`AccountId`] or an [`Account`] as the request's
+//!   extension chooses the account. A request without the extension uses the account that the
+//!   middleware is bound to: `default`, unless the program names another. A `&str` or a `String` as
+//!   extension is refused, and so are two extensions that choose different accounts.
+//! - In a program with more than one account, a request that forgets its extension would act for the
+//!   account `default`.
+//!   [`require_account`](TokenRefreshMiddlewareBuilder::require_account) refuses such a request.
 //! - If the API responds with 401, the request is sent once more with a newer token, provided that
 //!   its body can be sent twice. The second response is final. If the refresh fails, the result is
 //!   our [`Error`] instead of the 401.
 //! - Nothing else is sent again: not after a 403, a 5xx, a timeout or a lost connection. The errors
 //!   of the inner middlewares and of reqwest arrive untouched.
+//!
+//! # How long a request takes
+//!
+//! A request with a timeout of its own ([`RequestBuilder::timeout`][timeout]) takes no longer than this
+//! timeout, with everything that the middleware does for the request. The request is sent with the rest
+//! of its timeout, and so is the replay.
+//!
+//! | step | bound without a timeout | bound with a timeout |
+//! |---|---|---|
+//! | read a stream into memory | none | the timeout |
+//! | wait for a token | [`RefreshPolicy::patience`] | patience or timeout, whichever is shorter |
+//! | the request | the reqwest client's timeout | the rest |
+//! | after a 401, wait for a newer token | patience once more | patience or the rest |
+//! | the replay | the reqwest client's timeout once more | the rest |
+//!
+//! - If the timeout ends a wait, the error is [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) and
+//!   says so. The refresh goes on.
+//! - A request whose body can be sent only once waits for a fresh token while its stale token is still
+//!   valid. This wait takes at most half of the timeout, so that the request can leave with the stale
+//!   token.
+//! - A middleware does not see the timeout of the reqwest *client*, which begins anew with each request
+//!   that is sent and does not bound the waits. To bound a call as a whole, set the timeout of the
+//!   request, or wrap the call in `tokio::time::timeout`: dropping the call loses nothing.
+//! - A retry outside this middleware gives each attempt the whole timeout.
+//!
+//! [timeout]: reqwest_middleware::RequestBuilder::timeout
+//! [`RefreshPolicy::patience`]: crate::RefreshPolicy::patience
 //!
 //! # Caveats
 //!
@@ -66,7 +96,9 @@
 //! requests that must not be repeated. Both clients can share the manager and the connections.
 
 mod body_buffer;
+mod builder;
 mod challenge;
+mod deadline;
 mod error;
 mod origin;
 mod replay;
@@ -77,10 +109,11 @@ use async_trait::async_trait;
 use http::{Extensions, StatusCode, header::AUTHORIZATION};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
+use tokio::time::Instant;
 
-pub use self::body_buffer::BodyBufferMiddleware;
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use self::origin::property::check_origins;
+pub use self::{body_buffer::BodyBufferMiddleware, builder::TokenRefreshMiddlewareBuilder};
 
 use self::{
     challenge::asks_for_scope,
@@ -89,7 +122,7 @@ use self::{
 use crate::{
     account::{Account, BearerToken, Need},
     account_id::AccountId,
-    error::{ConfigError, Error, ErrorKind},
+    error::Error,
     manager::TokenManager,
 };
 
@@ -104,22 +137,27 @@ const DEFAULT_BUFFER: usize = 1024 * 1024;
 /// See the [module](self) for the rules.
 ///
 /// ```
-/// # fn f(manager: dropbox_sign_oauth::TokenManager, http: reqwest::Client) {
+/// # use dropbox_sign_oauth::ConfigError;
+/// # fn f(manager: dropbox_sign_oauth::TokenManager, http: reqwest::Client) -> Result<(), ConfigError> {
 /// use dropbox_sign_oauth::TokenRefreshMiddleware;
 /// use reqwest_middleware::ClientBuilder;
 ///
-/// let default_account = TokenRefreshMiddleware::new(&manager);
+/// let unbound = TokenRefreshMiddleware::builder(&manager)
+///     .require_account()
+///     .build()?;
 /// // Generated clients call `build()` and `execute()`, which lose extensions: use a client for each
 /// // account. The clients share the manager, the connections and the settings.
 /// let acme = ClientBuilder::new(http.clone())
-///     .with(default_account.for_account("acme"))
+///     .with(unbound.for_account("acme"))
 ///     .build();
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct TokenRefreshMiddleware {
     manager: TokenManager,
-    bound: Account,
+    /// `None`: each request has to choose its account.
+    bound: Option<Account>,
     settings: Arc<Settings>,
 }
 
@@ -139,35 +177,34 @@ impl TokenRefreshMiddleware {
 
     /// Sets up a middleware with other settings.
     pub fn builder(manager: &TokenManager) -> TokenRefreshMiddlewareBuilder {
-        TokenRefreshMiddlewareBuilder {
-            manager: manager.clone(),
-            account: AccountId::default(),
-            origins: vec![API_ORIGIN.to_owned()],
-            replay_buffer: DEFAULT_BUFFER,
-        }
+        TokenRefreshMiddlewareBuilder::new(manager)
     }
 
     /// The same middleware, bound to another account. Cheap.
     #[must_use]
     pub fn for_account(&self, account: impl Into<AccountId>) -> Self {
         Self {
-            bound: self.manager.account(account),
+            bound: Some(self.manager.account(account)),
             ..self.clone()
         }
     }
 
-    /// The account that the request's extension names, if there is an extension.
-    fn named(&self, extensions: &Extensions) -> Result<Option<Account>> {
-        if let Some(id) = extensions.get::<AccountId>() {
-            return Ok(Some(self.manager.account(id.clone())));
-        }
+    /// The account that the request's extensions choose, if they choose an account.
+    fn chosen(&self, extensions: &Extensions) -> std::result::Result<Option<Account>, Error> {
+        let account = extensions.get::<Account>();
         let is_text =
             extensions.get::<&'static str>().is_some() || extensions.get::<String>().is_some();
-        match is_text {
-            true => Err(Error::new(ErrorKind::AccountNotChosen, self.bound.id())
-                .with_detail("its extension is a string, not an `AccountId`")
-                .into()),
-            false => Ok(None),
+        match (account, extensions.get::<AccountId>()) {
+            (Some(account), Some(id)) if account.id() != id => {
+                let detail = format!("its extensions name both `{}` and `{id}`", account.id());
+                Err(Error::account_not_chosen(detail))
+            }
+            (Some(account), _) => Ok(Some(account.clone())),
+            (None, Some(id)) => Ok(Some(self.manager.account(id))),
+            (None, None) if is_text => Err(Error::account_not_chosen(
+                "its extension is a string, not an `AccountId`",
+            )),
+            (None, None) => Ok(None),
         }
     }
 
@@ -175,15 +212,17 @@ impl TokenRefreshMiddleware {
     async fn attach(
         account: &Account,
         request: &mut Request,
+        deadline: Option<Instant>,
     ) -> Result<(BearerToken, Option<Request>)> {
         let replay = request.try_clone();
         let token = match (account.fresh(), &replay) {
             (Some(token), _) => token,
-            (None, Some(_)) => account.acquire(Need::Usable).await?,
+            (None, Some(_)) => account.acquire(Need::Usable, deadline).await?,
             // The token of a request that cannot be replayed must not expire on the way.
-            (None, None) => account.acquire(Need::Fresh).await?,
+            (None, None) => account.acquire(Need::Fresh, deadline).await?,
         };
         set(request, token.clone());
+        deadline::leave_rest(request, deadline);
         Ok((token, replay))
     }
 }
@@ -201,11 +240,14 @@ impl Middleware for TokenRefreshMiddleware {
         {
             return next.run(request, extensions).await;
         }
-        let named = self.named(extensions)?;
-        let account = named.as_ref().unwrap_or(&self.bound);
+        let chosen = self.chosen(extensions)?;
+        let account = chosen.as_ref().or(self.bound.as_ref()).ok_or_else(|| {
+            Error::account_not_chosen("it has no extension, and its client is bound to no account")
+        })?;
 
-        replay::buffer(&mut request, self.settings.replay_buffer).await?;
-        let (token, replay) = Self::attach(account, &mut request).await?;
+        let deadline = deadline::of(&request);
+        replay::buffer(&mut request, self.settings.replay_buffer, deadline).await?;
+        let (token, replay) = Self::attach(account, &mut request, deadline).await?;
         // The replay has the URL too, so that only a request without a replay pays for a copy.
         let sent_to = replay.is_none().then(|| request.url().clone());
         let response = next.clone().run(request, extensions).await?;
@@ -221,11 +263,12 @@ impl Middleware for TokenRefreshMiddleware {
             account.report_rejection(rejected, refreshes);
             return Ok(response);
         };
-        let newer = account.replace_rejected(rejected).await;
+        let newer = account.replace(rejected, deadline).await;
         account.report_rejection(rejected, !matches!(newer, Ok(None)));
         match newer? {
             Some(token) => {
                 set(&mut replay, token);
+                deadline::leave_rest(&mut replay, deadline);
                 next.run(replay, extensions).await
             }
             None => Ok(response),
@@ -244,59 +287,4 @@ fn set(request: &mut Request, token: BearerToken) {
 /// (RFC 6750, section 3.1), a newer token would not help.
 fn calls_for_refresh(response: &Response) -> bool {
     response.status() == StatusCode::UNAUTHORIZED && !asks_for_scope(response.headers())
-}
-
-/// Sets up a [`TokenRefreshMiddleware`].
-#[derive(Clone, Debug)]
-pub struct TokenRefreshMiddlewareBuilder {
-    manager: TokenManager,
-    account: AccountId,
-    origins: Vec<String>,
-    replay_buffer: usize,
-}
-
-impl TokenRefreshMiddlewareBuilder {
-    /// The account of requests without an [`AccountId`] extension. Default: [`AccountId::DEFAULT`].
-    #[must_use]
-    pub fn account(mut self, account: impl Into<AccountId>) -> Self {
-        self.account = account.into();
-        self
-    }
-
-    /// The origins that receive the token. Replaces the default list, which is [`API_ORIGIN`]
-    /// alone. The path of an origin is ignored.
-    #[must_use]
-    pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.origins = origins.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// The largest stream, in bytes, that is read into memory so that the request can be replayed; 0
-    /// buffers no stream. Default: 1 MiB.
-    #[must_use]
-    pub fn replay_buffer(mut self, bytes: usize) -> Self {
-        self.replay_buffer = bytes;
-        self
-    }
-
-    /// Checks the settings.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] for an empty list of origins, and for an origin that is no URL, holds
-    /// credentials or a query, or is plain http to a host that is not loopback.
-    pub fn build(self) -> std::result::Result<TokenRefreshMiddleware, ConfigError> {
-        if self.origins.is_empty() {
-            let reason = "names no origin, so that no request would get a token";
-            return Err(ConfigError::invalid("origins", reason));
-        }
-        Ok(TokenRefreshMiddleware {
-            bound: self.manager.account(self.account),
-            manager: self.manager,
-            settings: Arc::new(Settings {
-                allowed: AllowList::new(&self.origins)?,
-                replay_buffer: self.replay_buffer,
-            }),
-        })
-    }
 }

@@ -13,13 +13,20 @@ use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http_body::{Body as HttpBody, Frame};
 use reqwest::{Body, Request};
+use tokio::time::{Instant, timeout_at};
 
 /// Reads the request's body into memory, if the body is a stream that fits into `limit` bytes.
+///
+/// At the deadline, the reading ends and the body stays a stream. Sending the request then times out.
 ///
 /// # Errors
 ///
 /// The errors of the stream, which sending it would return too.
-pub(super) async fn buffer(request: &mut Request, limit: usize) -> Result<(), reqwest::Error> {
+pub(super) async fn buffer(
+    request: &mut Request,
+    limit: usize,
+    deadline: Option<Instant>,
+) -> Result<(), reqwest::Error> {
     let Some(size) = stream_size(request).filter(|size| *size <= limit) else {
         return Ok(());
     };
@@ -28,21 +35,26 @@ pub(super) async fn buffer(request: &mut Request, limit: usize) -> Result<(), re
     };
     let mut buffer = BytesMut::with_capacity(size);
     while buffer.len() <= size {
-        match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-            Some(frame) => {
+        let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
+        let frame = match deadline {
+            Some(deadline) => timeout_at(deadline, frame).await,
+            None => Ok(frame.await),
+        };
+        match frame {
+            Ok(Some(frame)) => {
                 if let Ok(data) = frame?.into_data() {
                     buffer.extend_from_slice(&data);
                 }
             }
-            None if buffer.len() == size => {
+            Ok(None) if buffer.len() == size => {
                 *request.body_mut() = Some(Body::from(buffer.freeze()));
                 return Ok(());
             }
-            None => break,
+            Ok(None) | Err(_) => break,
         }
     }
-    // The stated size was wrong. The server has to refuse that, not this middleware: the body is
-    // sent as it is.
+    // Unless the deadline has passed, the stated size was wrong. The server has to refuse that, not
+    // this middleware: the body is sent as it is.
     *request.body_mut() = Some(Body::wrap(Rejoined {
         head: Some(buffer.freeze()),
         tail: body,
@@ -64,7 +76,7 @@ fn stream_size(request: &Request) -> Option<usize> {
     usize::try_from(size).ok()
 }
 
-/// A stream whose beginning was read already. It states no size, since the stated size was wrong.
+/// A stream whose beginning was read already. It states no size, since the stated size may be wrong.
 struct Rejoined {
     head: Option<Bytes>,
     tail: Body,
@@ -122,7 +134,7 @@ mod tests {
     async fn a_stream_of_the_stated_size_is_in_memory_afterwards() {
         for limit in [6, 7] {
             let mut request = request([Ok("abc"), Ok(""), Ok("def")], Some(6));
-            buffer(&mut request, limit).await.expect("read");
+            buffer(&mut request, limit, None).await.expect("read");
             assert_eq!(in_memory(&request), Some(&b"abcdef"[..]));
         }
     }
@@ -131,7 +143,7 @@ mod tests {
     async fn a_stream_that_is_too_large_or_states_no_size_stays_a_stream() {
         for (size, limit) in [(Some(6), 5), (None, 100)] {
             let mut request = request([Ok("abc"), Ok("def")], size);
-            buffer(&mut request, limit).await.expect("not read");
+            buffer(&mut request, limit, None).await.expect("not read");
             assert_eq!(in_memory(&request), None);
             assert_eq!(sent(request).await.expect("sent"), "abcdef");
         }
@@ -141,7 +153,7 @@ mod tests {
     async fn a_stream_of_another_size_goes_out_whole_all_the_same() {
         for size in [0, 1, 2, 3, 5, 7, 100] {
             let mut request = request([Ok("abc"), Ok("def")], Some(size));
-            buffer(&mut request, 1000).await.expect("read");
+            buffer(&mut request, 1000, None).await.expect("read");
             assert_eq!(in_memory(&request), None, "{size}");
             assert_eq!(sent(request).await.expect("sent"), "abcdef", "{size}");
         }
@@ -152,7 +164,7 @@ mod tests {
         let mut request = request([], Some(5));
         let endless = stream::repeat_with(|| Ok::<_, io::Error>("abc"));
         *request.body_mut() = Some(Body::wrap_stream(endless));
-        buffer(&mut request, 1000).await.expect("read");
+        buffer(&mut request, 1000, None).await.expect("read");
         assert_eq!(in_memory(&request), None);
     }
 
@@ -160,12 +172,12 @@ mod tests {
     async fn an_error_of_the_stream_is_passed_on() {
         let broken = || Err(io::Error::other("broken"));
         let mut early = request([Ok("abc"), broken()], Some(6));
-        let error = buffer(&mut early, 1000).await.expect_err("broken");
+        let error = buffer(&mut early, 1000, None).await.expect_err("broken");
         assert!(format!("{error:?}").contains("broken"));
 
         // The error comes after the stated size: sending the rest meets it.
         let mut late = request([Ok("abc"), broken()], Some(2));
-        buffer(&mut late, 1000).await.expect("read");
+        buffer(&mut late, 1000, None).await.expect("read");
         assert!(sent(late).await.is_err());
     }
 
@@ -173,10 +185,10 @@ mod tests {
     async fn a_body_in_memory_and_no_body_stay_as_they_are() {
         let mut request = request([], None);
         *request.body_mut() = Some(Body::from("abc"));
-        buffer(&mut request, 1000).await.expect("untouched");
+        buffer(&mut request, 1000, None).await.expect("untouched");
         assert_eq!(in_memory(&request), Some(&b"abc"[..]));
         *request.body_mut() = None;
-        buffer(&mut request, 1000).await.expect("untouched");
+        buffer(&mut request, 1000, None).await.expect("untouched");
         assert!(request.body().is_none());
     }
 }

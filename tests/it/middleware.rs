@@ -6,6 +6,7 @@ mod in_memory;
 mod origins;
 mod rejections;
 mod retries;
+mod timeouts;
 mod timing;
 
 use dropbox_sign_oauth::{

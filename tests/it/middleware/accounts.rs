@@ -1,7 +1,7 @@
 //! The account of a request: an extension, the client's account, or the default account.
 
-use dropbox_sign_oauth::{AccountId, Error, ErrorKind};
-use reqwest_middleware::ClientBuilder;
+use dropbox_sign_oauth::{AccountId, Error, ErrorKind, middleware::TokenRefreshMiddlewareBuilder};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 
 use super::Setup;
 
@@ -81,7 +81,7 @@ async fn an_extension_overrides_the_account_of_the_client() {
     let error = client.get(setup.url()).send().await.expect_err("no token");
     let ours = Error::from_middleware(&error).expect("ours");
     assert_eq!(ours.kind(), ErrorKind::NotAuthorized);
-    assert_eq!(ours.account().as_str(), "unknown");
+    assert_eq!(ours.account(), Some(&AccountId::new("unknown")));
     assert_eq!(setup.fake.api_requests(), 1);
 }
 
@@ -96,7 +96,10 @@ async fn a_string_as_extension_is_an_error_and_the_request_is_not_sent() {
         let ours = Error::from_middleware(&error).expect("ours");
         assert_eq!(ours.kind(), ErrorKind::AccountNotChosen);
         assert!(ours.is_configuration() && !ours.is_retryable());
-        assert!(ours.to_string().contains("AccountId::new"), "{ours}");
+        assert_eq!(ours.account(), None);
+        let text = ours.to_string();
+        assert!(text.contains("AccountId::new"), "{text}");
+        assert!(!text.contains("default"), "{text}");
     }
     assert_eq!(setup.fake.api_requests(), 0);
 
@@ -104,4 +107,95 @@ async fn a_string_as_extension_is_an_error_and_the_request_is_not_sent() {
     let request = client.get(setup.url()).with_extension("other");
     let request = request.with_extension(AccountId::new("acme"));
     assert_eq!(request.send().await.expect("a response").status(), 200);
+}
+
+/// A client that is bound to no account.
+fn unbound(setup: &Setup) -> ClientWithMiddleware {
+    let auth = setup.auth_builder().require_account().build();
+    ClientBuilder::new(reqwest::Client::new())
+        .with(auth.expect("a valid configuration"))
+        .build()
+}
+
+fn not_chosen(result: reqwest_middleware::Result<reqwest::Response>) -> Error {
+    let error = result.expect_err("no account");
+    let ours = Error::from_middleware(&error).expect("ours").clone();
+    assert_eq!(ours.kind(), ErrorKind::AccountNotChosen);
+    ours
+}
+
+#[tokio::test]
+async fn s76_a_client_that_requires_an_account_does_not_send_a_request_without_an_account() {
+    let setup = with_acme().await;
+    let client = unbound(&setup);
+    let error = not_chosen(client.get(setup.url()).send().await);
+    assert!(error.is_configuration() && !error.is_retryable());
+    assert_eq!(error.account(), None);
+    assert_eq!(
+        error.to_string(),
+        "the request's account is not clear: it has no extension, and its client is bound to no \
+         account; use `.with_extension(AccountId::new(…))`, or bind the client's middleware with \
+         `for_account(…)`"
+    );
+    assert_eq!(setup.fake.api_requests(), 0);
+
+    let request = client.get(setup.url());
+    let response = request.with_extension(AccountId::new("acme")).send().await;
+    assert_eq!(response.expect("a response").status(), 200);
+    assert_eq!(setup.headers(), [[setup.header_of("acme")]]);
+}
+
+#[tokio::test]
+async fn s76_a_middleware_that_requires_an_account_can_be_bound() {
+    let setup = with_acme().await;
+    let auth = setup.auth_builder().require_account().build();
+    let auth = auth.expect("a valid configuration").for_account("acme");
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(auth)
+        .build();
+    let response = client.get(setup.url()).send().await;
+    assert_eq!(response.expect("a response").status(), 200);
+    assert_eq!(setup.headers(), [[setup.header_of("acme")]]);
+}
+
+#[tokio::test]
+async fn s76_of_account_and_require_account_the_later_call_counts() {
+    let setup = with_acme().await;
+    let send = async |builder: TokenRefreshMiddlewareBuilder| {
+        let auth = builder.build().expect("a valid configuration");
+        let client = ClientBuilder::new(reqwest::Client::new())
+            .with(auth)
+            .build();
+        client.get(setup.url()).send().await
+    };
+    let response = send(setup.auth_builder().require_account().account("acme")).await;
+    assert_eq!(response.expect("a response").status(), 200);
+    not_chosen(send(setup.auth_builder().account("acme").require_account()).await);
+    assert_eq!(setup.headers(), [[setup.header_of("acme")]]);
+}
+
+#[tokio::test]
+async fn s76_an_account_as_extension_chooses_the_account() {
+    let setup = with_acme().await;
+    for client in [setup.client(), unbound(&setup)] {
+        let acme = setup.manager.account("acme");
+        let request = client.get(setup.url()).with_extension(acme.clone());
+        let same = request.with_extension(AccountId::new("acme"));
+        for request in [client.get(setup.url()).with_extension(acme), same] {
+            let response = request.send().await;
+            assert_eq!(response.expect("a response").status(), 200);
+        }
+    }
+    assert_eq!(setup.headers(), vec![vec![setup.header_of("acme")]; 4]);
+}
+
+#[tokio::test]
+async fn s76_a_request_that_chooses_two_accounts_is_not_sent() {
+    let setup = with_acme().await;
+    let request = setup.client().get(setup.url());
+    let request = request.with_extension(setup.manager.account("acme"));
+    let request = request.with_extension(AccountId::default());
+    let error = not_chosen(request.send().await).to_string();
+    assert!(error.contains("both `acme` and `default`"), "{error}");
+    assert_eq!(setup.fake.api_requests(), 0);
 }

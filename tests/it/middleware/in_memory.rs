@@ -4,6 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -13,10 +14,16 @@ use reqwest_middleware::{Middleware, Next, Result};
 
 type Status = Pin<Box<dyn Future<Output = StatusCode> + Send>>;
 
+/// What one request was sent with.
+struct Seen {
+    headers: HeaderMap,
+    timeout: Option<Duration>,
+}
+
 /// Clones share the recorded requests.
 #[derive(Clone)]
 pub(super) struct InMemoryApi {
-    seen: Arc<Mutex<Vec<HeaderMap>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
     respond: Arc<dyn Fn(String) -> Status + Send + Sync>,
 }
 
@@ -37,7 +44,17 @@ impl InMemoryApi {
 
     /// The headers of all requests so far.
     pub(super) fn seen(&self) -> Vec<HeaderMap> {
-        self.seen.lock().expect("not poisoned").clone()
+        self.each(|seen| seen.headers.clone())
+    }
+
+    /// The timeouts of all requests so far.
+    pub(super) fn timeouts(&self) -> Vec<Option<Duration>> {
+        self.each(|seen| seen.timeout)
+    }
+
+    fn each<T>(&self, part: impl Fn(&Seen) -> T) -> Vec<T> {
+        let seen = self.seen.lock().expect("not poisoned");
+        seen.iter().map(part).collect()
     }
 
     /// The `Authorization` of all requests so far.
@@ -56,9 +73,11 @@ pub(super) fn bearer(headers: &HeaderMap) -> String {
 #[async_trait]
 impl Middleware for InMemoryApi {
     async fn handle(&self, request: Request, _: &mut Extensions, _: Next<'_>) -> Result<Response> {
-        let headers = request.headers().clone();
-        let value = bearer(&headers);
-        self.seen.lock().expect("not poisoned").push(headers);
+        let value = bearer(request.headers());
+        self.seen.lock().expect("not poisoned").push(Seen {
+            headers: request.headers().clone(),
+            timeout: request.timeout().copied(),
+        });
         let response = http::Response::builder()
             .status((self.respond)(value).await)
             .url(request.url().clone())

@@ -128,6 +128,46 @@ async fn from_middleware_finds_a_failed_refresh_below_the_error_of_the_retries()
     assert_eq!(setup.fake.api_requests(), 2);
 }
 
+/// The texts of an error and of its sources.
+fn chain(error: &dyn std::error::Error) -> Vec<String> {
+    let sources = std::iter::successors(Some(error), |error| error.source());
+    sources.map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn the_text_of_a_clients_error_is_the_text_of_our_error() {
+    let without_retries = |setup: &Setup| {
+        ClientBuilder::new(reqwest::Client::new())
+            .with(setup.auth())
+            .build()
+    };
+    for client in [without_retries, inside, outside] {
+        let setup = Setup::new().await;
+        let request = client(&setup).get(setup.url());
+        let request = request.with_extension(AccountId::new("unknown"));
+        let error = request.send().await.expect_err("no token");
+        let ours = Error::from_middleware(&error).expect("ours");
+        let texts = chain(&error);
+        assert_eq!(texts[0], ours.to_string());
+        assert_eq!(texts[1..], ["the request has no valid access token"]);
+    }
+}
+
+/// After a retry, reqwest-retry's own text comes first.
+#[tokio::test]
+async fn after_a_retry_the_text_of_our_error_comes_second_and_once() {
+    let setup = Setup::revoked().await;
+    let refused = Fault::oauth_error("invalid_grant");
+    setup.fake.every_token_request(Some(refused));
+    setup.fake.next_api_request(Fault::status(503));
+    let error = inside(&setup).get(setup.url()).send().await;
+    let error = error.expect_err("no token");
+    let ours = Error::from_middleware(&error).expect("ours").to_string();
+    let texts = chain(&error);
+    assert_eq!(texts[1], ours);
+    assert_eq!(texts.iter().filter(|text| **text == ours).count(), 1);
+}
+
 #[tokio::test]
 async fn an_account_without_tokens_fails_before_a_request_is_sent() {
     for client in [inside, outside] {
