@@ -79,6 +79,34 @@ secret! {
     AuthorizationCode
 }
 
+impl RefreshToken {
+    /// Why the token cannot be a refresh token, as the predicate of "the refresh token …".
+    pub(crate) fn flaw(&self) -> Option<&'static str> {
+        flaw(self.expose_secret())
+    }
+}
+
+/// The flaw of a value that holds nothing but white space.
+pub(crate) const EMPTY: &str = "is empty";
+
+/// Why no service issued `value`, as a predicate.
+///
+/// The rule is RFC 6749's for a refresh token, a code, a state and a client's credentials (appendix
+/// A): printable ASCII. White space around the value, a line end or a byte order mark is a mistake in
+/// pasting.
+pub(crate) fn flaw(value: &str) -> Option<&'static str> {
+    let trimmed = value.trim();
+    if trimmed.is_empty() {
+        Some(EMPTY)
+    } else if trimmed.len() < value.len() {
+        Some("begins or ends with white space")
+    } else if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        Some("holds a character that is not printable ASCII")
+    } else {
+        None
+    }
+}
+
 impl AccessToken {
     /// Whether the token can be sent. This rule alone says which characters an access token
     /// may have.
@@ -160,6 +188,26 @@ mod tests {
             "\u{feff}a",
         ] {
             assert!(!AccessToken::new(token).is_sendable(), "{token:?}");
+        }
+    }
+
+    #[test]
+    fn s70_a_value_that_was_pasted_with_more_than_itself_has_a_flaw() {
+        for token in ["a", "a b", "AbC-._~+/==", "!~"] {
+            assert_eq!(RefreshToken::new(token).flaw(), None, "{token:?}");
+        }
+        for (token, flaw) in [
+            ("", "empty"),
+            (" \n", "empty"),
+            ("a\n", "white space"),
+            ("\u{a0}a", "white space"),
+            ("\u{feff}a", "printable"),
+            ("a\u{7f}b", "printable"),
+            ("a\r\nb", "printable"),
+            ("\u{e4}", "printable"),
+        ] {
+            let found = RefreshToken::new(token).flaw();
+            assert!(found.is_some_and(|it| it.contains(flaw)), "{token:?}");
         }
     }
 

@@ -4,11 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use reqwest::{ClientBuilder, Url, redirect, retry};
 
-use super::{
-    Inner, OAuthApi,
-    models::{Credentials, Flaw},
-};
-use crate::{error::ConfigError, origin_rules::parse_base_url};
+use super::{COPY_CREDENTIALS, Inner, OAuthApi, models::Credentials};
+use crate::{error::ConfigError, origin_rules::parse_base_url, secret::EMPTY};
 
 /// Sets up an [`OAuthApi`]. Comes from [`OAuthApi::builder`].
 #[must_use = "nothing is built before `build` is called"]
@@ -76,13 +73,16 @@ impl OAuthApiBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for credentials that are empty or surrounded by white space; a base URL that
-    /// is malformed or insecure, or holds credentials, a query or a fragment; a time or a size that
-    /// cannot work; an HTTP client that cannot be built.
+    /// [`ConfigError`] for credentials that are empty, are surrounded by white space or hold anything
+    /// but printable ASCII; a base URL that is malformed or insecure, or holds credentials, a query or
+    /// a fragment; a time or a size that cannot work; an HTTP client that cannot be built.
     pub fn build(self) -> Result<OAuthApi, ConfigError> {
         match self.credentials.as_ref().and_then(Credentials::flaw) {
-            Some((name, Flaw::Empty)) => return Err(ConfigError::Empty(name)),
-            Some((name, flaw)) => return Err(ConfigError::invalid(name, flaw)),
+            Some((name, EMPTY)) => return Err(ConfigError::Empty(name)),
+            Some((name, flaw)) => {
+                let reason = format!("{flaw}; {COPY_CREDENTIALS}");
+                return Err(ConfigError::invalid(name, reason));
+            }
             None => {}
         }
         let base = parse_base_url("base_url", &self.base_url)?;
@@ -206,16 +206,18 @@ mod tests {
             let error = OAuthApi::builder(id, secret).build().expect_err("empty");
             assert_eq!(error, ConfigError::Empty(name));
         }
-        let error = OAuthApi::builder("id", "canary\n").build();
-        let error = error.expect_err("a line end was copied with it");
-        assert!(matches!(
-            error,
-            ConfigError::Invalid {
-                setting: "client_secret",
-                ..
-            }
-        ));
-        assert!(!error.to_string().contains("canary"), "{error}");
+        for secret in ["canary\n", "\u{feff}canary", "canary\u{0}"] {
+            let error = OAuthApi::builder("id", secret).build();
+            let error = error.expect_err("more than the secret was copied");
+            assert!(matches!(
+                error,
+                ConfigError::Invalid {
+                    setting: "client_secret",
+                    ..
+                }
+            ));
+            assert!(!error.to_string().contains("canary"), "{error}");
+        }
     }
 
     #[test]

@@ -85,8 +85,11 @@ use self::{
 };
 use crate::{
     endpoint::{EndpointError, EndpointErrorKind, TokenEndpoint, TokenGrant},
-    secret::{ClientSecret, RefreshToken},
+    secret::{ClientSecret, RefreshToken, flaw},
 };
+
+/// The help for credentials that cannot be right.
+const COPY_CREDENTIALS: &str = "copy it from the API app's settings, and nothing with it";
 
 /// The OAuth operations of Dropbox Sign. Cloning is cheap.
 ///
@@ -144,8 +147,13 @@ impl OAuthApi {
                 "generating needs the client's credentials; pass them to `with_credentials`",
             ));
         }
-        if request.code.is_empty() {
-            return Err(unusable("the code is empty; take it from the callback"));
+        let code = flaw(request.code.expose_secret()).map(|flaw| ("code", flaw));
+        // The sign-in may have been started without a state.
+        let state = flaw(&request.state).filter(|_| !request.state.is_empty());
+        if let Some((name, flaw)) = code.or(state.map(|flaw| ("state", flaw))) {
+            return Err(unusable(format!(
+                "the {name} {flaw}; pass the {name} exactly as the callback has it"
+            )));
         }
         let grant = Grant::AuthorizationCode {
             code: request.code.expose_secret(),
@@ -178,8 +186,10 @@ impl OAuthApi {
         credentials: Option<&Credentials>,
         presented: &RefreshToken,
     ) -> Result<OAuthTokenResponse, EndpointError> {
-        if presented.is_empty() {
-            return Err(unusable("the refresh token is empty; sign in first"));
+        if let Some(flaw) = presented.flaw() {
+            return Err(unusable(format!(
+                "the refresh token {flaw}; pass the token exactly as the service issued it"
+            )));
         }
         let grant = Grant::RefreshToken {
             refresh_token: presented.expose_secret(),
@@ -194,7 +204,7 @@ impl OAuthApi {
         own: Option<&'a Credentials>,
     ) -> Result<Option<&'a Credentials>, EndpointError> {
         match own.and_then(Credentials::flaw) {
-            Some((name, flaw)) => Err(unusable(format!("{name} {flaw}"))),
+            Some((name, flaw)) => Err(unusable(format!("{name} {flaw}; {COPY_CREDENTIALS}"))),
             None => Ok(own.or(self.0.credentials.as_ref())),
         }
     }

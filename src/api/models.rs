@@ -8,7 +8,7 @@ use std::{
 use crate::{
     endpoint::{ExpiresIn, TokenGrant},
     policy::RefreshPolicy,
-    secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken},
+    secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken, flaw},
     token::TokenSet,
 };
 
@@ -28,35 +28,14 @@ impl Credentials {
     }
 
     /// The first value that cannot be right, and why.
-    pub(super) fn flaw(&self) -> Option<(&'static str, Flaw)> {
+    pub(super) fn flaw(&self) -> Option<(&'static str, &'static str)> {
         let values = [
             ("client_id", self.client_id.as_str()),
             ("client_secret", self.client_secret.expose_secret()),
         ];
-        values.into_iter().find_map(|(name, value)| {
-            let trimmed = value.trim();
-            match trimmed.len() {
-                0 => Some((name, Flaw::Empty)),
-                length if length < value.len() => Some((name, Flaw::Padded)),
-                _ => None,
-            }
-        })
-    }
-}
-
-/// Why a credential cannot be right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flaw {
-    Empty,
-    Padded,
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "is empty; copy it from the API app's settings",
-            Self::Padded => "begins or ends with white space; remove it",
-        })
+        values
+            .into_iter()
+            .find_map(|(name, value)| Some((name, flaw(value)?)))
     }
 }
 

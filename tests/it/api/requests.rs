@@ -179,7 +179,7 @@ async fn the_api_does_not_send_a_request_that_cannot_succeed() {
         (
             with.oauth_token_generate(OAuthTokenGenerateRequest::new("", "ST"))
                 .await,
-            "code is empty",
+            "the code is empty",
         ),
         (
             with.oauth_token_generate(code().with_credentials("", "x"))
@@ -202,4 +202,47 @@ async fn the_api_does_not_send_a_request_that_cannot_succeed() {
         assert!(!error.to_string().contains("canary"), "{error}");
     }
     assert!(received(&service).await.is_empty());
+}
+
+#[tokio::test]
+async fn s70_the_api_sends_no_value_that_was_pasted_with_more_than_itself() {
+    let service = service(grant()).await;
+    let api = api(service.uri());
+    for pasted in [
+        " canary",
+        "canary\n",
+        "canary\r\n",
+        "\u{feff}canary",
+        "can\u{0}ary",
+        "c\u{e4}nary",
+    ] {
+        for (result, field) in [
+            (
+                api.oauth_token_generate(OAuthTokenGenerateRequest::new(pasted, "ST"))
+                    .await,
+                "the code ",
+            ),
+            (
+                api.oauth_token_generate(OAuthTokenGenerateRequest::new("code", pasted))
+                    .await,
+                "the state ",
+            ),
+            (
+                api.oauth_token_refresh(OAuthTokenRefreshRequest::new(pasted))
+                    .await,
+                "the refresh token ",
+            ),
+        ] {
+            let error = result.expect_err(pasted);
+            assert_eq!(error.kind(), EndpointErrorKind::Configuration);
+            assert!(!error.may_be_spent());
+            let text = error.to_string();
+            assert!(text.starts_with(field) && text.contains("; pass"), "{text}");
+            assert!(!text.contains("nary"), "{text}");
+        }
+    }
+    assert!(received(&service).await.is_empty());
+
+    let without_state = OAuthTokenGenerateRequest::new("code", "");
+    assert!(api.oauth_token_generate(without_state).await.is_ok());
 }
