@@ -80,11 +80,17 @@ pub trait TokenEndpoint: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     ///
     /// The method need not be cancel safe. It runs in a task of its own, which drops the future only
-    /// after [`timeout`](Self::timeout) and then counts the outcome as
+    /// a second after [`timeout`](Self::timeout) and then counts the outcome as
     /// [`Ambiguous`](EndpointErrorKind::Ambiguous).
     async fn refresh(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError>;
 
-    /// The longest time that one [`refresh`](Self::refresh) may take.
+    /// The longest time that one [`refresh`](Self::refresh) may take. Afterwards `refresh` sends
+    /// nothing, since another process may present the token by then.
+    ///
+    /// A process that was held up (stopped, frozen, asleep) notices its timers before the response
+    /// that arrived meanwhile. An implementation therefore reads on for a moment after the timeout;
+    /// the account waits for a second.
+    ///
     /// [`RefreshPolicy::lease_time_to_live`](crate::RefreshPolicy::lease_time_to_live) must be longer.
     fn timeout(&self) -> Duration;
 }
@@ -187,8 +193,8 @@ impl ExpiresIn {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndpointErrorKind {
-    /// The request was not sent: connection refused, no such host. The token is unspent. Retried
-    /// after a short pause, within the refresh's time budget.
+    /// The request was not sent, and will not be: connection refused, no such host, a connection that
+    /// took too long. The token is unspent. Retried after a short pause, within the refresh's time budget.
     NotSent,
     /// The request was sent and no whole response arrived: the token may be spent.
     Ambiguous,

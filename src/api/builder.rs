@@ -7,6 +7,9 @@ use reqwest::{ClientBuilder, Url, redirect, retry};
 use super::{COPY_CREDENTIALS, Inner, OAuthApi, models::Credentials};
 use crate::{error::ConfigError, origin_rules::parse_base_url, secret::EMPTY};
 
+/// Longer than any request. reqwest adds a timeout to the time, and cannot unset a timeout.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Sets up an [`OAuthApi`]. Comes from [`OAuthApi::builder`].
 #[must_use = "nothing is built before `build` is called"]
 pub struct OAuthApiBuilder {
@@ -49,6 +52,9 @@ impl OAuthApiBuilder {
 
     /// The longest time that one request may take, from connecting to the last byte of the response.
     /// Default: 15 seconds.
+    ///
+    /// After the timeout nothing is sent. A response to a request that was sent is read for another
+    /// quarter of a second: a process that was held up finds the response only when it goes on.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -56,8 +62,8 @@ impl OAuthApiBuilder {
 
     /// The longest time that connecting may take; must be shorter than [`timeout`](Self::timeout).
     ///
-    /// A request that fails by this timeout was certainly not sent. A request that fails by the whole
-    /// timeout may have been sent. Default: 5 seconds, or half of the timeout if that is less.
+    /// A request that fails by this timeout was certainly not sent. Default: 5 seconds, or half of the
+    /// timeout if that is less.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
@@ -108,7 +114,6 @@ impl OAuthApiBuilder {
             ClientBuilder::new().user_agent(name)
         });
         let http = guarded(client)
-            .timeout(self.timeout)
             .connect_timeout(connect_timeout)
             .build()
             .map_err(|error| ConfigError::HttpClient(error.without_url().to_string()))?;
@@ -133,6 +138,10 @@ fn guarded(client: ClientBuilder) -> ClientBuilder {
         .redirect(redirect::Policy::none())
         // The account decides whether a token may be presented again.
         .retry(retry::never())
+        // These judge by their timer, without a look at what has arrived. The transport has a deadline
+        // of its own.
+        .timeout(NEVER)
+        .read_timeout(NEVER)
         // On a kept connection that the service has just closed, it is uncertain whether a request
         // arrived. Token requests are rare enough for a connection each.
         .pool_max_idle_per_host(0)

@@ -65,6 +65,7 @@ mod codes;
 mod models;
 mod rate_limit;
 mod response;
+mod timed_body;
 mod transport;
 
 pub use builder::OAuthApiBuilder;
@@ -217,7 +218,7 @@ impl OAuthApi {
         presented: Option<&RefreshToken>,
     ) -> Result<OAuthTokenResponse, EndpointError> {
         let body = Body::new(credentials, grant);
-        post(&self.0.http, url, body, presented, self.0.max_response_size).await
+        post(&self.0, url, body, presented).await
     }
 }
 

@@ -1,21 +1,30 @@
 //! One POST and its bounded response.
 
-use std::{error::Error as StdError, time::SystemTime};
+use std::{
+    error::Error as StdError,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{
     HeaderValue,
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE},
 };
-use reqwest::{Client, Response, Url};
+use reqwest::{Response, Url};
 use serde::Serialize;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{
+    Inner,
     models::{Credentials, OAuthTokenResponse},
     response::{Asked, RawResponse, classify, oversized},
+    timed_body::TimedBody,
 };
 use crate::{
+    clock::{Clocks, SystemClock},
     endpoint::{EndpointError, EndpointErrorKind},
     secret::RefreshToken,
 };
@@ -75,41 +84,67 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Sends `body` once and reads at most `limit` bytes of the response.
+/// How long a response is read on after the deadline.
+///
+/// A timer that fires late proves that the process was held up, not that nothing came. A timer that
+/// is on time proves no more: Tokio's clock stands still while the machine sleeps. So the time for
+/// reading what has arrived counts from when the process notices the deadline.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Sends `body` once and reads the bounded response.
 pub(super) async fn post(
-    http: &Client,
+    api: &Inner,
     url: &Url,
     body: Body<'_>,
     presented: Option<&RefreshToken>,
-    limit: usize,
 ) -> Result<OAuthTokenResponse, EndpointError> {
     let json = Bytes::from_owner(body.to_json()?);
     let sent_at = SystemTime::now();
-    let mut response = http
-        .post(url.clone())
-        .header(ACCEPT, HeaderValue::from_static("application/json"))
-        // A compressed response could not be read, and its tokens would be lost.
-        .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
-        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-        .body(json)
-        .send()
-        .await
-        .map_err(without_response)?;
-    let received_at = SystemTime::now();
+    let clocks = Clocks::new(Arc::new(SystemClock));
+    let timed = TimedBody::new(json, clocks, api.timeout);
+    let secrets = body.secrets();
+    let mut exchange = pin!(async {
+        let mut response = api
+            .http
+            .post(url.clone())
+            .header(ACCEPT, HeaderValue::from_static("application/json"))
+            // A compressed response could not be read, and its tokens would be lost.
+            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .body(reqwest::Body::wrap(timed.clone()))
+            .send()
+            .await?;
+        let received_at = SystemTime::now();
+        let body = read(&mut response, api.max_response_size).await?;
+        Ok((response, received_at, body))
+    });
 
-    let read = read(&mut response, limit).await?;
+    // `timeout` prefers what has arrived to its timer.
+    let in_time = match timeout(api.timeout, &mut exchange).await {
+        Err(_) if timed.withdraw() => return Err(unsent("the token request was not sent in time")),
+        Err(_) => timeout(GRACE, exchange).await,
+        in_time => in_time,
+    };
+    let (response, received_at, body) = match in_time {
+        Ok(Ok(whole)) => whole,
+        Ok(Err(error)) => return Err(without_response(error, timed.withdraw())),
+        Err(_) => {
+            let message = "the token endpoint did not respond in time";
+            return Err(EndpointError::new(EndpointErrorKind::Ambiguous, message));
+        }
+    };
     let raw = RawResponse {
         status: response.status(),
         headers: response.headers(),
-        body: read.as_deref().map_or(&[], Vec::as_slice),
+        body: body.as_deref().map_or(&[], Vec::as_slice),
         received_at,
     };
-    if read.is_none() {
-        return Err(oversized(raw, limit));
+    if body.is_none() {
+        return Err(oversized(raw, api.max_response_size));
     }
     let asked = Asked {
         presented,
-        secrets: &body.secrets(),
+        secrets: &secrets,
         sent_at,
     };
     classify(raw, asked)
@@ -119,12 +154,12 @@ pub(super) async fn post(
 async fn read(
     response: &mut Response,
     limit: usize,
-) -> Result<Option<Zeroizing<Vec<u8>>>, EndpointError> {
+) -> reqwest::Result<Option<Zeroizing<Vec<u8>>>> {
     const ALLOCATED: usize = 64 * 1024;
 
     // Up to this size the buffer is never moved, which would leave copies.
     let mut body = Zeroizing::new(Vec::with_capacity(limit.min(ALLOCATED)));
-    while let Some(chunk) = response.chunk().await.map_err(without_response)? {
+    while let Some(chunk) = response.chunk().await? {
         if chunk.len() > limit - body.len() {
             return Ok(None);
         }
@@ -134,7 +169,7 @@ async fn read(
 }
 
 /// The error of a request without a whole response.
-fn without_response(error: reqwest::Error) -> EndpointError {
+fn without_response(error: reqwest::Error, is_unsent: bool) -> EndpointError {
     // The caller's URL may hold secrets.
     let error = error.without_url();
     let (kind, message) = if lacks_tls(&error) {
@@ -147,15 +182,10 @@ fn without_response(error: reqwest::Error) -> EndpointError {
             EndpointErrorKind::Configuration,
             "the token request cannot be built",
         )
-    } else if error.is_connect() {
+    } else if is_unsent {
         (
             EndpointErrorKind::NotSent,
             "the token endpoint cannot be reached",
-        )
-    } else if error.is_timeout() {
-        (
-            EndpointErrorKind::Ambiguous,
-            "the token endpoint did not respond in time",
         )
     } else {
         (
@@ -164,6 +194,10 @@ fn without_response(error: reqwest::Error) -> EndpointError {
         )
     };
     EndpointError::new(kind, message).with_source(error)
+}
+
+fn unsent(message: &str) -> EndpointError {
+    EndpointError::new(EndpointErrorKind::NotSent, message)
 }
 
 /// Without TLS, the connector reports an https URL as an invalid URL. Its error has no kind, so its

@@ -3,6 +3,7 @@
 mod bounds;
 mod configuration;
 mod connections;
+mod held_up;
 mod raw_server;
 mod requests;
 mod responses;

@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpListener,
+    thread::sleep,
     time::Duration,
 };
 
@@ -97,6 +98,25 @@ async fn s29_a_response_after_the_timeout_is_ambiguous() {
     assert_eq!(error.kind(), EndpointErrorKind::Ambiguous);
     assert!(error.to_string().contains("in time"), "{error}");
     assert_eq!(api.timeout(), Duration::from_millis(300));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn s72_a_service_that_says_continue_for_ever_does_not_outlast_the_timeout() {
+    let server = RawServer::start(1, |stream| {
+        // Ends when the client closes the connection. With a pause, since hyper reads on without a
+        // look at its caller while more has arrived.
+        while stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").is_ok() {
+            sleep(Duration::from_millis(1));
+        }
+    });
+    let api = builder(server.url())
+        .timeout(Duration::from_millis(100))
+        .build()
+        .expect("a valid configuration");
+    let error = refresh_error(&api).await;
+    assert_eq!(error.kind(), EndpointErrorKind::Ambiguous);
+    assert!(error.to_string().contains("in time"), "{error}");
     server.finish().await;
 }
 
