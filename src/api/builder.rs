@@ -43,8 +43,16 @@ impl OAuthApiBuilder {
 
     /// The HTTP client to start from: for TLS, proxies, DNS and default headers.
     ///
-    /// This crate sets timeouts, redirects, retries, compression and pooling. The client's default
-    /// headers and cookies go to the token endpoint.
+    /// This crate sets timeouts, redirects, retries, compression, pooling and the HTTP version (1.1).
+    /// The client's default headers and cookies go to the token endpoint.
+    ///
+    /// # Proxies
+    ///
+    /// For an https URL, the client's proxies count. Without a proxy of the client, reqwest reads
+    /// `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` (hosts that need no proxy) from the environment. The
+    /// proxy learns the name of the token host, and nothing of the request.
+    ///
+    /// For an http URL, which is loopback, no proxy is used: a proxy would see the secrets.
     pub fn client_builder(mut self, client: ClientBuilder) -> Self {
         self.client = Some(client);
         self
@@ -113,7 +121,7 @@ impl OAuthApiBuilder {
             let name = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
             ClientBuilder::new().user_agent(name)
         });
-        let http = guarded(client)
+        let http = guarded(client, &base)
             .connect_timeout(connect_timeout)
             .build()
             .map_err(|error| ConfigError::HttpClient(error.without_url().to_string()))?;
@@ -133,7 +141,12 @@ impl OAuthApiBuilder {
 }
 
 /// The rules that no setting may undo: a token request is sent once, to one host, and not logged.
-fn guarded(client: ClientBuilder) -> ClientBuilder {
+fn guarded(client: ClientBuilder, base: &Url) -> ClientBuilder {
+    let client = match base.scheme() {
+        // A proxy would get the whole request in the clear. The host is this machine.
+        "http" => client.no_proxy(),
+        _ => client,
+    };
     client
         .redirect(redirect::Policy::none())
         // The account decides whether a token may be presented again.
@@ -142,6 +155,9 @@ fn guarded(client: ClientBuilder) -> ClientBuilder {
         // of its own.
         .timeout(NEVER)
         .read_timeout(NEVER)
+        // HTTP/2 shares a connection, and there is one request. Its `REFUSED_STREAM` and `GOAWAY` would
+        // be further ways to lose a request after sending.
+        .http1_only()
         // On a kept connection that the service has just closed, it is uncertain whether a request
         // arrived. Token requests are rare enough for a connection each.
         .pool_max_idle_per_host(0)
@@ -195,6 +211,13 @@ mod tests {
         let (generate, refresh) = urls(builder());
         assert_eq!(generate, "https://app.hellosign.com/oauth/token");
         assert_eq!(refresh, "https://app.hellosign.com/oauth/token?refresh");
+    }
+
+    #[test]
+    fn the_client_speaks_http_1_only() {
+        let url = Url::parse(OAuthApi::BASE_URL).expect("a URL");
+        let shown = format!("{:?}", guarded(ClientBuilder::new(), &url));
+        assert!(shown.contains("http1_only: true"), "{shown}");
     }
 
     #[test]

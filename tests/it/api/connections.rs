@@ -10,7 +10,9 @@ use std::{
 use dropbox_sign_oauth::{EndpointErrorKind, OAuthApi, TokenEndpoint};
 use reqwest::dns::{Name, Resolve, Resolving};
 
-use super::{GRANT, api, builder, raw_server::RawServer, refresh, refresh_error};
+use super::{
+    GRANT, api, builder, grant, raw_server::RawServer, received, refresh, refresh_error, service,
+};
 
 #[tokio::test]
 async fn s28_a_refused_connection_has_not_carried_the_token() {
@@ -118,6 +120,20 @@ async fn s72_a_service_that_says_continue_for_ever_does_not_outlast_the_timeout(
     assert_eq!(error.kind(), EndpointErrorKind::Ambiguous);
     assert!(error.to_string().contains("in time"), "{error}");
     server.finish().await;
+}
+
+#[tokio::test]
+async fn s73_a_token_request_over_plain_http_passes_through_no_proxy() {
+    let host = service(grant()).await;
+    let proxy = service(grant()).await;
+    let to_proxy = reqwest::Proxy::all(proxy.uri()).expect("a URL");
+    let api = builder(host.uri())
+        .client_builder(reqwest::Client::builder().proxy(to_proxy))
+        .build()
+        .expect("a valid configuration");
+    assert!(refresh(&api).await.is_ok());
+    assert_eq!(received(&host).await.len(), 1);
+    assert!(received(&proxy).await.is_empty());
 }
 
 #[tokio::test]
