@@ -85,10 +85,10 @@ impl AccountContext {
             return Err(EndpointError::new(EndpointErrorKind::Ambiguous, message));
         };
         let grant = response?;
-        if grant.access_token.is_sendable() {
+        let Some(flaw) = grant.access_token.flaw() else {
             return Ok(grant);
-        }
-        let message = "the granted access token holds a character that no bearer token has";
+        };
+        let message = format!("the token endpoint granted nothing usable: {flaw}");
         let error = EndpointError::new(EndpointErrorKind::Transient, message);
         Err(match grant.refresh_token {
             Some(issued) if issued != *refresh_token => error.with_refresh_token(issued),
