@@ -45,7 +45,8 @@ use crate::{
 ///             Err(CallError::Connect) => Err(EndpointError::new(
 ///                 EndpointErrorKind::NotSent,
 ///                 "the broker cannot be reached",
-///             )),
+///             )
+///             .with_help("check that the broker is up")),
 ///         }
 ///     }
 ///
@@ -221,6 +222,7 @@ struct Inner {
     kind: EndpointErrorKind,
     may_be_spent: bool,
     message: String,
+    help: Option<String>,
     status: Option<u16>,
     code: Option<String>,
     retry_after: Option<Duration>,
@@ -237,6 +239,7 @@ impl EndpointError {
             kind,
             may_be_spent: matches!(kind, Ambiguous | Transient),
             message: message.into(),
+            help: None,
             status: None,
             code: None,
             retry_after: None,
@@ -260,6 +263,13 @@ impl EndpointError {
     /// An earlier request with the same token may have spent it.
     pub(crate) fn with_earlier_request(self, may_be_spent: bool) -> Self {
         self.edit(|inner| inner.may_be_spent |= may_be_spent)
+    }
+
+    /// Adds the next step, in the imperative. An account's error shows this help in place of its own,
+    /// unless the user has to sign in.
+    #[must_use]
+    pub fn with_help(self, help: impl Into<String>) -> Self {
+        self.edit(|inner| inner.help = Some(help.into()))
     }
 
     /// Adds the HTTP status of the response.
@@ -327,16 +337,30 @@ impl EndpointError {
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
+
+    /// The next step, if the error knows one.
+    pub(crate) fn help(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+
+    /// The text without the help.
+    pub(crate) fn problem(&self) -> String {
+        let message = &self.0.message;
+        match (&self.0.status, &self.0.code) {
+            (Some(status), Some(code)) => format!("{message} (status {status}, {code})"),
+            (Some(status), None) => format!("{message} (status {status})"),
+            (None, Some(code)) => format!("{message} ({code})"),
+            (None, None) => message.clone(),
+        }
+    }
 }
 
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
-        match (&self.0.status, &self.0.code) {
-            (Some(status), Some(code)) => write!(f, " (status {status}, {code})"),
-            (Some(status), None) => write!(f, " (status {status})"),
-            (None, Some(code)) => write!(f, " ({code})"),
-            (None, None) => Ok(()),
+        f.write_str(&self.problem())?;
+        match self.help() {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
         }
     }
 }

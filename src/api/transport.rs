@@ -170,42 +170,51 @@ async fn read(
 
 /// The error of a request without a whole response.
 fn without_response(error: reqwest::Error, is_unsent: bool) -> EndpointError {
+    use EndpointErrorKind::{Ambiguous, Configuration, NotSent};
+
     // The caller's URL may hold secrets.
     let error = error.without_url();
-    let (kind, message) = if lacks_tls(&error) {
-        (
-            EndpointErrorKind::Configuration,
-            "reqwest was built without TLS; enable one of its TLS features (`rustls`, `native-tls`)",
-        )
+    let (kind, message, help) = if !is_unsent {
+        let message = "the token endpoint's response was cut off";
+        (Ambiguous, message, None)
+    } else if has_cause(&error, "invalid URL, scheme is not http") {
+        let message = "reqwest was built without TLS";
+        let help = "enable the feature `rustls` of dropbox-sign-oauth, or a TLS feature of reqwest";
+        (Configuration, message, Some(help))
     } else if error.is_builder() {
-        (
-            EndpointErrorKind::Configuration,
-            "the token request cannot be built",
-        )
-    } else if is_unsent {
-        (
-            EndpointErrorKind::NotSent,
-            "the token endpoint cannot be reached",
-        )
+        let message = "the token request cannot be built";
+        let help = "check base_url and the HTTP client's default headers";
+        (Configuration, message, Some(help))
+    } else if has_cause(&error, "certificate") {
+        let message = "the token endpoint's certificate is not trusted";
+        let help = "check base_url, the system's clock and the root certificates (a proxy that opens \
+                    TLS needs its own)";
+        (NotSent, message, Some(help))
+    } else if has_cause(&error, "proxy authorization required") {
+        let message = "the proxy asks for credentials (status 407)";
+        let help = "set the proxy's user and password where the proxy is set: in `client_builder`, \
+                    or in HTTPS_PROXY or ALL_PROXY";
+        (NotSent, message, Some(help))
     } else {
-        (
-            EndpointErrorKind::Ambiguous,
-            "the token endpoint's response was cut off",
-        )
+        (NotSent, "the token endpoint cannot be reached", None)
     };
-    EndpointError::new(kind, message).with_source(error)
+    let error = EndpointError::new(kind, message).with_source(error);
+    match help {
+        Some(help) => error.with_help(help),
+        None => error,
+    }
 }
 
 fn unsent(message: &str) -> EndpointError {
     EndpointError::new(EndpointErrorKind::NotSent, message)
 }
 
-/// Without TLS, the connector reports an https URL as an invalid URL. Its error has no kind, so its
-/// text has to do; a test holds the text.
-fn lacks_tls(error: &reqwest::Error) -> bool {
+/// Whether a cause says `words`. These causes have no kind, so their texts have to do; tests hold
+/// the texts.
+fn has_cause(error: &reqwest::Error, words: &str) -> bool {
     let mut next = error.source();
     while let Some(cause) = next {
-        if cause.to_string() == "invalid URL, scheme is not http" {
+        if cause.to_string().contains(words) {
             return true;
         }
         next = cause.source();

@@ -7,6 +7,8 @@ mod held_up;
 mod raw_server;
 mod requests;
 mod responses;
+#[cfg(all(unix, feature = "rustls"))]
+mod tls;
 
 use dropbox_sign_oauth::{
     EndpointError, OAuthApi, TokenSet,
