@@ -204,7 +204,8 @@ pub enum EndpointErrorKind {
     Transient,
     /// The service refused the grant for good (`invalid_grant`). The user has to sign in again.
     GrantRefused,
-    /// The service refused the client (`invalid_client`, …). The client's configuration is wrong.
+    /// The client's configuration is wrong: the service refused the client (`invalid_client`, …), or
+    /// the request cannot be sent.
     Configuration,
     /// The account's plan does not include the API (`payment_required`, …). Its owner has to act.
     AccountRestricted,

@@ -23,8 +23,8 @@ pub enum ErrorKind {
     /// The response to a refresh was lost, and the policy forbids presenting the token again. Not
     /// retried: sign in again.
     Ambiguous,
-    /// The token service refused the client's credentials or its request. Retried with backoff:
-    /// correct the configuration.
+    /// The token service refused the client's credentials or its request, or the request cannot be
+    /// sent as it is configured. Retried with backoff: correct the configuration.
     Configuration,
     /// The account's plan does not include the API. Retried with backoff: its owner has to act.
     AccountRestricted,
@@ -62,7 +62,7 @@ impl fmt::Display for ErrorKind {
             Self::NotAuthorized => "not signed in",
             Self::GrantRefused => "the sign-in is no longer valid",
             Self::Ambiguous => "the refresh token may be spent",
-            Self::Configuration => "the token service refused the client",
+            Self::Configuration => "the configuration for the token service is wrong",
             Self::AccountRestricted => "the account's plan does not include the API",
             Self::Unavailable => "the token service is unavailable",
             Self::Timeout => "the refresh takes longer than the caller's patience",

@@ -100,54 +100,69 @@ pub(super) async fn post(
 ) -> Result<OAuthTokenResponse, EndpointError> {
     let json = Bytes::from_owner(body.to_json()?);
     let sent_at = SystemTime::now();
-    let clocks = Clocks::new(Arc::new(SystemClock));
-    let timed = TimedBody::new(json, clocks, api.timeout);
-    let secrets = body.secrets();
-    let mut exchange = pin!(async {
-        let mut response = api
-            .http
-            .post(url.clone())
-            .header(ACCEPT, HeaderValue::from_static("application/json"))
-            // A compressed response could not be read, and its tokens would be lost.
-            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(reqwest::Body::wrap(timed.clone()))
-            .send()
-            .await?;
-        let received_at = SystemTime::now();
-        let body = read(&mut response, api.max_response_size).await?;
-        Ok((response, received_at, body))
-    });
-
-    // `timeout` prefers what has arrived to its timer.
-    let in_time = match timeout(api.timeout, &mut exchange).await {
-        Err(_) if timed.withdraw() => return Err(unsent("the token request was not sent in time")),
-        Err(_) => timeout(GRACE, exchange).await,
-        in_time => in_time,
-    };
-    let (response, received_at, body) = match in_time {
-        Ok(Ok(whole)) => whole,
-        Ok(Err(error)) => return Err(without_response(error, timed.withdraw())),
-        Err(_) => {
-            let message = "the token endpoint did not respond in time";
-            return Err(EndpointError::new(EndpointErrorKind::Ambiguous, message));
-        }
-    };
+    let arrived = exchange_in_time(api, url, json).await?;
     let raw = RawResponse {
-        status: response.status(),
-        headers: response.headers(),
-        body: body.as_deref().map_or(&[], Vec::as_slice),
-        received_at,
+        status: arrived.response.status(),
+        headers: arrived.response.headers(),
+        body: arrived.body.as_deref().map_or(&[], Vec::as_slice),
+        received_at: arrived.at,
     };
-    if body.is_none() {
+    if arrived.body.is_none() {
         return Err(oversized(raw, api.max_response_size));
     }
     let asked = Asked {
         presented,
-        secrets: &secrets,
+        secrets: &body.secrets(),
         sent_at,
     };
     classify(raw, asked)
+}
+
+/// A response, read to its end.
+struct Arrived {
+    response: Response,
+    at: SystemTime,
+    /// `None` if the body is too large.
+    body: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// Sends nothing after the deadline, and reads what has arrived by then.
+async fn exchange_in_time(api: &Inner, url: &Url, json: Bytes) -> Result<Arrived, EndpointError> {
+    let clocks = Clocks::new(Arc::new(SystemClock));
+    let body = TimedBody::new(json, clocks, api.timeout);
+    let mut exchange = pin!(exchange(api, url, body.clone()));
+    // `timeout` prefers what has arrived to its timer.
+    let arrived = match timeout(api.timeout, &mut exchange).await {
+        Err(_) if body.withdraw() => {
+            let message = "the token request could not be sent in time";
+            return Err(EndpointError::new(EndpointErrorKind::NotSent, message));
+        }
+        Err(_) => timeout(GRACE, exchange).await,
+        in_time => in_time,
+    };
+    match arrived {
+        Ok(Ok(arrived)) => Ok(arrived),
+        Ok(Err(error)) => Err(without_response(error, body.withdraw())),
+        Err(_) => {
+            let message = "the token endpoint did not respond in time";
+            Err(EndpointError::new(EndpointErrorKind::Ambiguous, message))
+        }
+    }
+}
+
+async fn exchange(api: &Inner, url: &Url, body: TimedBody) -> reqwest::Result<Arrived> {
+    let request = api
+        .http
+        .post(url.clone())
+        .header(ACCEPT, HeaderValue::from_static("application/json"))
+        // A compressed response could not be read, and its tokens would be lost.
+        .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        .body(reqwest::Body::wrap(body));
+    let mut response = request.send().await?;
+    let at = SystemTime::now();
+    let body = read(&mut response, api.max_response_size).await?;
+    Ok(Arrived { response, at, body })
 }
 
 /// The body, or `None` if it is larger than `limit`.
@@ -203,10 +218,6 @@ fn without_response(error: reqwest::Error, is_unsent: bool) -> EndpointError {
         Some(help) => error.with_help(help),
         None => error,
     }
-}
-
-fn unsent(message: &str) -> EndpointError {
-    EndpointError::new(EndpointErrorKind::NotSent, message)
 }
 
 /// Whether a cause says `words`. These causes have no kind, so their texts have to do; tests hold
