@@ -45,7 +45,8 @@ use crate::{
 ///             Err(CallError::Connect) => Err(EndpointError::new(
 ///                 EndpointErrorKind::NotSent,
 ///                 "the broker cannot be reached",
-///             )),
+///             )
+///             .with_help("check that the broker is up")),
 ///         }
 ///     }
 ///
@@ -80,11 +81,17 @@ pub trait TokenEndpoint: fmt::Debug + Send + Sync + 'static {
     /// # Cancel safety
     ///
     /// The method need not be cancel safe. It runs in a task of its own, which drops the future only
-    /// after [`timeout`](Self::timeout) and then counts the outcome as
+    /// a second after [`timeout`](Self::timeout) and then counts the outcome as
     /// [`Ambiguous`](EndpointErrorKind::Ambiguous).
     async fn refresh(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError>;
 
-    /// The longest time that one [`refresh`](Self::refresh) may take.
+    /// The longest time that one [`refresh`](Self::refresh) may take. Afterwards `refresh` sends
+    /// nothing, since another process may present the token by then.
+    ///
+    /// A process that was held up (stopped, frozen, asleep) notices its timers before the response
+    /// that arrived meanwhile. An implementation therefore reads on for a moment after the timeout;
+    /// the account waits for a second.
+    ///
     /// [`RefreshPolicy::lease_time_to_live`](crate::RefreshPolicy::lease_time_to_live) must be longer.
     fn timeout(&self) -> Duration;
 }
@@ -187,8 +194,8 @@ impl ExpiresIn {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndpointErrorKind {
-    /// The request was not sent: connection refused, no such host. The token is unspent. Retried
-    /// after a short pause, within the refresh's time budget.
+    /// The request was not sent, and will not be: connection refused, no such host, a connection that
+    /// took too long. The token is unspent. Retried after a short pause, within the refresh's time budget.
     NotSent,
     /// The request was sent and no whole response arrived: the token may be spent.
     Ambiguous,
@@ -197,7 +204,8 @@ pub enum EndpointErrorKind {
     Transient,
     /// The service refused the grant for good (`invalid_grant`). The user has to sign in again.
     GrantRefused,
-    /// The service refused the client (`invalid_client`, …). The client's configuration is wrong.
+    /// The client's configuration is wrong: the service refused the client (`invalid_client`, …), or
+    /// the request cannot be sent.
     Configuration,
     /// The account's plan does not include the API (`payment_required`, …). Its owner has to act.
     AccountRestricted,
@@ -215,6 +223,7 @@ struct Inner {
     kind: EndpointErrorKind,
     may_be_spent: bool,
     message: String,
+    help: Option<String>,
     status: Option<u16>,
     code: Option<String>,
     retry_after: Option<Duration>,
@@ -231,6 +240,7 @@ impl EndpointError {
             kind,
             may_be_spent: matches!(kind, Ambiguous | Transient),
             message: message.into(),
+            help: None,
             status: None,
             code: None,
             retry_after: None,
@@ -254,6 +264,13 @@ impl EndpointError {
     /// An earlier request with the same token may have spent it.
     pub(crate) fn with_earlier_request(self, may_be_spent: bool) -> Self {
         self.edit(|inner| inner.may_be_spent |= may_be_spent)
+    }
+
+    /// Adds the next step, in the imperative. An account's error shows this help in place of its own,
+    /// unless the user has to sign in.
+    #[must_use]
+    pub fn with_help(self, help: impl Into<String>) -> Self {
+        self.edit(|inner| inner.help = Some(help.into()))
     }
 
     /// Adds the HTTP status of the response.
@@ -321,16 +338,30 @@ impl EndpointError {
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
+
+    /// The next step, if the error knows one.
+    pub(crate) fn help(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+
+    /// The text without the help.
+    pub(crate) fn problem(&self) -> String {
+        let message = &self.0.message;
+        match (&self.0.status, &self.0.code) {
+            (Some(status), Some(code)) => format!("{message} (status {status}, {code})"),
+            (Some(status), None) => format!("{message} (status {status})"),
+            (None, Some(code)) => format!("{message} ({code})"),
+            (None, None) => message.clone(),
+        }
+    }
 }
 
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
-        match (&self.0.status, &self.0.code) {
-            (Some(status), Some(code)) => write!(f, " (status {status}, {code})"),
-            (Some(status), None) => write!(f, " (status {status})"),
-            (None, Some(code)) => write!(f, " ({code})"),
-            (None, None) => Ok(()),
+        f.write_str(&self.problem())?;
+        match self.help() {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use crate::account_id::AccountId;
+use crate::{account_id::AccountId, endpoint::EndpointError, store::StoreError};
 
 const TRY_AGAIN: &str = "try again";
 
@@ -23,8 +23,8 @@ pub enum ErrorKind {
     /// The response to a refresh was lost, and the policy forbids presenting the token again. Not
     /// retried: sign in again.
     Ambiguous,
-    /// The token service refused the client's credentials or its request. Retried with backoff:
-    /// correct the configuration.
+    /// The token service refused the client's credentials or its request, or the request cannot be
+    /// sent as it is configured. Retried with backoff: correct the configuration.
     Configuration,
     /// The account's plan does not include the API. Retried with backoff: its owner has to act.
     AccountRestricted,
@@ -63,7 +63,7 @@ impl fmt::Display for ErrorKind {
             Self::NotAuthorized => "not signed in",
             Self::GrantRefused => "the sign-in is no longer valid",
             Self::Ambiguous => "the refresh token may be spent",
-            Self::Configuration => "the token service refused the client",
+            Self::Configuration => "the configuration for the token service is wrong",
             Self::AccountRestricted => "the account's plan does not include the API",
             Self::Unavailable => "the token service is unavailable",
             Self::Timeout => "the refresh takes longer than the caller waits",
@@ -71,7 +71,7 @@ impl fmt::Display for ErrorKind {
             Self::StoreDefective => "the token store cannot be used",
             Self::LeaseTimeout => "another process is refreshing for too long",
             Self::LeaseLost => "another process took over the refresh",
-            Self::SaveFailed => "the new tokens could not be saved",
+            Self::SaveFailed => "the new tokens could not be saved and stay in memory",
             Self::InvalidToken => "the tokens cannot be used",
             Self::AccountNotChosen => "the request's account is not clear",
             Self::ShutDown => "the token manager is shut down",
@@ -89,8 +89,7 @@ impl ErrorKind {
             }
             Self::Configuration => "check the client id, the secret and the API app's settings",
             Self::AccountRestricted => "the account's owner has to change its plan or add-ons",
-            Self::StoreDefective => "repair the store",
-            Self::SaveFailed => "repair the store; the tokens stay in memory until they are saved",
+            Self::StoreDefective | Self::SaveFailed => "repair the store",
             Self::InvalidToken => "pass the token exactly as the service issued it",
             Self::AccountNotChosen => {
                 "use `.with_extension(AccountId::new(…))`, or bind the client's middleware with \
@@ -110,6 +109,10 @@ impl ErrorKind {
 /// Why an account has no token that can be sent.
 ///
 /// A `reqwest-middleware` client returns the error wrapped; [`Error::from_middleware`] unwraps it.
+///
+/// The text holds the whole reason. [`endpoint_error`](Self::endpoint_error) and
+/// [`store_error`](Self::store_error) give the parts; `source()` is the cause below these, such as an
+/// error of the operating system.
 #[derive(Clone, Debug)]
 pub struct Error(Arc<Inner>);
 
@@ -117,9 +120,17 @@ pub struct Error(Arc<Inner>);
 struct Inner {
     kind: ErrorKind,
     account: Option<AccountId>,
-    detail: Option<String>,
+    cause: Option<Cause>,
+    help: Option<&'static str>,
     retry_after: Option<Duration>,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// What the error's text says beyond its kind.
+#[derive(Clone, Debug)]
+enum Cause {
+    Detail(String),
+    Endpoint(EndpointError),
+    Store(StoreError),
 }
 
 impl Error {
@@ -135,9 +146,9 @@ impl Error {
         Self(Arc::new(Inner {
             kind,
             account,
-            detail: None,
+            cause: None,
+            help: None,
             retry_after: None,
-            source: None,
         }))
     }
 
@@ -147,15 +158,24 @@ impl Error {
     }
 
     pub(crate) fn with_detail(self, detail: impl Into<String>) -> Self {
-        self.edit(|inner| inner.detail = Some(detail.into()))
+        self.edit(|inner| inner.cause = Some(Cause::Detail(detail.into())))
+    }
+
+    /// Replaces the help of the error's kind.
+    pub(crate) fn with_help(self, help: &'static str) -> Self {
+        self.edit(|inner| inner.help = Some(help))
     }
 
     pub(crate) fn with_retry_after(self, delay: Duration) -> Self {
         self.edit(|inner| inner.retry_after = Some(delay))
     }
 
-    pub(crate) fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.edit(|inner| inner.source = Some(Arc::new(source)))
+    pub(crate) fn with_endpoint_error(self, error: EndpointError) -> Self {
+        self.edit(|inner| inner.cause = Some(Cause::Endpoint(error)))
+    }
+
+    pub(crate) fn with_store_error(self, error: StoreError) -> Self {
+        self.edit(|inner| inner.cause = Some(Cause::Store(error)))
     }
 
     /// Why there is no token.
@@ -166,6 +186,22 @@ impl Error {
     /// The account. `None` for [`ErrorKind::AccountNotChosen`].
     pub fn account(&self) -> Option<&AccountId> {
         self.0.account.as_ref()
+    }
+
+    /// The token endpoint's error, if the endpoint failed.
+    pub fn endpoint_error(&self) -> Option<&EndpointError> {
+        match &self.0.cause {
+            Some(Cause::Endpoint(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The token store's error, if the store failed.
+    pub fn store_error(&self) -> Option<&StoreError> {
+        match &self.0.cause {
+            Some(Cause::Store(error)) => Some(error),
+            _ => None,
+        }
     }
 
     /// For how long no refresh will start, counted from when the error was returned. Requests before
@@ -210,24 +246,38 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The cause knows the next step better, unless the user has to sign in.
+    fn help(&self) -> &str {
+        let own = match &self.0.cause {
+            Some(Cause::Endpoint(error)) => error.help(),
+            Some(Cause::Store(error)) => Some(error.help()),
+            Some(Cause::Detail(_)) | None => self.0.help,
+        };
+        own.filter(|_| !self.is_reauthorization_required())
+            .unwrap_or(self.0.kind.help())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(account) = &self.0.account {
             write!(f, "account `{account}`: ")?;
         }
         write!(f, "{}", self.0.kind)?;
-        if let Some(detail) = &self.0.detail {
-            write!(f, ": {detail}")?;
+        match &self.0.cause {
+            Some(Cause::Detail(detail)) => write!(f, ": {detail}")?,
+            Some(Cause::Endpoint(error)) => write!(f, ": {}", error.problem())?,
+            Some(Cause::Store(error)) => write!(f, ": {}", error.problem())?,
+            None => {}
         }
-        write!(f, "; {}", self.0.kind.help())?;
+        let help = self.help();
+        write!(f, "; {help}")?;
         match self.0.retry_after {
             // The user has to act: no retry helps.
             Some(_) if self.is_reauthorization_required() => Ok(()),
             Some(delay) => {
-                let again = match self.0.kind.help() {
-                    TRY_AGAIN => "",
-                    _ => "; retried",
-                };
+                let again = if help == TRY_AGAIN { "" } else { "; retried" };
                 write!(f, "{again} in {:.1} s", delay.as_secs_f64())
             }
             None => Ok(()),
@@ -235,9 +285,15 @@ impl fmt::Display for Error {
     }
 }
 
+/// The text of the endpoint's or the store's error is part of the error's own text. So the source is
+/// the cause of *that* error.
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as _)
+        match self.0.cause.as_ref()? {
+            Cause::Detail(_) => None,
+            Cause::Endpoint(error) => error.source(),
+            Cause::Store(error) => error.source(),
+        }
     }
 }
 

@@ -115,20 +115,33 @@ impl AccessToken {
     /// which a recipient would split the header. RFC 6750's `b64token` fits the rule, and a header
     /// can carry all that fits it.
     pub(crate) fn is_sendable(&self) -> bool {
+        self.flaw().is_none()
+    }
+
+    /// Why the token cannot be sent.
+    pub(crate) fn flaw(&self) -> Option<&'static str> {
         let token = self.expose_secret();
-        !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
+        if token.is_empty() {
+            Some("the access token is empty")
+        } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Some("the access token holds a character that no bearer token has")
+        } else {
+            None
+        }
     }
 }
 
-/// Part of each secret in the fuzzers' seeds, and of no message.
+/// Part of each secret in the fuzzers' seeds, and of no message. Long enough for [`scrub`] to look for
+/// any secret of which this is a part.
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
-pub(crate) const CANARY: &str = "cAnArY";
+pub(crate) const CANARY: &str = "cAnArYcanary";
 
 /// Text from outside without the secrets: drops control characters, replaces every occurrence of a
 /// secret, and bounds the length.
 ///
 /// Long runs of letters and digits within a secret are replaced as well, since a secret's `+`, `/`
-/// and `=` come back in many encodings.
+/// and `=` come back in many encodings. A short secret is left alone: it would maim words that say
+/// what is wrong.
 pub(crate) fn scrub(text: &str, secrets: &[&str]) -> String {
     const LONGEST: usize = 200;
     const TELLING: usize = 8;
@@ -146,15 +159,15 @@ pub(crate) fn scrub(text: &str, secrets: &[&str]) -> String {
         .collect();
     let runs = secrets
         .iter()
-        .flat_map(|secret| secret.split(|c: char| !c.is_ascii_alphanumeric()))
-        .filter(|run| run.len() >= TELLING);
+        .flat_map(|secret| secret.split(|c: char| !c.is_ascii_alphanumeric()));
     let whole = secrets.iter().map(|secret| secret.as_str());
-    let mut pieces: Vec<&str> = whole.chain(runs).collect();
+    let pieces = whole.chain(runs).filter(|piece| piece.len() >= TELLING);
+    let mut pieces: Vec<&str> = pieces.collect();
     // The longest first: a short secret must not cut a longer one that contains it.
     pieces.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
 
     let mut clean = printable(text);
-    for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
+    for piece in pieces {
         clean = clean.replace(piece, "[redacted]");
     }
     clean.chars().take(LONGEST).collect()
@@ -213,20 +226,31 @@ mod tests {
 
     #[test]
     fn scrubbing_removes_every_occurrence_control_characters_and_excess() {
-        let text = format!("a canary\n and a canary{}", "x".repeat(500));
-        let clean = scrub(&text, &["canary", ""]);
+        let text = format!("a canary-secret\n and a canary-secret{}", "x".repeat(500));
+        let clean = scrub(&text, &["canary-secret", ""]);
         assert!(clean.starts_with("a [redacted] and a [redacted]xx"));
         assert_eq!(clean.chars().count(), 200);
     }
 
     #[test]
+    fn s74_scrubbing_leaves_the_words_whole_that_contain_a_short_secret() {
+        let text = "the id is unknown";
+        assert_eq!(scrub(text, &["d", "is", "unknown"]), text);
+    }
+
+    #[test]
     fn scrubbing_leaves_nothing_of_disguised_or_overlapping_secrets() {
-        let secrets = ["canary", "canary-longer", "AbCdEfGh12/x+y==", "hu\u{7}sh"];
+        let secrets = [
+            "canary-s",
+            "canary-s-longer",
+            "AbCdEfGh12/x+y==",
+            "hush-\u{7}hush",
+        ];
         for text in [
-            "hu\u{7}sh",
-            "hush",
-            "can\u{0}ary",
-            "canary-longer",
+            "hush-\u{7}hush",
+            "hush-hush",
+            "can\u{0}ary-s",
+            "canary-s-longer",
             "AbCdEfGh12%2Fx%2By%3D%3D",
             "AbCdEfGh12\\/x+y==",
         ] {

@@ -165,11 +165,8 @@ impl TokenSet {
     pub(crate) fn unsendable(&self) -> Option<&'static str> {
         match &self.access {
             None if self.refresh_token.is_none() => Some("there is no token"),
-            Some(access) if access.token.is_empty() => Some("the access token is empty"),
-            Some(access) if !access.token.is_sendable() => {
-                Some("the access token holds a character that no bearer token has")
-            }
-            _ => None,
+            Some(access) => access.token.flaw(),
+            None => None,
         }
     }
 

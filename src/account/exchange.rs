@@ -1,6 +1,6 @@
 //! Presenting the refresh token, again where that is right, and what a failure means.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
@@ -27,6 +27,10 @@ pub(super) struct Granted {
     /// How long the response took, while this process ran.
     pub(super) took: Duration,
 }
+
+/// How long an endpoint may read a response on after its own timeout. A process that was held up
+/// finds the response only then. An endpoint that never returns must not hold the lease for ever.
+const READING: Duration = Duration::from_secs(1);
 
 impl AccountContext {
     /// Presents the refresh token: again if it was not sent, within the budget, and once more if
@@ -81,17 +85,21 @@ impl AccountContext {
 
     async fn present(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError> {
         let endpoint = &self.manager.endpoint;
-        // An endpoint that ignores its own bound must not hold the lease for ever.
-        let response = timeout(endpoint.timeout(), endpoint.refresh(refresh_token)).await;
+        let mut response = pin!(endpoint.refresh(refresh_token));
+        let response = match timeout(endpoint.timeout(), &mut response).await {
+            // The time for reading counts from when the process notices the deadline.
+            Err(_) => timeout(READING, response).await,
+            in_time => in_time,
+        };
         let Ok(response) = response else {
             let message = "the token endpoint did not respond in time";
             return Err(EndpointError::new(EndpointErrorKind::Ambiguous, message));
         };
         let grant = response?;
-        if grant.access_token.is_sendable() {
+        let Some(flaw) = grant.access_token.flaw() else {
             return Ok(grant);
-        }
-        let message = "the granted access token holds a character that no bearer token has";
+        };
+        let message = format!("the token endpoint granted nothing usable: {flaw}");
         let error = EndpointError::new(EndpointErrorKind::Transient, message);
         Err(match grant.refresh_token {
             Some(issued) if issued != *refresh_token => error.with_refresh_token(issued),

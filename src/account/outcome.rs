@@ -36,25 +36,17 @@ impl AccountContext {
             StoreErrorKind::LeaseLost => ErrorKind::LeaseLost,
             _ => ErrorKind::StoreDefective,
         };
-        self.of_store(kind, error)
+        self.error(kind).with_store_error(error)
     }
 
     /// Our error for the store's, where tokens were granted or installed.
     pub(super) fn save_failed(&self, error: StoreError) -> Error {
-        self.of_store(ErrorKind::SaveFailed, error)
-    }
-
-    fn of_store(&self, kind: ErrorKind, error: StoreError) -> Error {
-        self.error(kind)
-            .with_detail(error.without_account())
-            .with_source(error)
+        self.error(ErrorKind::SaveFailed).with_store_error(error)
     }
 
     /// Our error for the token endpoint's.
     pub(super) fn endpoint_error(&self, kind: ErrorKind, error: EndpointError) -> Error {
-        self.error(kind)
-            .with_detail(error.to_string())
-            .with_source(error)
+        self.error(kind).with_endpoint_error(error)
     }
 }
 

@@ -94,7 +94,8 @@ impl AccountContext {
         }
         if let Some(flaw) = token.flaw() {
             let detail = format!("the stored refresh token {flaw}, and was not presented");
-            return Some(self.error(ErrorKind::StoreDefective).with_detail(detail));
+            let error = self.error(ErrorKind::StoreDefective).with_detail(detail);
+            return Some(error.with_help("correct the stored token, or sign in again"));
         }
         record
             .refusal_of(token)

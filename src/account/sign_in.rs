@@ -53,27 +53,28 @@ impl AccountContext {
 
     /// Refuses tokens that cannot be used, before anything is saved.
     fn check(&self, tokens: &TokenSet) -> Result<(), Error> {
-        let claimed = || tokens.refresh_token().and_then(|token| self.claim(token));
-        match tokens.flaw().or_else(claimed) {
-            Some(flaw) => Err(self.error(ErrorKind::InvalidToken).with_detail(flaw)),
-            None => Ok(()),
+        if let Some(flaw) = tokens.flaw() {
+            return Err(self.error(ErrorKind::InvalidToken).with_detail(flaw));
         }
+        tokens
+            .refresh_token()
+            .map_or(Ok(()), |token| self.claim(token))
     }
 
-    /// Remembers that this account was signed in with the refresh token, or says which other account
-    /// was: two accounts would present the token twice.
-    fn claim(&self, token: &RefreshToken) -> Option<String> {
+    /// Remembers that this account was signed in with the refresh token. Fails if another account was:
+    /// two accounts would present the token twice.
+    fn claim(&self, token: &RefreshToken) -> Result<(), Error> {
         let mut signed_in = self.manager.signed_in.lock();
         let other = signed_in
             .iter()
             .find(|(id, claimed)| *claimed == token && **id != self.id);
         if let Some((other, _)) = other {
-            return Some(format!(
-                "account `{other}` was signed in with the same refresh token"
-            ));
+            let detail = format!("account `{other}` was signed in with the same refresh token");
+            let error = self.error(ErrorKind::InvalidToken).with_detail(detail);
+            return Err(error.with_help("sign each account in by itself"));
         }
         signed_in.insert(self.id.clone(), token.clone());
-        None
+        Ok(())
     }
 
     fn signed_in(&self, tokens: TokenSet, earlier: &Lineage) -> Record {

@@ -7,6 +7,9 @@ use reqwest::{ClientBuilder, Url, redirect, retry};
 use super::{COPY_CREDENTIALS, Inner, OAuthApi, models::Credentials};
 use crate::{error::ConfigError, origin_rules::parse_base_url, secret::EMPTY};
 
+/// Longer than any request. reqwest adds a timeout to the time, and cannot unset a timeout.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Sets up an [`OAuthApi`]. Comes from [`OAuthApi::builder`].
 #[must_use = "nothing is built before `build` is called"]
 pub struct OAuthApiBuilder {
@@ -40,8 +43,16 @@ impl OAuthApiBuilder {
 
     /// The HTTP client to start from: for TLS, proxies, DNS and default headers.
     ///
-    /// This crate sets timeouts, redirects, retries, compression and pooling. The client's default
-    /// headers and cookies go to the token endpoint.
+    /// This crate sets timeouts, redirects, retries, compression, pooling and the HTTP version (1.1).
+    /// The client's default headers and cookies go to the token endpoint.
+    ///
+    /// # Proxies
+    ///
+    /// For an https URL, the client's proxies count. Without a proxy of the client, reqwest reads
+    /// `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` (hosts that need no proxy) from the environment. The
+    /// proxy learns the name of the token host, and nothing of the request.
+    ///
+    /// For an http URL, which is loopback, no proxy is used: a proxy would see the secrets.
     pub fn client_builder(mut self, client: ClientBuilder) -> Self {
         self.client = Some(client);
         self
@@ -49,6 +60,9 @@ impl OAuthApiBuilder {
 
     /// The longest time that one request may take, from connecting to the last byte of the response.
     /// Default: 15 seconds.
+    ///
+    /// After the timeout nothing is sent. A response to a request that was sent is read for another
+    /// quarter of a second: a process that was held up finds the response only when it goes on.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -56,8 +70,8 @@ impl OAuthApiBuilder {
 
     /// The longest time that connecting may take; must be shorter than [`timeout`](Self::timeout).
     ///
-    /// A request that fails by this timeout was certainly not sent. A request that fails by the whole
-    /// timeout may have been sent. Default: 5 seconds, or half of the timeout if that is less.
+    /// A request that fails by this timeout was certainly not sent. Default: 5 seconds, or half of the
+    /// timeout if that is less.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
@@ -107,8 +121,7 @@ impl OAuthApiBuilder {
             let name = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
             ClientBuilder::new().user_agent(name)
         });
-        let http = guarded(client)
-            .timeout(self.timeout)
+        let http = guarded(client, &base)
             .connect_timeout(connect_timeout)
             .build()
             .map_err(|error| ConfigError::HttpClient(error.without_url().to_string()))?;
@@ -128,11 +141,23 @@ impl OAuthApiBuilder {
 }
 
 /// The rules that no setting may undo: a token request is sent once, to one host, and not logged.
-fn guarded(client: ClientBuilder) -> ClientBuilder {
+fn guarded(client: ClientBuilder, base: &Url) -> ClientBuilder {
+    let client = match base.scheme() {
+        // A proxy would get the whole request in the clear. The host is this machine.
+        "http" => client.no_proxy(),
+        _ => client,
+    };
     client
         .redirect(redirect::Policy::none())
         // The account decides whether a token may be presented again.
         .retry(retry::never())
+        // These judge by their timer, without a look at what has arrived. The transport has a deadline
+        // of its own.
+        .timeout(NEVER)
+        .read_timeout(NEVER)
+        // HTTP/2 shares a connection, and there is one request. Its `REFUSED_STREAM` and `GOAWAY` would
+        // be further ways to lose a request after sending.
+        .http1_only()
         // On a kept connection that the service has just closed, it is uncertain whether a request
         // arrived. Token requests are rare enough for a connection each.
         .pool_max_idle_per_host(0)
@@ -186,6 +211,13 @@ mod tests {
         let (generate, refresh) = urls(builder());
         assert_eq!(generate, "https://app.hellosign.com/oauth/token");
         assert_eq!(refresh, "https://app.hellosign.com/oauth/token?refresh");
+    }
+
+    #[test]
+    fn the_client_speaks_http_1_only() {
+        let url = Url::parse(OAuthApi::BASE_URL).expect("a URL");
+        let shown = format!("{:?}", guarded(ClientBuilder::new(), &url));
+        assert!(shown.contains("http1_only: true"), "{shown}");
     }
 
     #[test]

@@ -14,9 +14,9 @@
 //!
 //! # Caveats
 //!
-//! - This crate enables no TLS in reqwest. Enable one of reqwest's TLS features (`rustls`,
-//!   `native-tls`) in your own `Cargo.toml`, or every call fails with a [`Configuration`] error that
-//!   says so.
+//! - By default this crate enables no TLS in reqwest. Enable this crate's feature `rustls`, or one of
+//!   reqwest's TLS features in your own `Cargo.toml`, or every call fails with a [`Configuration`]
+//!   error that says so.
 //! - Dropping a call after its request was sent loses the tokens in its response. Accounts guard
 //!   against that. A program that calls an operation directly runs the call in a task of its own.
 //! - Buffers that this crate owns are wiped after use. Buffers of the HTTP and TLS libraries are not.
@@ -65,6 +65,7 @@ mod codes;
 mod models;
 mod rate_limit;
 mod response;
+mod timed_body;
 mod transport;
 
 pub use builder::OAuthApiBuilder;
@@ -144,16 +145,18 @@ impl OAuthApi {
         let credentials = self.credentials(request.credentials.as_ref())?;
         if credentials.is_none() {
             return Err(unusable(
-                "generating needs the client's credentials; pass them to `with_credentials`",
+                "generating needs the client's credentials",
+                "pass the credentials to `with_credentials`",
             ));
         }
         let code = flaw(request.code.expose_secret()).map(|flaw| ("code", flaw));
         // The sign-in may have been started without a state.
         let state = flaw(&request.state).filter(|_| !request.state.is_empty());
         if let Some((name, flaw)) = code.or(state.map(|flaw| ("state", flaw))) {
-            return Err(unusable(format!(
-                "the {name} {flaw}; pass the {name} exactly as the callback has it"
-            )));
+            return Err(unusable(
+                format!("the {name} {flaw}"),
+                format!("pass the {name} exactly as the callback has it"),
+            ));
         }
         let grant = Grant::AuthorizationCode {
             code: request.code.expose_secret(),
@@ -187,9 +190,10 @@ impl OAuthApi {
         presented: &RefreshToken,
     ) -> Result<OAuthTokenResponse, EndpointError> {
         if let Some(flaw) = presented.flaw() {
-            return Err(unusable(format!(
-                "the refresh token {flaw}; pass the token exactly as the service issued it"
-            )));
+            return Err(unusable(
+                format!("the refresh token {flaw}"),
+                "pass the token exactly as the service issued it",
+            ));
         }
         let grant = Grant::RefreshToken {
             refresh_token: presented.expose_secret(),
@@ -204,7 +208,7 @@ impl OAuthApi {
         own: Option<&'a Credentials>,
     ) -> Result<Option<&'a Credentials>, EndpointError> {
         match own.and_then(Credentials::flaw) {
-            Some((name, flaw)) => Err(unusable(format!("{name} {flaw}; {COPY_CREDENTIALS}"))),
+            Some((name, flaw)) => Err(unusable(format!("{name} {flaw}"), COPY_CREDENTIALS)),
             None => Ok(own.or(self.0.credentials.as_ref())),
         }
     }
@@ -217,7 +221,7 @@ impl OAuthApi {
         presented: Option<&RefreshToken>,
     ) -> Result<OAuthTokenResponse, EndpointError> {
         let body = Body::new(credentials, grant);
-        post(&self.0.http, url, body, presented, self.0.max_response_size).await
+        post(&self.0, url, body, presented).await
     }
 }
 
@@ -246,6 +250,6 @@ impl fmt::Debug for OAuthApi {
 }
 
 /// A request that cannot succeed is not sent.
-fn unusable(message: impl Into<String>) -> EndpointError {
-    EndpointError::new(EndpointErrorKind::Configuration, message)
+fn unusable(message: impl Into<String>, help: impl Into<String>) -> EndpointError {
+    EndpointError::new(EndpointErrorKind::Configuration, message).with_help(help)
 }

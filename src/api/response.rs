@@ -89,8 +89,8 @@ pub(super) fn oversized(response: RawResponse<'_>, limit: usize) -> EndpointErro
     } else {
         by_status(response.status.as_u16())
     };
-    let message = format!("the response is larger than {limit} bytes; {help}");
-    failure.error(kind, message, false)
+    let message = format!("the response is larger than {limit} bytes");
+    failure.error(kind, message, false).with_help(help)
 }
 
 fn grant(
@@ -141,31 +141,24 @@ impl Failure<'_> {
         };
         let Some(name) = problem.code.as_deref() else {
             let (kind, help) = by_status(self.response.status.as_u16());
-            return self.error(kind, format!("{said}; {help}"), false);
+            return self.error(kind, said, false).with_help(help);
         };
         // A code of the table is public, even if a secret of the request looks the same.
         let Some(code) = lookup(name) else {
-            let error = self.error(
-                EndpointErrorKind::Transient,
-                format!("{said}; try again"),
-                false,
-            );
-            return error.with_code(self.clean(name));
+            let error = self.error(EndpointErrorKind::Transient, said, false);
+            return error.with_code(self.clean(name)).with_help("try again");
         };
         // The service itself refuses the request.
-        self.error(
-            code.kind,
-            format!("{said}; {}", code.help),
-            name == "exceeded_rate",
-        )
-        .with_code(code.name)
-        .with_unspent()
+        self.error(code.kind, said, name == "exceeded_rate")
+            .with_code(code.name)
+            .with_help(code.help)
+            .with_unspent()
     }
 
     fn by_status(&self) -> EndpointError {
         let (kind, help) = by_status(self.response.status.as_u16());
-        let message = format!("the token endpoint responded with {}; {help}", self.body());
-        self.error(kind, message, false)
+        let message = format!("the token endpoint responded with {}", self.body());
+        self.error(kind, message, false).with_help(help)
     }
 
     /// A success without usable tokens.

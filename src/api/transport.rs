@@ -1,21 +1,30 @@
 //! One POST and its bounded response.
 
-use std::{error::Error as StdError, time::SystemTime};
+use std::{
+    error::Error as StdError,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{
     HeaderValue,
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE},
 };
-use reqwest::{Client, Response, Url};
+use reqwest::{Response, Url};
 use serde::Serialize;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{
+    Inner,
     models::{Credentials, OAuthTokenResponse},
     response::{Asked, RawResponse, classify, oversized},
+    timed_body::TimedBody,
 };
 use crate::{
+    clock::{Clocks, SystemClock},
     endpoint::{EndpointError, EndpointErrorKind},
     secret::RefreshToken,
 };
@@ -75,37 +84,31 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Sends `body` once and reads at most `limit` bytes of the response.
+/// How long a response is read on after the deadline.
+///
+/// A timer that fires late proves that the process was held up, not that nothing came. A timer that
+/// is on time proves no more: Tokio's clock stands still while the machine sleeps. So the time for
+/// reading what has arrived counts from when the process notices the deadline.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Sends `body` once and reads the bounded response.
 pub(super) async fn post(
-    http: &Client,
+    api: &Inner,
     url: &Url,
     body: Body<'_>,
     presented: Option<&RefreshToken>,
-    limit: usize,
 ) -> Result<OAuthTokenResponse, EndpointError> {
     let json = Bytes::from_owner(body.to_json()?);
     let sent_at = SystemTime::now();
-    let mut response = http
-        .post(url.clone())
-        .header(ACCEPT, HeaderValue::from_static("application/json"))
-        // A compressed response could not be read, and its tokens would be lost.
-        .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
-        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-        .body(json)
-        .send()
-        .await
-        .map_err(without_response)?;
-    let received_at = SystemTime::now();
-
-    let read = read(&mut response, limit).await?;
+    let arrived = exchange_in_time(api, url, json).await?;
     let raw = RawResponse {
-        status: response.status(),
-        headers: response.headers(),
-        body: read.as_deref().map_or(&[], Vec::as_slice),
-        received_at,
+        status: arrived.response.status(),
+        headers: arrived.response.headers(),
+        body: arrived.body.as_deref().map_or(&[], Vec::as_slice),
+        received_at: arrived.at,
     };
-    if read.is_none() {
-        return Err(oversized(raw, limit));
+    if arrived.body.is_none() {
+        return Err(oversized(raw, api.max_response_size));
     }
     let asked = Asked {
         presented,
@@ -115,16 +118,63 @@ pub(super) async fn post(
     classify(raw, asked)
 }
 
+/// A response, read to its end.
+struct Arrived {
+    response: Response,
+    at: SystemTime,
+    /// `None` if the body is too large.
+    body: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// Sends nothing after the deadline, and reads what has arrived by then.
+async fn exchange_in_time(api: &Inner, url: &Url, json: Bytes) -> Result<Arrived, EndpointError> {
+    let clocks = Clocks::new(Arc::new(SystemClock));
+    let body = TimedBody::new(json, clocks, api.timeout);
+    let mut exchange = pin!(exchange(api, url, body.clone()));
+    // `timeout` prefers what has arrived to its timer.
+    let arrived = match timeout(api.timeout, &mut exchange).await {
+        Err(_) if body.withdraw() => {
+            let message = "the token request could not be sent in time";
+            return Err(EndpointError::new(EndpointErrorKind::NotSent, message));
+        }
+        Err(_) => timeout(GRACE, exchange).await,
+        in_time => in_time,
+    };
+    match arrived {
+        Ok(Ok(arrived)) => Ok(arrived),
+        Ok(Err(error)) => Err(without_response(error, body.withdraw())),
+        Err(_) => {
+            let message = "the token endpoint did not respond in time";
+            Err(EndpointError::new(EndpointErrorKind::Ambiguous, message))
+        }
+    }
+}
+
+async fn exchange(api: &Inner, url: &Url, body: TimedBody) -> reqwest::Result<Arrived> {
+    let request = api
+        .http
+        .post(url.clone())
+        .header(ACCEPT, HeaderValue::from_static("application/json"))
+        // A compressed response could not be read, and its tokens would be lost.
+        .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        .body(reqwest::Body::wrap(body));
+    let mut response = request.send().await?;
+    let at = SystemTime::now();
+    let body = read(&mut response, api.max_response_size).await?;
+    Ok(Arrived { response, at, body })
+}
+
 /// The body, or `None` if it is larger than `limit`.
 async fn read(
     response: &mut Response,
     limit: usize,
-) -> Result<Option<Zeroizing<Vec<u8>>>, EndpointError> {
+) -> reqwest::Result<Option<Zeroizing<Vec<u8>>>> {
     const ALLOCATED: usize = 64 * 1024;
 
     // Up to this size the buffer is never moved, which would leave copies.
     let mut body = Zeroizing::new(Vec::with_capacity(limit.min(ALLOCATED)));
-    while let Some(chunk) = response.chunk().await.map_err(without_response)? {
+    while let Some(chunk) = response.chunk().await? {
         if chunk.len() > limit - body.len() {
             return Ok(None);
         }
@@ -134,44 +184,48 @@ async fn read(
 }
 
 /// The error of a request without a whole response.
-fn without_response(error: reqwest::Error) -> EndpointError {
+fn without_response(error: reqwest::Error, is_unsent: bool) -> EndpointError {
+    use EndpointErrorKind::{Ambiguous, Configuration, NotSent};
+
     // The caller's URL may hold secrets.
     let error = error.without_url();
-    let (kind, message) = if lacks_tls(&error) {
-        (
-            EndpointErrorKind::Configuration,
-            "reqwest was built without TLS; enable one of its TLS features (`rustls`, `native-tls`)",
-        )
+    let (kind, message, help) = if !is_unsent {
+        let message = "the token endpoint's response was cut off";
+        (Ambiguous, message, None)
+    } else if has_cause(&error, "invalid URL, scheme is not http") {
+        let message = "reqwest was built without TLS";
+        let help = "enable the feature `rustls` of dropbox-sign-oauth, or a TLS feature of reqwest";
+        (Configuration, message, Some(help))
     } else if error.is_builder() {
-        (
-            EndpointErrorKind::Configuration,
-            "the token request cannot be built",
-        )
-    } else if error.is_connect() {
-        (
-            EndpointErrorKind::NotSent,
-            "the token endpoint cannot be reached",
-        )
-    } else if error.is_timeout() {
-        (
-            EndpointErrorKind::Ambiguous,
-            "the token endpoint did not respond in time",
-        )
+        let message = "the token request cannot be built";
+        let help = "check base_url and the HTTP client's default headers";
+        (Configuration, message, Some(help))
+    } else if has_cause(&error, "certificate") {
+        let message = "the token endpoint's certificate is not trusted";
+        let help = "check base_url, the system's clock and the root certificates (a proxy that opens \
+                    TLS needs its own)";
+        (NotSent, message, Some(help))
+    } else if has_cause(&error, "proxy authorization required") {
+        let message = "the proxy asks for credentials (status 407)";
+        let help = "set the proxy's user and password where the proxy is set: in `client_builder`, \
+                    or in HTTPS_PROXY or ALL_PROXY";
+        (NotSent, message, Some(help))
     } else {
-        (
-            EndpointErrorKind::Ambiguous,
-            "the token endpoint's response was cut off",
-        )
+        (NotSent, "the token endpoint cannot be reached", None)
     };
-    EndpointError::new(kind, message).with_source(error)
+    let error = EndpointError::new(kind, message).with_source(error);
+    match help {
+        Some(help) => error.with_help(help),
+        None => error,
+    }
 }
 
-/// Without TLS, the connector reports an https URL as an invalid URL. Its error has no kind, so its
-/// text has to do; a test holds the text.
-fn lacks_tls(error: &reqwest::Error) -> bool {
+/// Whether a cause says `words`. These causes have no kind, so their texts have to do; tests hold
+/// the texts.
+fn has_cause(error: &reqwest::Error, words: &str) -> bool {
     let mut next = error.source();
     while let Some(cause) = next {
-        if cause.to_string() == "invalid URL, scheme is not http" {
+        if cause.to_string().contains(words) {
             return true;
         }
         next = cause.source();

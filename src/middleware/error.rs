@@ -87,7 +87,11 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::{account_id::AccountId, error::ErrorKind};
+    use crate::{
+        account_id::AccountId,
+        error::ErrorKind,
+        store::{StoreError, StoreErrorKind},
+    };
 
     fn not_authorized() -> Error {
         Error::new(ErrorKind::NotAuthorized, &AccountId::default())
@@ -131,7 +135,9 @@ mod tests {
 
     #[test]
     fn the_chain_shows_our_error_first_and_then_its_sources_once_each() {
-        let sourced = not_authorized().with_source(Outer(io::Error::other("the inner source")));
+        let store_error = StoreError::new(StoreErrorKind::Unavailable, "store", "down")
+            .with_source(Outer(io::Error::other("the inner source")));
+        let sourced = not_authorized().with_store_error(store_error);
         let texts = chain(&reqwest_middleware::Error::from(sourced.clone()));
         assert_eq!(texts, chain(&sourced));
         assert_eq!(texts[1..], ["the outer source", "the inner source"]);

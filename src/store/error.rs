@@ -82,12 +82,13 @@ impl StoreError {
         self.0.account.as_ref()
     }
 
-    /// The text without the account, for a message that names the account already.
-    pub(crate) fn without_account(&self) -> String {
-        format!("{}: {}; {}", self.0.store, self.0.message, self.help())
+    /// The text without the account and the help, for a message that has both.
+    pub(crate) fn problem(&self) -> String {
+        format!("{}: {}", self.0.store, self.0.message)
     }
 
-    fn help(&self) -> &str {
+    /// The next step.
+    pub(crate) fn help(&self) -> &str {
         let own = self.0.help.as_deref();
         own.unwrap_or_else(|| self.0.kind.help())
     }

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod durability;
+mod error_texts;
 mod failures;
 mod intent;
 mod jitter;

@@ -3,9 +3,12 @@
 mod bounds;
 mod configuration;
 mod connections;
+mod held_up;
 mod raw_server;
 mod requests;
 mod responses;
+#[cfg(all(unix, feature = "rustls"))]
+mod tls;
 
 use dropbox_sign_oauth::{
     EndpointError, OAuthApi, TokenSet,

@@ -4,6 +4,8 @@
 //! If a server is not installed, the tests that need the server say so and pass. With
 //! `DROPBOX_SIGN_OAUTH_REQUIRE_SERVERS=1` in the environment, these tests fail.
 
+#[cfg(feature = "rustls")]
+mod openssl;
 mod pgbouncer;
 mod postgres;
 mod proxy;
@@ -12,6 +14,8 @@ mod redis_cluster;
 mod shared;
 mod unprivileged;
 
+#[cfg(feature = "rustls")]
+pub(crate) use self::openssl::TlsServer;
 pub(crate) use self::{
     pgbouncer::PgBouncer, postgres::Postgres, proxy::Proxy, redis::Redis,
     redis_cluster::RedisCluster,

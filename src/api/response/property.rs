@@ -15,8 +15,8 @@ use crate::{
 };
 
 const NOW: Duration = Duration::from_secs(1_735_689_600);
-const PRESENTED: &str = "cAnArYpresented/1==";
-const CLIENT_SECRET: &str = "cAnArYsecret+/";
+const PRESENTED: &str = "cAnArYcanarypresented/1==";
+const CLIENT_SECRET: &str = "cAnArYcanarysecret+/";
 
 pub(crate) fn check_response(data: &[u8]) {
     let input = Input::parse(data);

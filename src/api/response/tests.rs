@@ -272,8 +272,8 @@ fn s34_invalid_client_is_a_matter_of_configuration() {
     assert_eq!(error.kind(), Configuration);
     assert_eq!(
         error.to_string(),
-        "the token endpoint responded \"Bad id\"; check the client id and secret \
-         (status 400, invalid_client)"
+        "the token endpoint responded \"Bad id\" (status 400, invalid_client); check the client id \
+         and secret"
     );
 }
 

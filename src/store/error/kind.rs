@@ -46,7 +46,7 @@ impl StoreErrorKind {
     pub(super) fn help(self) -> &'static str {
         match self {
             Self::Unavailable => "check that the store is up and reachable",
-            Self::LeaseTimeout => "another process is refreshing this account; try again",
+            Self::LeaseTimeout => "try again",
             Self::LeaseLost => {
                 "check what delayed the process, or let leases live longer; no newer token is lost"
             }

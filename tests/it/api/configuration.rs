@@ -14,10 +14,14 @@ use super::{api, refresh_error};
 /// The API recognises this case by the text of reqwest's error.
 #[cfg(not(feature = "rustls"))]
 #[tokio::test]
-async fn https_without_tls_gives_an_error_that_names_the_tls_features() {
+async fn s74_https_without_tls_gives_an_error_that_names_the_feature() {
     let error = refresh_error(&api("https://127.0.0.1:9")).await;
     assert_eq!(error.kind(), EndpointErrorKind::Configuration);
-    assert!(error.to_string().contains("TLS features"), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "reqwest was built without TLS; enable the feature `rustls` of dropbox-sign-oauth, or a TLS \
+         feature of reqwest"
+    );
 }
 
 #[test]

@@ -3,13 +3,16 @@
 use std::{
     io::{Read, Write},
     net::TcpListener,
+    thread::sleep,
     time::Duration,
 };
 
 use dropbox_sign_oauth::{EndpointErrorKind, OAuthApi, TokenEndpoint};
 use reqwest::dns::{Name, Resolve, Resolving};
 
-use super::{GRANT, api, builder, raw_server::RawServer, refresh, refresh_error};
+use super::{
+    GRANT, api, builder, grant, raw_server::RawServer, received, refresh, refresh_error, service,
+};
 
 #[tokio::test]
 async fn s28_a_refused_connection_has_not_carried_the_token() {
@@ -98,6 +101,39 @@ async fn s29_a_response_after_the_timeout_is_ambiguous() {
     assert!(error.to_string().contains("in time"), "{error}");
     assert_eq!(api.timeout(), Duration::from_millis(300));
     server.finish().await;
+}
+
+#[tokio::test]
+async fn s72_a_service_that_says_continue_for_ever_does_not_outlast_the_timeout() {
+    let server = RawServer::start(1, |stream| {
+        // Ends when the client closes the connection. With a pause, since hyper reads on without a
+        // look at its caller while more has arrived.
+        while stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").is_ok() {
+            sleep(Duration::from_millis(1));
+        }
+    });
+    let api = builder(server.url())
+        .timeout(Duration::from_millis(100))
+        .build()
+        .expect("a valid configuration");
+    let error = refresh_error(&api).await;
+    assert_eq!(error.kind(), EndpointErrorKind::Ambiguous);
+    assert!(error.to_string().contains("in time"), "{error}");
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn s73_a_token_request_over_plain_http_passes_through_no_proxy() {
+    let host = service(grant()).await;
+    let proxy = service(grant()).await;
+    let to_proxy = reqwest::Proxy::all(proxy.uri()).expect("a URL");
+    let api = builder(host.uri())
+        .client_builder(reqwest::Client::builder().proxy(to_proxy))
+        .build()
+        .expect("a valid configuration");
+    assert!(refresh(&api).await.is_ok());
+    assert_eq!(received(&host).await.len(), 1);
+    assert!(received(&proxy).await.is_empty());
 }
 
 #[tokio::test]

@@ -53,11 +53,13 @@ impl RawServer {
     }
 }
 
-/// Reads to the end of the JSON, so that closing the connection loses no part of the response.
+/// Reads to the end of the JSON, or of the head of a request to a proxy, so that closing the connection loses no part of the response.
 fn read_request(stream: &mut TcpStream) {
     let mut request = Vec::new();
     let mut buffer = [0; 1024];
-    while !request.ends_with(b"}") {
+    let is_connect =
+        |request: &[u8]| request.starts_with(b"CONNECT") && request.ends_with(b"\r\n\r\n");
+    while !request.ends_with(b"}") && !is_connect(&request) {
         match stream.read(&mut buffer).expect("a readable request") {
             0 => break,
             count => request.extend_from_slice(&buffer[..count]),

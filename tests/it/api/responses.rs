@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dropbox_sign_oauth::{
-    EndpointErrorKind, TokenManager, TokenSet,
+    EndpointErrorKind, OAuthApi, TokenManager, TokenSet,
     api::OAuthTokenGenerateRequest,
     store::{MemoryStore, TokenStore},
 };
@@ -134,15 +134,16 @@ async fn s33_unusable_responses_are_transient_errors() {
 async fn s34_invalid_client_is_a_configuration_error_without_a_secret() {
     let response = ResponseTemplate::new(400).set_body_json(json!({
         "error": "invalid_client",
-        "error_description": "CSECRET and presented-token are wrong",
+        "error_description": "client-secret and presented-token are wrong",
     }));
     let service = service(response).await;
-    let error = refresh_error(&api(service.uri())).await;
+    let api = OAuthApi::builder("CID", "client-secret").base_url(service.uri());
+    let error = refresh_error(&api.build().expect("a valid configuration")).await;
     assert_eq!(error.kind(), EndpointErrorKind::Configuration);
     assert_eq!(error.code(), Some("invalid_client"));
     let shown = format!("{error} {error:?}");
     assert!(
-        !shown.contains("CSECRET") && !shown.contains("presented-token"),
+        !shown.contains("client-secret") && !shown.contains("presented-token"),
         "{shown}"
     );
 }

@@ -74,7 +74,7 @@ async fn s24_a_directory_has_the_name_of_the_temporary_file() {
     let problem = "cannot write";
     let defective = ErrorKind::StoreDefective;
     signed
-        .assert_error(defective, problem, "repair the store")
+        .assert_error(defective, problem, "use another location")
         .await;
 }
 

@@ -1,4 +1,4 @@
-//! A process that holds the lease is killed, or is stopped and resumes too late.
+//! A process that holds the lease is killed, or is stopped and resumes later.
 
 use std::time::Duration;
 
@@ -31,6 +31,10 @@ pub(crate) fn tests() -> Vec<Trial> {
         on_each!(
             SERVERS,
             s14_without_replay_another_process_uses_the_late_save_of_a_stopped_process
+        ),
+        on_each!(
+            [Kind::Directory],
+            s71_a_stopped_process_reads_the_response_that_arrived_meanwhile
         ),
     ]
     .into_iter()
@@ -115,6 +119,29 @@ async fn s14_without_replay_another_process_uses_the_late_save_of_a_stopped_proc
     assert!(results.are_ok(), "{results:?}");
     two.advance(10 * SECOND).await;
     let results = two.other.request(1).await;
+    assert!(results.are_ok(), "{results:?}");
+    assert_eq!(two.service.fake.token_requests(), 1);
+    two.service.assert_unharmed();
+}
+
+/// The process is stopped from the request until after its timeout, and the response arrives whole.
+async fn s71_a_stopped_process_reads_the_response_that_arrived_meanwhile(kind: Kind) {
+    let lease = LeaseTimes {
+        token_timeout: Duration::from_secs(1),
+        ..LONG_LEASES
+    };
+    let Some(mut two) = Two::new(kind, Reuse::Revokes, lease).await else {
+        return;
+    };
+    let hold = two.service.fake.hold_token_responses();
+    two.holder.command(Command::Request { at_once: 1 }).await;
+    hold.arrived(1).await;
+    two.holder.pause().await;
+    hold.release();
+    tokio::time::sleep(2 * lease.token_timeout).await;
+    two.holder.resume().await;
+
+    let results = two.holder.results().await;
     assert!(results.are_ok(), "{results:?}");
     assert_eq!(two.service.fake.token_requests(), 1);
     two.service.assert_unharmed();
