@@ -26,11 +26,9 @@ use crate::{
 /// let api = OAuthApi::builder("client-id", "client-secret").build()?;
 /// let manager = TokenManager::builder(api, FileStore::directory("tokens")?).build()?;
 ///
-/// // Once, after the sign-in:
 /// let account = manager.account("acme");
-/// account.install(TokenSet::from_refresh_token("refresh-token")).await?;
-///
-/// // From then on:
+/// // At each start; the tokens of a new sign-in go to `install`.
+/// account.seed(TokenSet::from_refresh_token("refresh-token")).await?;
 /// let token = account.token().await?;
 /// # let _ = token;
 /// manager.shutdown().await?;

@@ -1,14 +1,9 @@
 //! The same program with the real service: `GET /v3/account`.
 
-use std::{
-    env,
-    error::Error,
-    path::{Path, PathBuf},
-};
+use std::{env, error::Error, path::PathBuf};
 
 use dropbox_sign_oauth::{
-    AccountId, Error as TokenError, OAuthApi, RefreshToken, TokenSet,
-    store::{FileStore, TokenStore},
+    AccountId, Error as TokenError, OAuthApi, RefreshToken, Seeded, TokenSet,
 };
 
 use crate::{
@@ -57,7 +52,6 @@ pub(crate) async fn run(credentials: Credentials) -> Result<(), Box<dyn Error>> 
     let file = token_file()?;
     // The tokens of an API app work with this app only.
     let account = AccountId::new(credentials.client_id.clone());
-    let is_saved = is_saved(&file, &account).await?;
     println!("tokens are kept in {}", file.display());
 
     let api = OAuthApi::builder(credentials.client_id, credentials.client_secret).build()?;
@@ -65,16 +59,12 @@ pub(crate) async fn run(credentials: Credentials) -> Result<(), Box<dyn Error>> 
     let timeline = Timeline::new();
     let sink = timeline.clone();
     let program = Program::new(api, &hosts, &file, move |event| sink.event(event))?;
-    if is_saved {
-        // A refresh may have spent the refresh token of the environment.
-        println!("the saved tokens count; remove the file to use {REFRESH_TOKEN} again");
-    } else {
-        let tokens = TokenSet::from_refresh_token(credentials.refresh_token);
-        program
-            .manager
-            .account(account.clone())
-            .install(tokens)
-            .await?;
+    let seed = TokenSet::from_refresh_token(credentials.refresh_token);
+    // A refresh of an earlier start may have spent the refresh token of the environment.
+    match program.manager.account(account.clone()).seed(seed).await? {
+        Seeded::Installed => println!("installed {REFRESH_TOKEN}"),
+        Seeded::Kept => println!("the saved tokens count, not {REFRESH_TOKEN}"),
+        _ => println!("the service refused {REFRESH_TOKEN}: sign in again, and set another one"),
     }
 
     timeline.scene("GET /v3/account");
@@ -93,11 +83,6 @@ pub(crate) async fn run(credentials: Credentials) -> Result<(), Box<dyn Error>> 
         response.error_for_status()?.bytes().await?.len()
     ));
     Ok(())
-}
-
-async fn is_saved(file: &Path, account: &AccountId) -> Result<bool, Box<dyn Error>> {
-    let store = FileStore::single_file(file)?;
-    Ok(store.load(account).await?.is_some())
 }
 
 /// In the user's home, outside of repositories.
