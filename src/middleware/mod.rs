@@ -63,8 +63,14 @@
 //!   A default `Authorization` header hence does not count as the request's own: to an allowed origin
 //!   our token is sent instead, to other origins the default header is sent.
 //! - The reqwest client follows redirects, inside the middleware. reqwest drops the token when host,
-//!   port or scheme change.
-//! - `api.hellosign.com.`, with a dot at the end, is another host than `api.hellosign.com`.
+//!   port or scheme change, but may send the token again at a later step: see [`redirect_policy`], which
+//!   prevents that.
+//! - A 401 counts against the token only if it comes from the URL that the request was sent to. After a
+//!   redirect, nothing tells whether the last step carried the token: the 401 is returned, and nothing
+//!   is refreshed. This applies to redirects within the origin, too. A redirect that leads back to the
+//!   very same URL cannot be told from no redirect.
+//! - An inner middleware that makes a response itself has to state the request's URL, with
+//!   `reqwest::ResponseBuilderExt::url`. A 401 from no URL is not refreshed.
 //!
 //! # With `reqwest-retry`
 //!
@@ -101,6 +107,7 @@ mod challenge;
 mod deadline;
 mod error;
 mod origin;
+mod redirects;
 mod replay;
 
 use std::sync::Arc;
@@ -113,11 +120,14 @@ use tokio::time::Instant;
 
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use self::origin::property::check_origins;
-pub use self::{body_buffer::BodyBufferMiddleware, builder::TokenRefreshMiddlewareBuilder};
+pub use self::{
+    body_buffer::BodyBufferMiddleware, builder::TokenRefreshMiddlewareBuilder,
+    redirects::redirect_policy,
+};
 
 use self::{
     challenge::asks_for_scope,
-    origin::{AllowList, same_origin},
+    origin::{AllowList, same_resource},
 };
 use crate::{
     account::{Account, BearerToken, Need},
@@ -253,8 +263,8 @@ impl Middleware for TokenRefreshMiddleware {
         let response = next.clone().run(request, extensions).await?;
 
         let sent_to = replay.as_ref().map(Request::url).or(sent_to.as_ref());
-        let is_ours = sent_to.is_none_or(|sent_to| same_origin(sent_to, response.url()));
-        if !is_ours || !calls_for_refresh(&response) {
+        let is_direct = || sent_to.is_none_or(|sent_to| same_resource(sent_to, response.url()));
+        if !calls_for_refresh(&response) || !is_direct() {
             return Ok(response);
         }
         let rejected = token.generation();

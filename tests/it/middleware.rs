@@ -4,6 +4,7 @@ mod accounts;
 mod bodies;
 mod in_memory;
 mod origins;
+mod redirects;
 mod rejections;
 mod retries;
 mod timeouts;
