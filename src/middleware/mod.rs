@@ -71,6 +71,9 @@
 //!   very same URL cannot be told from no redirect.
 //! - An inner middleware that makes a response itself has to state the request's URL, with
 //!   `reqwest::ResponseBuilderExt::url`. A 401 from no URL is not refreshed.
+//! - A request to an origin that is not on the list leaves without a token. The first such request to an
+//!   origin is reported as [`EventKind::OriginNotListed`], and as a warning with the feature `tracing`.
+//! - `api.hellosign.com.`, with a dot at the end, is another host than `api.hellosign.com`.
 //!
 //! # With `reqwest-retry`
 //!
@@ -109,6 +112,7 @@ mod error;
 mod origin;
 mod redirects;
 mod replay;
+mod unlisted;
 
 use std::sync::Arc;
 
@@ -128,12 +132,15 @@ pub use self::{
 use self::{
     challenge::asks_for_scope,
     origin::{AllowList, same_resource},
+    unlisted::Unlisted,
 };
 use crate::{
     account::{Account, BearerToken, Need},
     account_id::AccountId,
     error::Error,
+    event::EventKind,
     manager::TokenManager,
+    token::Generation,
 };
 
 /// The origin of Dropbox Sign's API, and by default the only origin that receives tokens.
@@ -174,6 +181,7 @@ pub struct TokenRefreshMiddleware {
 #[derive(Debug)]
 struct Settings {
     allowed: AllowList,
+    unlisted: Unlisted,
     replay_buffer: usize,
 }
 
@@ -197,6 +205,24 @@ impl TokenRefreshMiddleware {
             bound: Some(self.manager.account(account)),
             ..self.clone()
         }
+    }
+
+    /// Sends a request whose origin is not on the list, and reports the origin.
+    async fn pass(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        // Without the URL's path, query and credentials.
+        let origin = request.url().origin().ascii_serialization();
+        unlisted::trace(&origin);
+        let chosen = self.chosen(extensions).ok().flatten();
+        let result = next.run(request, extensions).await;
+        let account = chosen.as_ref().or(self.bound.as_ref());
+        let status = result.as_ref().ok().map(Response::status);
+        self.settings.unlisted.report(origin, account, status);
+        result
     }
 
     /// The account that the request's extensions choose, if they choose an account.
@@ -245,10 +271,11 @@ impl Middleware for TokenRefreshMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        if request.headers().contains_key(AUTHORIZATION)
-            || !self.settings.allowed.allows(request.url())
-        {
+        if request.headers().contains_key(AUTHORIZATION) {
             return next.run(request, extensions).await;
+        }
+        if !self.settings.allowed.allows(request.url()) {
+            return self.pass(request, extensions, next).await;
         }
         let chosen = self.chosen(extensions)?;
         let account = chosen.as_ref().or(self.bound.as_ref()).ok_or_else(|| {
@@ -270,11 +297,11 @@ impl Middleware for TokenRefreshMiddleware {
         let rejected = token.generation();
         let Some(mut replay) = replay else {
             let refreshes = account.refresh_in_background(rejected);
-            account.report_rejection(rejected, refreshes);
+            report_rejection(account, rejected, refreshes);
             return Ok(response);
         };
         let newer = account.replace(rejected, deadline).await;
-        account.report_rejection(rejected, !matches!(newer, Ok(None)));
+        report_rejection(account, rejected, !matches!(newer, Ok(None)));
         match newer? {
             Some(token) => {
                 set(&mut replay, token);
@@ -291,6 +318,13 @@ fn set(request: &mut Request, token: BearerToken) {
     request
         .headers_mut()
         .insert(AUTHORIZATION, token.into_header());
+}
+
+fn report_rejection(account: &Account, generation: Generation, refreshes: bool) {
+    account.emit(EventKind::Rejected {
+        generation,
+        refreshes,
+    });
 }
 
 /// Dropbox Sign sends no `WWW-Authenticate`, so the status counts. If a response asks for more scope

@@ -9,6 +9,7 @@ mod rejections;
 mod retries;
 mod timeouts;
 mod timing;
+mod unlisted;
 
 use dropbox_sign_oauth::{
     Account, AccountId, OAuthApi, TokenManager, TokenRefreshMiddleware,
