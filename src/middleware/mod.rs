@@ -11,6 +11,9 @@
 //! # }
 //! ```
 //!
+//! The [`guide`] says where this middleware stands among others, and how to use it in generated
+//! clients.
+//!
 //! # Rules
 //!
 //! - A request with an `Authorization` header of its own, or to an origin (scheme, host and port)
@@ -74,41 +77,13 @@
 //! - A request to an origin that is not on the list leaves without a token. The first such request to an
 //!   origin is reported as [`EventKind::OriginNotListed`], and as a warning with the feature `tracing`.
 //! - `api.hellosign.com.`, with a dot at the end, is another host than `api.hellosign.com`.
-//!
-//! # With `reqwest-retry`
-//!
-//! Add this middleware *after* the retries, that is, inside them. Then each attempt takes the token
-//! that is valid at that moment, and an error of ours ends the retries. Outside the retries, all
-//! attempts send the token that was valid before the first attempt, and after a 401 the retries
-//! begin anew.
-//!
-//! `reqwest-retry` fails every request whose body is a stream, multipart forms included. A
-//! [`BodyBufferMiddleware`] before the retries makes such requests retryable:
-//!
-//! ```
-//! # fn f(manager: dropbox_sign_oauth::TokenManager, http: reqwest::Client) {
-//! use dropbox_sign_oauth::{TokenRefreshMiddleware, middleware::BodyBufferMiddleware};
-//! use reqwest_middleware::ClientBuilder;
-//! use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
-//!
-//! let backoff = ExponentialBackoff::builder().build_with_max_retries(3);
-//! let client = ClientBuilder::new(http)
-//!     .with(BodyBufferMiddleware::new(40 * 1024 * 1024))
-//!     .with(RetryTransientMiddleware::new_with_policy(backoff))
-//!     .with(TokenRefreshMiddleware::new(&manager))
-//!     .build();
-//! # }
-//! ```
-//!
-//! `reqwest-retry` repeats a POST too, after a timeout for example, and Dropbox Sign has no
-//! idempotency keys: a signature request may be sent twice. Use a second client without retries for
-//! requests that must not be repeated. Both clients can share the manager and the connections.
 
 mod body_buffer;
 mod builder;
 mod challenge;
 mod deadline;
 mod error;
+pub mod guide;
 mod origin;
 mod redirects;
 mod replay;

@@ -3,6 +3,7 @@
 mod accounts;
 mod bodies;
 mod in_memory;
+mod orders;
 mod origins;
 mod redirects;
 mod rejections;
