@@ -95,6 +95,18 @@ pub enum EventKind {
         /// itself granted only a moment ago.
         refreshes: bool,
     },
+    /// A request left without a token, because its origin is not on the middleware's list. The account
+    /// is the account whose token the request would have got.
+    ///
+    /// Reported once for each origin and middleware, for up to 64 origins. If the API is at this origin,
+    /// [list](crate::middleware::TokenRefreshMiddlewareBuilder::origins) the origin.
+    #[non_exhaustive]
+    OriginNotListed {
+        /// Scheme, host and port.
+        origin: String,
+        /// The status of the response, a 401 for example. `None` if there was no response.
+        status: Option<u16>,
+    },
     /// Tokens were installed.
     #[non_exhaustive]
     Installed {
@@ -207,10 +219,12 @@ impl fmt::Debug for Events {
     }
 }
 
+/// The target of all events in `tracing`.
+#[cfg(feature = "tracing")]
+pub(crate) const TARGET: &str = "dropbox_sign_oauth";
+
 #[cfg(feature = "tracing")]
 fn trace(account: &AccountId, kind: &EventKind) {
-    const TARGET: &str = "dropbox_sign_oauth";
-
     match kind {
         EventKind::RefreshFailed { error } => {
             tracing::warn!(target: TARGET, %account, %error, "refresh failed");
@@ -235,6 +249,8 @@ fn trace(account: &AccountId, kind: &EventKind) {
         EventKind::IntentFound { presented_at } => {
             tracing::warn!(target: TARGET, %account, ?presented_at, "refresh token may be spent");
         }
+        // The middleware warns by itself, since a request may have no account.
+        EventKind::OriginNotListed { .. } => {}
         other => tracing::debug!(target: TARGET, %account, event = ?other),
     }
 }

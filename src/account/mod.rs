@@ -354,12 +354,9 @@ impl Account {
         }
     }
 
-    /// Tells the event sink of a rejected token.
-    pub(crate) fn report_rejection(&self, generation: Generation, refreshes: bool) {
-        self.0.emit(EventKind::Rejected {
-            generation,
-            refreshes,
-        });
+    /// Tells the event sinks.
+    pub(crate) fn emit(&self, kind: EventKind) {
+        self.0.emit(kind);
     }
 
     /// Starts no refresh from now on.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{API_ORIGIN, DEFAULT_BUFFER, Settings, TokenRefreshMiddleware, origin::AllowList};
+use super::{
+    API_ORIGIN, DEFAULT_BUFFER, Settings, TokenRefreshMiddleware, origin::AllowList,
+    unlisted::Unlisted,
+};
 use crate::{account_id::AccountId, error::ConfigError, manager::TokenManager};
 
 /// Sets up a [`TokenRefreshMiddleware`].
@@ -90,6 +93,7 @@ impl TokenRefreshMiddlewareBuilder {
             manager: self.manager,
             settings: Arc::new(Settings {
                 allowed: AllowList::new(&self.origins)?,
+                unlisted: Unlisted::default(),
                 replay_buffer: self.replay_buffer,
             }),
         })

@@ -11,6 +11,9 @@
 //! # }
 //! ```
 //!
+//! The [`guide`] says where this middleware stands among others, and how to use it in generated
+//! clients.
+//!
 //! # Rules
 //!
 //! - A request with an `Authorization` header of its own, or to an origin (scheme, host and port)
@@ -63,45 +66,28 @@
 //!   A default `Authorization` header hence does not count as the request's own: to an allowed origin
 //!   our token is sent instead, to other origins the default header is sent.
 //! - The reqwest client follows redirects, inside the middleware. reqwest drops the token when host,
-//!   port or scheme change.
+//!   port or scheme change, but may send the token again at a later step: see [`redirect_policy`], which
+//!   prevents that.
+//! - A 401 counts against the token only if it comes from the URL that the request was sent to. After a
+//!   redirect, nothing tells whether the last step carried the token: the 401 is returned, and nothing
+//!   is refreshed. This applies to redirects within the origin, too. A redirect that leads back to the
+//!   very same URL cannot be told from no redirect.
+//! - An inner middleware that makes a response itself has to state the request's URL, with
+//!   `reqwest::ResponseBuilderExt::url`. A 401 from no URL is not refreshed.
+//! - A request to an origin that is not on the list leaves without a token. The first such request to an
+//!   origin is reported as [`EventKind::OriginNotListed`], and as a warning with the feature `tracing`.
 //! - `api.hellosign.com.`, with a dot at the end, is another host than `api.hellosign.com`.
-//!
-//! # With `reqwest-retry`
-//!
-//! Add this middleware *after* the retries, that is, inside them. Then each attempt takes the token
-//! that is valid at that moment, and an error of ours ends the retries. Outside the retries, all
-//! attempts send the token that was valid before the first attempt, and after a 401 the retries
-//! begin anew.
-//!
-//! `reqwest-retry` fails every request whose body is a stream, multipart forms included. A
-//! [`BodyBufferMiddleware`] before the retries makes such requests retryable:
-//!
-//! ```
-//! # fn f(manager: dropbox_sign_oauth::TokenManager, http: reqwest::Client) {
-//! use dropbox_sign_oauth::{TokenRefreshMiddleware, middleware::BodyBufferMiddleware};
-//! use reqwest_middleware::ClientBuilder;
-//! use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
-//!
-//! let backoff = ExponentialBackoff::builder().build_with_max_retries(3);
-//! let client = ClientBuilder::new(http)
-//!     .with(BodyBufferMiddleware::new(40 * 1024 * 1024))
-//!     .with(RetryTransientMiddleware::new_with_policy(backoff))
-//!     .with(TokenRefreshMiddleware::new(&manager))
-//!     .build();
-//! # }
-//! ```
-//!
-//! `reqwest-retry` repeats a POST too, after a timeout for example, and Dropbox Sign has no
-//! idempotency keys: a signature request may be sent twice. Use a second client without retries for
-//! requests that must not be repeated. Both clients can share the manager and the connections.
 
 mod body_buffer;
 mod builder;
 mod challenge;
 mod deadline;
 mod error;
+pub mod guide;
 mod origin;
+mod redirects;
 mod replay;
+mod unlisted;
 
 use std::sync::Arc;
 
@@ -113,17 +99,23 @@ use tokio::time::Instant;
 
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use self::origin::property::check_origins;
-pub use self::{body_buffer::BodyBufferMiddleware, builder::TokenRefreshMiddlewareBuilder};
+pub use self::{
+    body_buffer::BodyBufferMiddleware, builder::TokenRefreshMiddlewareBuilder,
+    redirects::redirect_policy,
+};
 
 use self::{
     challenge::asks_for_scope,
-    origin::{AllowList, same_origin},
+    origin::{AllowList, same_resource},
+    unlisted::Unlisted,
 };
 use crate::{
     account::{Account, BearerToken, Need},
     account_id::AccountId,
     error::Error,
+    event::EventKind,
     manager::TokenManager,
+    token::Generation,
 };
 
 /// The origin of Dropbox Sign's API, and by default the only origin that receives tokens.
@@ -164,6 +156,7 @@ pub struct TokenRefreshMiddleware {
 #[derive(Debug)]
 struct Settings {
     allowed: AllowList,
+    unlisted: Unlisted,
     replay_buffer: usize,
 }
 
@@ -187,6 +180,24 @@ impl TokenRefreshMiddleware {
             bound: Some(self.manager.account(account)),
             ..self.clone()
         }
+    }
+
+    /// Sends a request whose origin is not on the list, and reports the origin.
+    async fn pass(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        // Without the URL's path, query and credentials.
+        let origin = request.url().origin().ascii_serialization();
+        unlisted::trace(&origin);
+        let chosen = self.chosen(extensions).ok().flatten();
+        let result = next.run(request, extensions).await;
+        let account = chosen.as_ref().or(self.bound.as_ref());
+        let status = result.as_ref().ok().map(Response::status);
+        self.settings.unlisted.report(origin, account, status);
+        result
     }
 
     /// The account that the request's extensions choose, if they choose an account.
@@ -235,10 +246,11 @@ impl Middleware for TokenRefreshMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        if request.headers().contains_key(AUTHORIZATION)
-            || !self.settings.allowed.allows(request.url())
-        {
+        if request.headers().contains_key(AUTHORIZATION) {
             return next.run(request, extensions).await;
+        }
+        if !self.settings.allowed.allows(request.url()) {
+            return self.pass(request, extensions, next).await;
         }
         let chosen = self.chosen(extensions)?;
         let account = chosen.as_ref().or(self.bound.as_ref()).ok_or_else(|| {
@@ -253,18 +265,18 @@ impl Middleware for TokenRefreshMiddleware {
         let response = next.clone().run(request, extensions).await?;
 
         let sent_to = replay.as_ref().map(Request::url).or(sent_to.as_ref());
-        let is_ours = sent_to.is_none_or(|sent_to| same_origin(sent_to, response.url()));
-        if !is_ours || !calls_for_refresh(&response) {
+        let is_direct = || sent_to.is_none_or(|sent_to| same_resource(sent_to, response.url()));
+        if !calls_for_refresh(&response) || !is_direct() {
             return Ok(response);
         }
         let rejected = token.generation();
         let Some(mut replay) = replay else {
             let refreshes = account.refresh_in_background(rejected);
-            account.report_rejection(rejected, refreshes);
+            report_rejection(account, rejected, refreshes);
             return Ok(response);
         };
         let newer = account.replace(rejected, deadline).await;
-        account.report_rejection(rejected, !matches!(newer, Ok(None)));
+        report_rejection(account, rejected, !matches!(newer, Ok(None)));
         match newer? {
             Some(token) => {
                 set(&mut replay, token);
@@ -281,6 +293,13 @@ fn set(request: &mut Request, token: BearerToken) {
     request
         .headers_mut()
         .insert(AUTHORIZATION, token.into_header());
+}
+
+fn report_rejection(account: &Account, generation: Generation, refreshes: bool) {
+    account.emit(EventKind::Rejected {
+        generation,
+        refreshes,
+    });
 }
 
 /// Dropbox Sign sends no `WWW-Authenticate`, so the status counts. If a response asks for more scope

@@ -29,6 +29,12 @@ pub(super) fn same_origin(a: &Url, b: &Url) -> bool {
         && a.port_or_known_default() == b.port_or_known_default()
 }
 
+/// Whether a response from `b` was made to a request to `a`, without a redirect. A fragment and
+/// credentials are not sent, and do not count.
+pub(super) fn same_resource(a: &Url, b: &Url) -> bool {
+    same_origin(a, b) && a.path() == b.path() && a.query() == b.query()
+}
+
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(super) mod property;
 #[cfg(test)]
@@ -88,6 +94,22 @@ mod tests {
             ),
         ] {
             assert!(allows(origin, url), "{origin} {url}");
+        }
+    }
+
+    #[test]
+    fn a_resource_has_an_origin_a_path_and_a_query() {
+        let url = |text: &str| Url::parse(text).expect("a URL");
+        let resource = url("https://api.hellosign.com/v3/account?a=1");
+        for (other, expected) in [
+            ("https://api.hellosign.com:443/v3/account?a=1", true),
+            ("https://key:pw@api.hellosign.com/v3/account?a=1#x", true),
+            ("https://api.hellosign.com/v3/account?a=2", false),
+            ("https://api.hellosign.com/v3/account", false),
+            ("https://api.hellosign.com/v3/accounts?a=1", false),
+            ("https://app.hellosign.com/v3/account?a=1", false),
+        ] {
+            assert_eq!(same_resource(&resource, &url(other)), expected, "{other}");
         }
     }
 

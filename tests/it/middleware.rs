@@ -3,11 +3,14 @@
 mod accounts;
 mod bodies;
 mod in_memory;
+mod orders;
 mod origins;
+mod redirects;
 mod rejections;
 mod retries;
 mod timeouts;
 mod timing;
+mod unlisted;
 
 use dropbox_sign_oauth::{
     Account, AccountId, OAuthApi, TokenManager, TokenRefreshMiddleware,

@@ -107,19 +107,6 @@ async fn redirect_to_https(listener: TcpListener, heard: Arc<Mutex<Vec<Vec<u8>>>
 }
 
 #[tokio::test]
-async fn s42_a_redirect_within_the_origin_keeps_the_token_and_the_middleware_replays_its_401() {
-    let setup = Setup::revoked().await;
-    setup
-        .fake
-        .next_api_request(Fault::redirect("/v3/elsewhere"));
-    let response = setup.client().get(setup.url()).send().await;
-    assert_eq!(response.expect("a response").status(), 200);
-    assert_eq!(setup.fake.token_requests(), 1);
-    let paths: Vec<_> = setup.requests().into_iter().map(|r| r.path).collect();
-    assert_eq!(paths, ["/v3/account", "/v3/elsewhere", "/v3/account"]);
-}
-
-#[tokio::test]
 async fn s43_an_origin_off_the_list_gets_no_token() {
     let setup = Setup::new().await;
     let elsewhere = elsewhere(401).await;

@@ -1,0 +1,86 @@
+//! Requests that leave without a token, because their origin is not on the list.
+
+use http::StatusCode;
+use parking_lot::Mutex;
+
+use crate::{account::Account, event::EventKind};
+
+/// The origins off the list to which requests have gone.
+#[derive(Debug, Default)]
+pub(super) struct Unlisted {
+    seen: Mutex<Vec<String>>,
+}
+
+impl Unlisted {
+    /// Origins beyond this number are not remembered, and not reported.
+    const LIMIT: usize = 64;
+
+    /// Reports a request to this origin, once for each origin. `status` is the status of the response.
+    pub(super) fn report(
+        &self,
+        origin: String,
+        account: Option<&Account>,
+        status: Option<StatusCode>,
+    ) {
+        if !self.is_new(&origin) {
+            return;
+        }
+        #[cfg(feature = "tracing")]
+        warn(&origin, account, status);
+        // An event has an account.
+        if let Some(account) = account {
+            account.emit(EventKind::OriginNotListed {
+                origin,
+                status: status.map(|status| status.as_u16()),
+            });
+        }
+    }
+
+    fn is_new(&self, origin: &str) -> bool {
+        let mut seen = self.seen.lock();
+        let is_new = seen.len() < Self::LIMIT && seen.iter().all(|known| known != origin);
+        if is_new {
+            seen.push(origin.to_owned());
+        }
+        is_new
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn warn(origin: &str, account: Option<&Account>, status: Option<StatusCode>) {
+    tracing::warn!(
+        target: crate::event::TARGET,
+        account = account.map(|account| tracing::field::display(account.id())),
+        status = status.map(|status| status.as_u16()),
+        "a request to {origin} left without a token, since this origin is not listed; if the API is at \
+         this origin, list it: `TokenRefreshMiddleware::builder(..).origins(..)`",
+    );
+}
+
+/// Leaves a trace of every request that passes.
+pub(super) fn trace(origin: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::trace!(
+        target: crate::event::TARGET,
+        "a request to {origin} leaves without a token, since this origin is not listed",
+    );
+    #[cfg(not(feature = "tracing"))]
+    let _ = origin;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_new_once_and_only_so_many_are_remembered() {
+        let unlisted = Unlisted::default();
+        let origin = |nth: usize| format!("https://{nth}.example");
+        for nth in 0..Unlisted::LIMIT {
+            assert!(unlisted.is_new(&origin(nth)), "{nth}");
+            assert!(!unlisted.is_new(&origin(nth)), "{nth}");
+        }
+        assert!(!unlisted.is_new(&origin(Unlisted::LIMIT)));
+        assert_eq!(unlisted.seen.lock().len(), Unlisted::LIMIT);
+    }
+}
