@@ -15,6 +15,7 @@ mod manager;
 pub mod middleware;
 mod origin_rules;
 mod policy;
+mod runtime;
 mod secret;
 pub mod store;
 mod token;

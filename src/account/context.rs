@@ -3,9 +3,12 @@
 //! The steps are methods of [`AccountContext`], each group in a file of its own. This file imports
 //! none of them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use parking_lot::{Mutex, MutexGuard};
@@ -31,9 +34,14 @@ pub(crate) struct ManagerContext {
     pub(crate) clocks: Clocks,
     pub(crate) policy: RefreshPolicy,
     pub(crate) events: Events,
-    pub(crate) tasks: TaskTracker,
-    /// Where flights run; `None`: on the runtime of the caller that starts the flight.
-    pub(crate) runtime: Option<Handle>,
+    /// The runtime on which the manager was built.
+    pub(crate) built_on: Option<Handle>,
+}
+
+impl ManagerContext {
+    pub(crate) fn longest_work(&self) -> Duration {
+        self.policy.longest_work(self.endpoint.timeout())
+    }
 }
 
 /// What one account has.
@@ -43,6 +51,7 @@ pub(super) struct AccountContext {
     pub(super) id: AccountId,
     pub(super) manager: Arc<ManagerContext>,
     pub(super) single_flight: Arc<SingleFlight>,
+    pub(super) tasks: TaskTracker,
     record_state: Mutex<RecordState>,
 }
 
@@ -57,6 +66,7 @@ impl AccountContext {
             id,
             manager,
             single_flight,
+            tasks: TaskTracker::new(),
             record_state: Mutex::default(),
         }
     }

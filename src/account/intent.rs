@@ -8,8 +8,12 @@
 use tokio::time::{Instant, sleep};
 
 use super::{
-    context::AccountContext, outcome::failed_for_good, record_state::SaveState,
-    reload::Refreshable, retry_pauses::RetryPauses, state::Outcome,
+    context::AccountContext,
+    outcome::failed_for_good,
+    record_state::SaveState,
+    reload::Refreshable,
+    retry_pauses::RetryPauses,
+    state::{Outcome, State},
 };
 use crate::{
     error::ErrorKind,
@@ -90,7 +94,7 @@ impl AccountContext {
         let mut pauses = RetryPauses::new();
         while self.try_to_withdraw(&intent).await.is_err() {
             // A shutdown does not wait: an intent that stays only makes the next process careful.
-            let is_closed = self.single_flight.update(|state| state.is_closed());
+            let is_closed = self.single_flight.read(State::is_closed);
             if is_closed || begun.elapsed() > give_up {
                 return;
             }

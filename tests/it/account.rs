@@ -10,6 +10,7 @@ mod leases;
 mod outages;
 mod overlaps;
 mod paused;
+mod runtimes;
 mod sign_in;
 mod sinks;
 mod spent;
