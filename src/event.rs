@@ -103,6 +103,24 @@ pub enum EventKind {
     },
     /// The account was signed out and its record removed.
     SignedOut,
+    /// Work was left that only [`TokenManager::shutdown`](crate::TokenManager::shutdown) waits for: the
+    /// last handle to the account has gone, or the runtime of a refresh was shut down. If the process
+    /// ends now, new tokens are lost, and the next process presents a spent refresh token.
+    #[non_exhaustive]
+    Abandoned {
+        /// The work.
+        unfinished: Unfinished,
+    },
+}
+
+/// The work that was left in [`EventKind::Abandoned`].
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unfinished {
+    /// A refresh is under way, or was aborted while the refresh token was presented.
+    Refresh,
+    /// New tokens are in memory, and not in the store.
+    Save,
 }
 
 /// Why a refresh started.
@@ -231,6 +249,12 @@ fn trace(account: &AccountId, kind: &EventKind) {
             rotated,
         } => {
             tracing::info!(target: TARGET, %account, %generation, ?lifetime, rotated, "refreshed");
+        }
+        EventKind::Abandoned { unfinished } => {
+            tracing::warn!(
+                target: TARGET, %account, ?unfinished,
+                "work was left: call `TokenManager::shutdown` before the program ends"
+            );
         }
         EventKind::IntentFound { presented_at } => {
             tracing::warn!(target: TARGET, %account, ?presented_at, "refresh token may be spent");

@@ -27,7 +27,7 @@ pub use crate::{
     clock::{Clock, SystemClock},
     endpoint::{EndpointError, EndpointErrorKind, ExpiresIn, TokenEndpoint, TokenGrant},
     error::{ConfigError, Error, ErrorKind},
-    event::{Event, EventKind, EventSink, RefreshReason},
+    event::{Event, EventKind, EventSink, RefreshReason, Unfinished},
     manager::{TokenManager, TokenManagerBuilder},
     middleware::TokenRefreshMiddleware,
     policy::{Backoff, LostResponse, RefreshPolicy, Unsaved},

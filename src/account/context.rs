@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -52,6 +52,8 @@ pub(super) struct AccountContext {
     pub(super) manager: Arc<ManagerContext>,
     pub(super) single_flight: Arc<SingleFlight>,
     pub(super) tasks: TaskTracker,
+    /// The program knows of the present loss.
+    pub(super) is_reported: AtomicBool,
     record_state: Mutex<RecordState>,
 }
 
@@ -67,6 +69,7 @@ impl AccountContext {
             manager,
             single_flight,
             tasks: TaskTracker::new(),
+            is_reported: AtomicBool::new(false),
             record_state: Mutex::default(),
         }
     }

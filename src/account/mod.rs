@@ -12,7 +12,7 @@
 //! | 7 | `saving`, `exchange`, `sign_in` | saving a grant, the token request, installing and signing out |
 //! | 6 | `intent`, `lease` | the write-ahead intent in the record, the right to refresh |
 //! | 5 | `reload` | what the stored record says is to be done |
-//! | 4 | `tokens`, `outcome` | making tokens that may be sent, what an error means |
+//! | 4 | `tokens`, `outcome`, `unfinished` | making tokens that may be sent, what an error means, reports of a loss |
 //! | 3 | `context` | what one account has, and what every step needs of it |
 //! | 2 | `single_flight` | one flight, one result for all waiters |
 //! | 1 | `state`, `thread_cache` | who uses which token, who refreshes, who waits; a thread's copy of a header |
@@ -39,6 +39,7 @@ mod sync;
 mod tasks;
 mod thread_cache;
 mod tokens;
+mod unfinished;
 
 pub(crate) use context::ManagerContext;
 pub use live_token::BearerToken;
@@ -61,15 +62,19 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 /// Comes from [`TokenManager::account`](crate::TokenManager::account). Cloning is cheap; clones
 /// share the token.
 #[derive(Clone)]
-pub struct Account(Arc<AccountContext>);
+pub struct Account(Arc<Shared>);
+
+/// What all handles to an account share. Tasks hold the context alone, so that the end of the last
+/// handle shows.
+struct Shared(Arc<AccountContext>);
 
 impl Account {
     pub(crate) fn new(id: AccountId, manager: Arc<ManagerContext>) -> Self {
-        Self(Arc::new(AccountContext::new(id, manager)))
+        Self(Arc::new(Shared(Arc::new(AccountContext::new(id, manager)))))
     }
 
     fn context(&self) -> &Arc<AccountContext> {
-        &self.0
+        &self.0.0
     }
 
     /// The account's name.
@@ -244,23 +249,31 @@ impl Account {
             .then(|| account.spawn_task(async move { work.save_leftovers().await }))
             .transpose();
         async move {
-            match saving {
+            let saved = match saving {
                 Ok(Some(task)) => account.task_result(task.await),
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
-            }
+            };
+            account.told(saved)
         }
     }
 
     /// An error if a task of the account has not ended.
     pub(crate) fn check_tasks_ended(&self) -> Result<(), Error> {
         let account = self.context();
-        match account.tasks.is_empty() {
+        let ended = match account.tasks.is_empty() {
             true => Ok(()),
             false => Err(account.error(ErrorKind::Timeout).with_detail(
                 "a task has not ended; its runtime is not driven, or the store does not respond",
             )),
-        }
+        };
+        account.told(ended)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.0.report_unfinished();
     }
 }
 

@@ -184,6 +184,11 @@ impl RecordState {
         }
     }
 
+    /// Whether the refresh token is being presented, or was when its flight was aborted.
+    pub(super) fn is_presenting(&self) -> bool {
+        self.own_intent.is_some_and(|intent| intent.is_open)
+    }
+
     /// Takes note of an intent that is yet to be withdrawn.
     pub(super) fn leave_intent(&mut self, intent: Record) {
         self.left_intent = Some(intent);

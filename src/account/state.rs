@@ -224,6 +224,10 @@ impl State {
         self.closed = Some(error);
     }
 
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.flight.is_some()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.is_some()
     }

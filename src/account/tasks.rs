@@ -25,7 +25,12 @@ impl AccountContext {
                 return Err(error);
             }
         };
-        let task = Arc::clone(self).run_flight(flight);
+        self.expect_no_loss();
+        let account = Arc::clone(self);
+        let task = async move {
+            let flight = Arc::clone(&account).run_flight(flight);
+            account.report_if_aborted(flight).await;
+        };
         self.tasks.spawn_on(task, &runtime);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod durability;
+mod exits;
 mod failures;
 mod intent;
 mod jitter;
