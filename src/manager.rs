@@ -85,18 +85,19 @@ impl TokenManager {
     }
 
     /// Shuts down gracefully: starts no refresh from now on, waits until refreshes under way have
-    /// saved their new tokens, and saves tokens that could not be saved before.
+    /// saved their new tokens, saves tokens that could not be saved before, and waits until the event
+    /// sinks have handled their events.
     ///
     /// **Call `shutdown` before the program ends.** If the process ends in mid-refresh, its new refresh
     /// token is lost, and the next process presents the spent refresh token.
     ///
-    /// Valid tokens are still served afterwards.
+    /// Valid tokens are still served afterwards. Later events reach no sink.
     ///
     /// The wait for refreshes, and then the wait for saves, each ends after
     /// [`lease_wait`](RefreshPolicy::lease_wait), [`unsent_budget`](RefreshPolicy::unsent_budget), twice
     /// [`TokenEndpoint::timeout`], [`save_budget`](RefreshPolicy::save_budget),
     /// [`save_give_up`](RefreshPolicy::save_give_up) and 30 seconds for the store, together: with the
-    /// default settings after 152 seconds.
+    /// default settings after 152 seconds. The wait for the sinks ends after 5 seconds.
     ///
     /// With axum, the requests end first:
     ///
@@ -139,6 +140,7 @@ impl TokenManager {
         };
         let _ = within(context.longest_work(), saved).await;
         results.extend(accounts.iter().map(Account::check_tasks_ended));
+        context.events.close().await;
         results.into_iter().collect()
     }
 
