@@ -105,15 +105,15 @@ async fn s49_a_sink_that_panics_delays_no_refresh() {
 async fn s49_a_sink_that_hangs_delays_no_refresh() {
     let (release, released) = channel::<()>();
     let hangs = move |_: &Event| {
-        // Returns when the test ends.
+        // Returns after the refreshes.
         let _ = released.recv();
     };
     let (manager, clock, endpoint) = manager(hangs);
     // These are more events than the backlog holds.
     expire(&manager, &clock, 1_000).await;
     assert_eq!(endpoint.posts(), 1_000);
-    manager.shutdown().await.expect("saved");
     drop(release);
+    manager.shutdown().await.expect("saved");
 }
 
 /// Waits for a token when a refresh starts, on the sink's thread.
@@ -172,7 +172,9 @@ async fn s83_a_shutdown_waits_until_each_sink_has_handled_its_events() {
 #[tokio::test(start_paused = true)]
 async fn s83_a_shutdown_does_not_wait_for_ever_for_a_sink_that_hangs() {
     let (_release, released) = channel::<()>();
-    let (manager, clock, _) = manager(move |_: &Event| drop(released.recv()));
+    let (manager, clock, _) = manager(move |_: &Event| {
+        let _ = released.recv();
+    });
     expire(&manager, &clock, 1).await;
     manager.shutdown().await.expect("saved");
 }
