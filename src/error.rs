@@ -30,8 +30,8 @@ pub enum ErrorKind {
     AccountRestricted,
     /// The token service is unreachable or cannot grant a token now. Retried with backoff.
     Unavailable,
-    /// The policy's patience or the request's own timeout ended before the refresh did. The refresh
-    /// goes on: try again.
+    /// The policy's patience or the request's own timeout ended before the work did. The work goes on:
+    /// try again.
     Timeout,
     /// The token store was unreachable, before anything was spent. Retried with backoff.
     StoreUnavailable,
@@ -53,8 +53,12 @@ pub enum ErrorKind {
     AccountNotChosen,
     /// The manager has been shut down.
     ShutDown,
-    /// A refresh ended without a result: its runtime was shut down, or its task panicked. Try again.
+    /// The work ended without a result: its runtime was shut down, or its task panicked. Try again.
     Aborted,
+    /// No Tokio runtime can do the work, or none has begun it: the manager was built on a runtime that
+    /// has ended or does not run, for example, and the call came from a plain thread. Not retried:
+    /// call from within a runtime, as [`build`](crate::TokenManagerBuilder::build) says.
+    NoRuntime,
 }
 
 impl fmt::Display for ErrorKind {
@@ -66,7 +70,7 @@ impl fmt::Display for ErrorKind {
             Self::Configuration => "the configuration for the token service is wrong",
             Self::AccountRestricted => "the account's plan does not include the API",
             Self::Unavailable => "the token service is unavailable",
-            Self::Timeout => "the refresh takes longer than the caller waits",
+            Self::Timeout => "the work takes longer than the caller waits",
             Self::StoreUnavailable => "the token store is unavailable",
             Self::StoreDefective => "the token store cannot be used",
             Self::LeaseTimeout => "another process is refreshing for too long",
@@ -75,7 +79,8 @@ impl fmt::Display for ErrorKind {
             Self::InvalidToken => "the tokens cannot be used",
             Self::AccountNotChosen => "the request's account is not clear",
             Self::ShutDown => "the token manager is shut down",
-            Self::Aborted => "the refresh ended without a result",
+            Self::Aborted => "the work ended without a result",
+            Self::NoRuntime => "there is no Tokio runtime to work on",
         })
     }
 }
@@ -96,6 +101,7 @@ impl ErrorKind {
                  `for_account(…)`"
             }
             Self::ShutDown => "build a new manager",
+            Self::NoRuntime => "call from within a Tokio runtime with a timer (`enable_all`)",
             Self::Unavailable
             | Self::Timeout
             | Self::StoreUnavailable
@@ -242,6 +248,7 @@ impl Error {
                 | ErrorKind::InvalidToken
                 | ErrorKind::AccountNotChosen
                 | ErrorKind::ShutDown
+                | ErrorKind::NoRuntime
         )
     }
 }

@@ -7,7 +7,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{account_id::AccountId, error::Error, store::StoreError, token::Generation};
+use parking_lot::RwLock;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+
+use crate::{
+    account_id::AccountId, error::Error, runtime::within, store::StoreError, token::Generation,
+};
 
 /// An event of one account's tokens.
 #[non_exhaustive]
@@ -115,6 +120,24 @@ pub enum EventKind {
     },
     /// The account was signed out and its record removed.
     SignedOut,
+    /// Work was left that only [`TokenManager::shutdown`](crate::TokenManager::shutdown) waits for: the
+    /// last handle to the account has gone, or the runtime of a refresh was shut down. If the process
+    /// ends now, new tokens are lost, and the next process presents a spent refresh token.
+    #[non_exhaustive]
+    Abandoned {
+        /// The work.
+        unfinished: Unfinished,
+    },
+}
+
+/// The work that was left in [`EventKind::Abandoned`].
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unfinished {
+    /// A refresh is under way, or was aborted while the refresh token was presented.
+    Refresh,
+    /// New tokens are in memory, and not in the store.
+    Save,
 }
 
 /// Why a refresh started.
@@ -135,7 +158,9 @@ pub enum RefreshReason {
 /// Each sink runs on a thread of its own and receives the events in their order. A sink may block,
 /// use the client or panic without holding up a refresh. When a sink falls 1,024 events behind,
 /// further events are dropped until it catches up. Events that a sink has not handled when the
-/// process ends are lost. A sink that holds the manager or an account keeps both alive for ever.
+/// process ends are lost: [`TokenManager::shutdown`](crate::TokenManager::shutdown) waits up to 5
+/// seconds for the sinks, and then ends them. A sink that holds the manager or an account keeps both
+/// alive until `shutdown`.
 ///
 /// ```
 /// use dropbox_sign_oauth::{Event, EventKind, EventSink};
@@ -166,20 +191,32 @@ impl<F: FnMut(&Event) + Send + 'static> EventSink for F {
 /// Where events leave the accounts.
 #[derive(Default)]
 pub(crate) struct Events {
-    sinks: Vec<SyncSender<Event>>,
+    sinks: RwLock<Vec<SyncSender<Event>>>,
+    threads: TaskTracker,
 }
 
 impl Events {
     /// How far a sink may fall behind.
     const BACKLOG: usize = 1024;
 
+    /// How long a shutdown waits for sinks that are behind.
+    const LONGEST_CLOSING: Duration = Duration::from_secs(5);
+
     /// Starts a thread for each sink; the threads end with the `Events`.
     pub(crate) fn start(sinks: Vec<Box<dyn EventSink>>) -> std::io::Result<Self> {
-        let sinks: std::io::Result<_> = sinks.into_iter().map(Self::start_one).collect();
-        Ok(Self { sinks: sinks? })
+        let threads = TaskTracker::new();
+        let start = |sink| Self::start_one(sink, threads.token());
+        let sinks: std::io::Result<_> = sinks.into_iter().map(start).collect();
+        Ok(Self {
+            sinks: RwLock::new(sinks?),
+            threads,
+        })
     }
 
-    fn start_one(mut sink: Box<dyn EventSink>) -> std::io::Result<SyncSender<Event>> {
+    fn start_one(
+        mut sink: Box<dyn EventSink>,
+        running: TaskTrackerToken,
+    ) -> std::io::Result<SyncSender<Event>> {
         let (sender, receiver) = sync_channel::<Event>(Self::BACKLOG);
         std::thread::Builder::new()
             .name("dropbox-sign-oauth-events".to_owned())
@@ -188,6 +225,8 @@ impl Events {
                     // A sink that panics misses this event and still gets the next events.
                     let _ = catch_unwind(AssertUnwindSafe(|| sink.on_event(&event)));
                 }
+                drop(sink);
+                drop(running);
             })?;
         Ok(sender)
     }
@@ -197,24 +236,34 @@ impl Events {
         #[cfg(feature = "tracing")]
         trace(account, &kind);
 
-        if self.sinks.is_empty() {
+        let sinks = self.sinks.read();
+        if sinks.is_empty() {
             return;
         }
         let event = Event {
             account: account.clone(),
             kind,
         };
-        for sink in &self.sinks {
+        for sink in &*sinks {
             // A full or ended sink misses the event.
             let _ = sink.try_send(event.clone());
         }
+    }
+
+    /// Accepts no more events, and waits until each sink has handled its events and was dropped. Not
+    /// for ever: a sink may hang, or wait for this very shutdown.
+    pub(crate) async fn close(&self) {
+        // Without the senders, the threads end.
+        self.sinks.write().clear();
+        self.threads.close();
+        let _ = within(Self::LONGEST_CLOSING, self.threads.wait()).await;
     }
 }
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Events")
-            .field("sinks", &self.sinks.len())
+            .field("sinks", &self.sinks.read().len())
             .finish()
     }
 }
@@ -245,6 +294,12 @@ fn trace(account: &AccountId, kind: &EventKind) {
             rotated,
         } => {
             tracing::info!(target: TARGET, %account, %generation, ?lifetime, rotated, "refreshed");
+        }
+        EventKind::Abandoned { unfinished } => {
+            tracing::warn!(
+                target: TARGET, %account, ?unfinished,
+                "work was left: call `TokenManager::shutdown` before the program ends"
+            );
         }
         EventKind::IntentFound { presented_at } => {
             tracing::warn!(target: TARGET, %account, ?presented_at, "refresh token may be spent");

@@ -15,6 +15,7 @@ mod manager;
 pub mod middleware;
 mod origin_rules;
 mod policy;
+mod runtime;
 mod secret;
 pub mod store;
 mod token;
@@ -26,7 +27,7 @@ pub use crate::{
     clock::{Clock, SystemClock},
     endpoint::{EndpointError, EndpointErrorKind, ExpiresIn, TokenEndpoint, TokenGrant},
     error::{ConfigError, Error, ErrorKind},
-    event::{Event, EventKind, EventSink, RefreshReason},
+    event::{Event, EventKind, EventSink, RefreshReason, Unfinished},
     manager::{TokenManager, TokenManagerBuilder},
     middleware::TokenRefreshMiddleware,
     policy::{Backoff, LostResponse, RefreshPolicy, Unsaved},

@@ -4,7 +4,6 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
-use tokio_util::task::TaskTracker;
 
 use crate::{
     account::{Account, ManagerContext},
@@ -14,6 +13,7 @@ use crate::{
     error::{ConfigError, Error},
     event::{EventSink, Events},
     policy::RefreshPolicy,
+    runtime::within,
     store::TokenStore,
 };
 
@@ -83,36 +83,74 @@ impl TokenManager {
     }
 
     /// Shuts down gracefully: starts no refresh from now on, waits until refreshes under way have
-    /// saved their new tokens, and saves tokens that could not be saved before. Valid tokens
-    /// are still served afterwards.
+    /// saved their new tokens, saves tokens that could not be saved before, and waits until the event
+    /// sinks have handled their events.
+    ///
+    /// **Call `shutdown` before the program ends.** If the process ends in mid-refresh, its new refresh
+    /// token is lost, and the next process presents the spent refresh token.
+    ///
+    /// Valid tokens are still served afterwards. Later events reach no sink.
+    ///
+    /// The wait for refreshes, and then the wait for saves, each ends after
+    /// [`lease_wait`](RefreshPolicy::lease_wait), [`unsent_budget`](RefreshPolicy::unsent_budget), twice
+    /// [`TokenEndpoint::timeout`], [`save_budget`](RefreshPolicy::save_budget),
+    /// [`save_give_up`](RefreshPolicy::save_give_up) and 30 seconds for the store, together: with the
+    /// default settings after 152 seconds. The wait for the sinks ends after 5 seconds.
+    ///
+    /// With axum, the requests end first:
+    ///
+    /// ```ignore
+    /// let signal = async { let _ = tokio::signal::ctrl_c().await; };
+    /// axum::serve(listener, app).with_graceful_shutdown(signal).await?;
+    /// manager.shutdown().await?;
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::SaveFailed`](crate::ErrorKind::SaveFailed) for an account whose tokens could
-    /// not be saved; the tokens are lost when the process ends. All accounts are tried, and the
-    /// first error is returned.
+    /// All accounts are tried, and the first error is returned:
+    ///
+    /// - [`ErrorKind::SaveFailed`](crate::ErrorKind::SaveFailed) for an account whose tokens could
+    ///   not be saved. The tokens are lost when the process ends.
+    /// - [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) for an account whose refresh or save has not
+    ///   ended within the bound: its runtime is not driven, for example.
+    /// - [`ErrorKind::NoRuntime`](crate::ErrorKind::NoRuntime) or
+    ///   [`ErrorKind::Aborted`](crate::ErrorKind::Aborted) if no runtime has saved the tokens.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost: call `shutdown` again.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        let accounts: Vec<Account> = {
-            let mut accounts = self.0.accounts.write();
-            accounts.closed = true;
-            accounts.by_id.values().cloned().collect()
+        let context = &self.0.context;
+        let accounts = self.close();
+        let ends = async {
+            for account in &accounts {
+                account.tasks_ended().await;
+            }
         };
+        let _ = within(context.longest_work(), ends).await;
+
+        let saves: Vec<_> = accounts.iter().map(Account::save_leftovers).collect();
+        let mut results = Vec::new();
+        let saved = async {
+            for save in saves {
+                results.push(save.await);
+            }
+        };
+        let _ = within(context.longest_work(), saved).await;
+        results.extend(accounts.iter().map(Account::check_tasks_ended));
+        context.events.close().await;
+        results.into_iter().collect()
+    }
+
+    /// Closes all accounts, later accounts included.
+    fn close(&self) -> Vec<Account> {
+        let mut accounts = self.0.accounts.write();
+        accounts.closed = true;
+        let accounts: Vec<_> = accounts.by_id.values().cloned().collect();
         for account in &accounts {
             account.close();
         }
-        let tasks = &self.0.context.tasks;
-        tasks.close();
-        tasks.wait().await;
-
-        let mut result = Ok(());
-        for account in &accounts {
-            result = result.and(account.save_leftovers().await);
-        }
-        result
+        accounts
     }
 }
 
@@ -158,8 +196,18 @@ impl TokenManagerBuilder {
 
     /// Checks the settings and builds the manager.
     ///
-    /// A manager that is built on a Tokio runtime runs its refreshes there. Otherwise a refresh runs
-    /// on the runtime of the request that starts the refresh.
+    /// # Runtimes
+    ///
+    /// A manager that is built on a multi-thread Tokio runtime refreshes there for as long as the
+    /// runtime lives. Otherwise, a refresh runs on the runtime of the request that starts the refresh.
+    /// Requests from outside a runtime need a runtime on which the manager was built.
+    ///
+    /// - Enable the runtime's timer and I/O (`enable_all`). Without a timer, calls fail with
+    ///   [`ErrorKind::NoRuntime`](crate::ErrorKind::NoRuntime), and Tokio prints a panic.
+    /// - A current-thread runtime refreshes only while a thread drives it with `block_on`; entering the
+    ///   runtime does not drive it. A refresh that pauses there holds up requests on other runtimes.
+    /// - A refresh ends with its runtime. A request on another runtime that waits for the refresh then
+    ///   starts the next refresh, after a backoff step.
     ///
     /// # Errors
     ///
@@ -179,9 +227,8 @@ impl TokenManagerBuilder {
                 clocks: Clocks::new(self.clock),
                 policy: self.policy,
                 events,
-                tasks: TaskTracker::new(),
                 signed_in: Mutex::default(),
-                runtime: Handle::try_current().ok(),
+                built_on: Handle::try_current().ok(),
             }),
             accounts: RwLock::default(),
         })))

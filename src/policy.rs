@@ -38,7 +38,8 @@ pub struct RefreshPolicy {
     pub default_lifetime: Duration,
     /// How long a caller waits for a refresh before it gets
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). The refresh goes on. A request with a shorter
-    /// timeout of its own waits for that timeout only. Default: 30 seconds.
+    /// timeout of its own waits for that timeout only. A caller that is not on a runtime waits as long
+    /// for the manager's runtime to begin the work. Default: 30 seconds.
     pub patience: Duration,
     /// How long one refresh may go on repeating a request that could not be sent.
     /// Default: 10 seconds.
@@ -169,6 +170,23 @@ impl Backoff {
 }
 
 impl RefreshPolicy {
+    /// How long the operations of a store may take in one piece of work. Their own bounds are the
+    /// store's.
+    const STORE: Duration = Duration::from_secs(30);
+
+    /// The longest that one piece of an account's work takes: to wait for the lease, to present the
+    /// refresh token, once more if the response is lost, and to save, again after the refresh.
+    pub(crate) fn longest_work(&self, endpoint_timeout: Duration) -> Duration {
+        let presenting = self
+            .unsent_budget
+            .saturating_add(endpoint_timeout.saturating_mul(2));
+        let saving = self.save_budget.saturating_add(self.save_give_up);
+        self.lease_wait
+            .saturating_add(presenting)
+            .saturating_add(saving)
+            .saturating_add(Self::STORE)
+    }
+
     /// The refresh window less jitter and the expiry margin of a token with this lifetime, counted
     /// back from its end. `jitter` is the token's own, in `0.0..1.0`.
     pub(crate) fn windows(&self, lifetime: Duration, jitter: f64) -> (Duration, Duration) {
@@ -275,6 +293,17 @@ mod tests {
             break_it(&mut policy);
             assert!(policy.validate(SECOND).is_err(), "{policy:?}");
         }
+    }
+
+    #[test]
+    fn the_longest_work_has_time_for_each_of_its_steps() {
+        let policy = RefreshPolicy::default();
+        assert_eq!(policy.longest_work(15 * SECOND), 152 * SECOND);
+        let endless = RefreshPolicy {
+            lease_wait: Duration::MAX,
+            ..policy
+        };
+        assert_eq!(endless.longest_work(Duration::MAX), Duration::MAX);
     }
 
     #[test]

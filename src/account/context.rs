@@ -7,8 +7,9 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use parking_lot::{Mutex, MutexGuard};
@@ -35,11 +36,16 @@ pub(crate) struct ManagerContext {
     pub(crate) clocks: Clocks,
     pub(crate) policy: RefreshPolicy,
     pub(crate) events: Events,
-    pub(crate) tasks: TaskTracker,
     /// The refresh token that each account was signed in with.
     pub(crate) signed_in: Mutex<HashMap<AccountId, RefreshToken>>,
-    /// Where flights run; `None`: on the runtime of the caller that starts the flight.
-    pub(crate) runtime: Option<Handle>,
+    /// The runtime on which the manager was built.
+    pub(crate) built_on: Option<Handle>,
+}
+
+impl ManagerContext {
+    pub(crate) fn longest_work(&self) -> Duration {
+        self.policy.longest_work(self.endpoint.timeout())
+    }
 }
 
 /// What one account has.
@@ -50,6 +56,9 @@ pub(super) struct AccountContext {
     pub(super) manager: Arc<ManagerContext>,
     pub(super) single_flight: Arc<SingleFlight>,
     pub(super) lease_demand: LeaseDemand,
+    pub(super) tasks: TaskTracker,
+    /// The program knows of the present loss.
+    pub(super) is_reported: AtomicBool,
     record_state: Mutex<RecordState>,
 }
 
@@ -65,6 +74,8 @@ impl AccountContext {
             manager,
             single_flight,
             lease_demand: LeaseDemand::default(),
+            tasks: TaskTracker::new(),
+            is_reported: AtomicBool::new(false),
             record_state: Mutex::default(),
         }
     }

@@ -158,7 +158,7 @@ impl AccountContext {
 
     fn finish(&self, flight: Flight, outcome: Outcome) {
         if let Outcome::SignedOut { error, .. } | Outcome::Failed { error, .. } = &outcome
-            && self.single_flight.update(|state| state.is_news(error))
+            && self.single_flight.read(|state| state.is_news(error))
         {
             let error = error.clone();
             self.emit(EventKind::RefreshFailed { error });

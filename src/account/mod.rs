@@ -5,12 +5,14 @@
 //!
 //! | floor | module | what is in it |
 //! |---|---|---|
-//! | 9 | `mod` | the handle: serves a fresh token, else starts a flight or waits for one |
+//! | 11 | `mod` | the handle: serves a fresh token at once |
+//! | 10 | `acquire` | other tokens: starts a flight, or waits for a flight |
+//! | 9 | `tasks` | the runtime of the work, and waits that end |
 //! | 8 | `flight` | the plan of one refresh, in a task of its own |
 //! | 7 | `saving`, `exchange`, `sign_in` | saving a grant, the token request, installing and signing out |
 //! | 6 | `intent`, `lease` | the write-ahead intent in the record, the right to refresh |
 //! | 5 | `reload` | what the stored record says is to be done |
-//! | 4 | `tokens`, `outcome` | making tokens that may be sent, what an error means |
+//! | 4 | `tokens`, `outcome`, `unfinished` | making tokens that may be sent, what an error means, reports of a loss |
 //! | 3 | `context` | what one account has, and what every step needs of it |
 //! | 2 | `single_flight` | one flight, one result for all waiters |
 //! | 1 | `state`, `thread_cache` | who uses which token, who refreshes, who waits; a thread's copy of a header |
@@ -18,6 +20,7 @@
 //!
 //! The modules below `context` know no I/O.
 
+mod acquire;
 mod context;
 mod exchange;
 mod flight;
@@ -34,8 +37,10 @@ mod sign_in;
 mod single_flight;
 mod state;
 mod sync;
+mod tasks;
 mod thread_cache;
 mod tokens;
+mod unfinished;
 
 pub(crate) use context::ManagerContext;
 pub use live_token::BearerToken;
@@ -44,23 +49,17 @@ pub(crate) use state::Need;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-use tokio::{
-    runtime::Handle,
-    task::JoinHandle,
-    time::{Instant, timeout},
-};
+use tokio::time::Instant;
 
 use self::{
     context::AccountContext,
-    live_token::LiveToken,
-    single_flight::{Flight, Waiter},
     state::{Aim, Decision},
 };
 use crate::{
     account_id::AccountId,
     error::{Error, ErrorKind},
     event::EventKind,
-    token::{Deadlines, Freshness, Generation, TokenSet},
+    token::{Freshness, Generation, TokenSet},
 };
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -70,16 +69,24 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 /// Comes from [`TokenManager::account`](crate::TokenManager::account). Cloning is cheap; clones
 /// share the token.
 #[derive(Clone)]
-pub struct Account(Arc<AccountContext>);
+pub struct Account(Arc<Shared>);
+
+/// What all handles to an account share. Tasks hold the context alone, so that the end of the last
+/// handle shows.
+struct Shared(Arc<AccountContext>);
 
 impl Account {
     pub(crate) fn new(id: AccountId, manager: Arc<ManagerContext>) -> Self {
-        Self(Arc::new(AccountContext::new(id, manager)))
+        Self(Arc::new(Shared(Arc::new(AccountContext::new(id, manager)))))
+    }
+
+    fn context(&self) -> &Arc<AccountContext> {
+        &self.0.0
     }
 
     /// The account's name.
     pub fn id(&self) -> &AccountId {
-        &self.0.id
+        &self.context().id
     }
 
     /// A token that is valid now.
@@ -165,8 +172,9 @@ impl Account {
     ///
     /// Nothing is lost: the installation runs to its end in a task of its own.
     pub async fn install(&self, tokens: impl Into<TokenSet>) -> Result<(), Error> {
-        let account = Arc::clone(&self.0);
-        self.run(account.install(tokens.into())).await
+        let account = Arc::clone(self.context());
+        let work = account.install(tokens.into());
+        self.context().run_task(work).await
     }
 
     /// Takes tokens into use that a program passes at each start, from its environment for example,
@@ -205,8 +213,9 @@ impl Account {
     ///
     /// Nothing is lost: the work runs to its end in a task of its own.
     pub async fn seed(&self, tokens: impl Into<TokenSet>) -> Result<Seeded, Error> {
-        let account = Arc::clone(&self.0);
-        self.run(account.seed(tokens.into())).await
+        let account = Arc::clone(self.context());
+        let work = account.seed(tokens.into());
+        self.context().run_task(work).await
     }
 
     /// Forgets the account's tokens, in memory and in the store, after a refresh in progress.
@@ -223,20 +232,20 @@ impl Account {
     ///
     /// Nothing is lost: the removal runs to its end in a task of its own.
     pub async fn sign_out(&self) -> Result<(), Error> {
-        let account = Arc::clone(&self.0);
-        self.run(account.sign_out()).await
+        let account = Arc::clone(self.context());
+        self.context().run_task(account.sign_out()).await
     }
 
     /// The token in use and its freshness, without any I/O.
     pub fn current(&self) -> Option<(BearerToken, Freshness)> {
-        let token = self.0.single_flight.token()?;
-        let freshness = token.freshness(self.0.clocks().now());
+        let token = self.context().single_flight.token()?;
+        let freshness = token.freshness(self.context().clocks().now());
         Some((token.bearer.clone(), freshness))
     }
 
     /// The token, if it is fresh: without an await, an allocation or a contended cache line.
     pub(crate) fn fresh(&self) -> Option<BearerToken> {
-        let account = &*self.0;
+        let account = self.context();
         let generation = account.single_flight.published();
         thread_cache::find(account.key, generation, |deadlines| {
             deadlines.freshness_by(account.clocks()) == Freshness::Fresh
@@ -248,11 +257,7 @@ impl Account {
     ///
     /// Boxed, since it is seldom called: inline, it would make the future of every request larger.
     pub(crate) fn acquire(&self, need: Need, deadline: Option<Instant>) -> Boxed<'_, BearerToken> {
-        Box::pin(async move {
-            let decision = self.0.single_flight.enter(need, self.0.clocks().now());
-            let token = self.follow(decision, deadline).await?;
-            self.still_valid(token, need, deadline).await
-        })
+        Box::pin(self.context().acquire(need, deadline))
     }
 
     /// As [`replace_rejected`](Self::replace_rejected), with a deadline. Boxed for the same reason.
@@ -261,94 +266,18 @@ impl Account {
         rejected: Generation,
         deadline: Option<Instant>,
     ) -> Boxed<'_, Option<BearerToken>> {
-        Box::pin(async move {
-            let now = self.0.clocks().now();
-            let Some(decision) = self.0.single_flight.replace(rejected, now) else {
-                return Ok(None);
-            };
-            let token = self.follow(decision, deadline).await?;
-            let token = self.still_valid(token, Need::Usable, deadline).await?;
-            Ok(Some(token).filter(|token| token.generation() > rejected))
-        })
-    }
-
-    /// Carries the decision out: starts the flight, if there is one to start, and waits if need be.
-    async fn follow(
-        &self,
-        decision: Decision<Waiter, Flight>,
-        deadline: Option<Instant>,
-    ) -> Result<Arc<LiveToken>, Error> {
-        let mut waiter = match decision {
-            Decision::Serve(token, flight) => {
-                // The token is valid even if no flight can start.
-                let _ = self.start(flight);
-                return Ok(token);
-            }
-            Decision::Wait(waiter, flight) => {
-                self.start(flight)?;
-                waiter
-            }
-            Decision::Fail(error) => return Err(error),
-        };
-        let patience = self.0.policy().patience;
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        // A caller with a token to fall back on needs time to use that token.
-        let share = left.map(|left| {
-            if waiter.has_fallback() {
-                left / 2
-            } else {
-                left
-            }
-        });
-        let (wait, ended) = match share {
-            Some(share) if share < patience => (share, "the request's own timeout ended".into()),
-            _ => (
-                patience,
-                format!("the policy's patience of {patience:?} ended"),
-            ),
-        };
-        let result = timeout(wait, waiter.result(&self.0.id)).await;
-        match (result, waiter.into_fallback()) {
-            (Ok(result), _) => result,
-            (Err(_), Some(token)) => Ok(token),
-            (Err(_), None) => Err(self
-                .0
-                .error(ErrorKind::Timeout)
-                .with_detail(format!("{ended}; the refresh goes on"))),
-        }
-    }
-
-    /// The token, or another one if it expired while it was waited for, on a machine that slept.
-    async fn still_valid(
-        &self,
-        token: Arc<LiveToken>,
-        need: Need,
-        deadline: Option<Instant>,
-    ) -> Result<BearerToken, Error> {
-        let now = self.0.clocks().now();
-        let token = match token.freshness(now) {
-            Freshness::Expired => {
-                let decision = self.0.single_flight.enter(need, now);
-                let token = self.follow(decision, deadline).await?;
-                if token.freshness(self.0.clocks().now()) == Freshness::Expired {
-                    let detail = "the new token expired before it could be used";
-                    return Err(self.0.error(ErrorKind::Unavailable).with_detail(detail));
-                }
-                token
-            }
-            Freshness::Fresh | Freshness::Stale => token,
-        };
-        Ok(self.copy(&token))
+        Box::pin(self.context().replace(rejected, deadline))
     }
 
     /// Starts a refresh that no caller waits for, because the API rejected this token. Says whether
     /// a newer token is under way, or there already.
     pub(crate) fn refresh_in_background(&self, rejected: Generation) -> bool {
-        let now = self.0.clocks().now();
-        match self.0.single_flight.replace(rejected, now) {
+        let account = self.context();
+        let now = account.clocks().now();
+        match account.single_flight.replace(rejected, now) {
             Some(Decision::Serve(_, flight) | Decision::Wait(_, flight)) => {
                 let looks = flight.as_ref().is_some_and(|it| it.aim() == Aim::Look);
-                self.start(flight).is_ok() && !looks
+                account.start_flight(flight).is_ok() && !looks
             }
             Some(Decision::Fail(_)) | None => false,
         }
@@ -356,69 +285,65 @@ impl Account {
 
     /// Tells the event sinks.
     pub(crate) fn emit(&self, kind: EventKind) {
-        self.0.emit(kind);
+        self.context().emit(kind);
     }
 
     /// Starts no refresh from now on.
     pub(crate) fn close(&self) {
-        let error = self.0.error(ErrorKind::ShutDown);
-        self.0.single_flight.update(|state| state.close(error));
-        self.0.lease_demand.stay();
+        let account = self.context();
+        let error = account.error(ErrorKind::ShutDown);
+        account.single_flight.update(|state| state.close(error));
+        account.lease_demand.stay();
+        account.tasks.close();
     }
 
-    /// Saves what could not be saved so far.
-    pub(crate) async fn save_leftovers(&self) -> Result<(), Error> {
-        self.0.save_leftovers().await
+    /// Waits until the account's tasks have ended, after [`close`](Self::close).
+    pub(crate) async fn tasks_ended(&self) {
+        self.context().tasks.wait().await;
     }
 
-    /// The thread's own copy, made only where there is none: waiters come in crowds.
-    fn copy(&self, token: &LiveToken) -> BearerToken {
-        let key = self.0.key;
-        let is_same = |deadlines: &Deadlines| *deadlines == token.deadlines;
-        thread_cache::find(key, token.generation(), is_same).unwrap_or_else(|| {
-            thread_cache::keep(key, token);
-            token.bearer.clone()
-        })
-    }
-
-    fn start(&self, flight: Option<Flight>) -> Result<(), Error> {
-        if let Some(flight) = flight {
-            let account = Arc::clone(&self.0);
-            self.spawn(account.run_flight(flight))?;
+    /// Starts to save what could not be saved so far. The future waits for the result alone.
+    pub(crate) fn save_leftovers(&self) -> impl Future<Output = Result<(), Error>> + use<> {
+        let account = Arc::clone(self.context());
+        let has_leftovers = account.record_state().has_leftovers();
+        let work = Arc::clone(&account);
+        let saving = has_leftovers
+            .then(|| account.spawn_task(async move { work.save_leftovers().await }))
+            .transpose();
+        async move {
+            let saved = match saving {
+                Ok(Some(task)) => account.task_result(task.await),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            account.told(saved)
         }
-        Ok(())
     }
 
-    /// Runs `task` to its end, whether or not the caller goes on waiting.
-    async fn run<F, T>(&self, task: F) -> Result<T, Error>
-    where
-        F: Future<Output = Result<T, Error>> + Send + 'static,
-        T: Send + 'static,
-    {
-        let aborted = |_| Err(self.0.error(ErrorKind::Aborted));
-        self.spawn(task)?.await.unwrap_or_else(aborted)
+    /// An error if a task of the account has not ended.
+    pub(crate) fn check_tasks_ended(&self) -> Result<(), Error> {
+        let account = self.context();
+        let ended = match account.tasks.is_empty() {
+            true => Ok(()),
+            false => Err(account.error(ErrorKind::Timeout).with_detail(
+                "a task has not ended; its runtime is not driven, or the store does not respond",
+            )),
+        };
+        account.told(ended)
     }
+}
 
-    fn spawn<F>(&self, task: F) -> Result<JoinHandle<F::Output>, Error>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        let manager = &self.0.manager;
-        let current = || Handle::try_current().ok();
-        let runtime = manager.runtime.clone().or_else(current).ok_or_else(|| {
-            self.0
-                .error(ErrorKind::Aborted)
-                .with_detail("there is no Tokio runtime to refresh on")
-        })?;
-        Ok(manager.tasks.spawn_on(task, &runtime))
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.0.report_unfinished();
     }
 }
 
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account")
-            .field("id", &self.0.id)
-            .field("token", &self.0.single_flight.token())
+            .field("id", self.id())
+            .field("token", &self.context().single_flight.token())
             .finish_non_exhaustive()
     }
 }

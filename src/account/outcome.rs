@@ -19,9 +19,7 @@ impl AccountContext {
         error: Error,
         retry_after: Option<Duration>,
     ) -> Outcome {
-        let failures = self.single_flight.update(|state| state.failures()) + 1;
-        let backoff = &self.policy().backoff;
-        failed(error, backoff.delay(failures, retry_after, fastrand::f64()))
+        self.single_flight.failed(error, retry_after)
     }
 
     pub(super) fn store_failed(&self, error: StoreError) -> Outcome {

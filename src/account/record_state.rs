@@ -115,6 +115,11 @@ impl RecordState {
         matches!(&self.known, Some(known) if known.save != SaveState::Saved)
     }
 
+    /// Whether the store lacks a record of ours, or may hold an intent of ours with a known outcome.
+    pub(super) fn has_leftovers(&self) -> bool {
+        self.is_unsaved() || self.left_intent.is_some()
+    }
+
     /// A granted record that the store lacks, and the version that it is to replace.
     pub(super) fn pending(&self) -> Option<(Record, Version)> {
         match self.known.as_ref()? {
@@ -202,6 +207,11 @@ impl RecordState {
         if let Some(intent) = &mut self.own_intent {
             intent.is_open = is_presenting;
         }
+    }
+
+    /// Whether the refresh token is being presented, or was when its flight was aborted.
+    pub(super) fn is_presenting(&self) -> bool {
+        self.own_intent.is_some_and(|intent| intent.is_open)
     }
 
     /// Remembers an intent that the store could not replace by its outcome.

@@ -105,11 +105,7 @@ impl AccountContext {
 
     /// The last chance before the process ends.
     pub(super) async fn save_leftovers(self: &Arc<Self>) -> Result<(), Error> {
-        let nothing_is_left = {
-            let state = self.record_state();
-            !state.is_unsaved() && state.left_intent().is_none()
-        };
-        if nothing_is_left {
+        if !self.record_state().has_leftovers() {
             return Ok(());
         }
         let saved = self.with_lease(self.save_what_is_left()).await;

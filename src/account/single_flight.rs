@@ -1,10 +1,14 @@
 //! One flight at a time, and its result for every caller that waits.
 //!
 //! The state decides under a short lock that is never held across an await. A caller that is told to
-//! start a flight gets a [`Flight`], which owes the waiters a result: if the flight is dropped,
-//! because its task panicked or its runtime was shut down, the waiters get an error.
+//! start a flight gets a [`Flight`], which wakes the waiters even if the flight is dropped, because its
+//! task panicked or its runtime was shut down.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    thread,
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
@@ -74,7 +78,18 @@ impl SingleFlight {
 
     /// The token in use, however old it is.
     pub(crate) fn token(&self) -> Option<Arc<LiveToken>> {
-        self.shared.lock().state.token().cloned()
+        self.read(|state| state.token().cloned())
+    }
+
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        look(&self.shared.lock().state)
+    }
+
+    /// The next flight starts after a backoff step, or when the service allows.
+    pub(crate) fn failed(&self, error: Error, retry_after: Option<Duration>) -> Outcome {
+        let failures = self.read(State::failures) + 1;
+        let wait = self.backoff.delay(failures, retry_after, fastrand::f64());
+        Outcome::Failed { error, wait }
     }
 
     /// As [`State::enter`].
@@ -120,6 +135,7 @@ impl SingleFlight {
             id: job.id,
             aim: job.aim,
             sender,
+            has_ended: false,
         }
     }
 
@@ -148,19 +164,16 @@ impl Shared {
 }
 
 impl Waiter {
-    /// Waits for the flight to finish.
+    /// Waits for the flight to end. `None`: its runtime was shut down, so that it has no result.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost: the flight goes on.
-    pub(crate) async fn result(&mut self, account: &AccountId) -> FlightResult {
-        let result = match self.receiver.wait_for(Option::is_some).await {
-            Ok(result) => result.clone(),
-            Err(_) => None,
-        };
-        let result = result.unwrap_or_else(|| Err(Error::new(ErrorKind::Aborted, account)));
+    pub(crate) async fn result(&mut self) -> Option<FlightResult> {
+        let ended = self.receiver.wait_for(Option::is_some).await;
+        let result = ended.ok().and_then(|result| result.clone());
         match (result, &self.fallback) {
-            (Err(_), Some(token)) => Ok(Arc::clone(token)),
+            (None | Some(Err(_)), Some(token)) => Some(Ok(Arc::clone(token))),
             (result, _) => result,
         }
     }
@@ -174,14 +187,15 @@ impl Waiter {
     }
 }
 
-/// A refresh in progress. Dropping it wakes all waiters with an error, and counts as a failure: the
-/// next flight starts after a pause.
+/// A refresh in progress. Dropping it wakes all waiters, and counts as a failure: the next flight
+/// starts after a pause.
 #[derive(Debug)]
 pub(crate) struct Flight {
     single_flight: Arc<SingleFlight>,
     id: FlightId,
     aim: Aim,
     sender: watch::Sender<Option<FlightResult>>,
+    has_ended: bool,
 }
 
 impl Flight {
@@ -190,35 +204,44 @@ impl Flight {
     }
 
     /// Ends the flight and wakes all waiters.
-    pub(crate) fn finish(self, outcome: Outcome) {
+    pub(crate) fn finish(mut self, outcome: Outcome) {
+        let result = outcome.to_result();
         self.end(outcome);
+        self.sender.send_replace(Some(result));
     }
 
-    fn end(&self, outcome: Outcome) {
-        let result = match &outcome {
-            Outcome::Token(token) => Ok(Arc::clone(token)),
-            Outcome::SignedOut { error, .. } => Err(error.clone()),
-            Outcome::Failed { error, wait } => Err(error.clone().with_retry_after(*wait)),
-        };
-        let (id, now) = (self.id, self.single_flight.clocks.monotonic());
-        let is_first = self
-            .single_flight
-            .update(|state| state.finish(id, outcome, now));
-        if is_first {
-            self.sender.send_replace(Some(result));
-        }
+    /// Ends a flight that never began. The waiters get no result, and the next flight may start.
+    pub(crate) fn cancel(mut self) {
+        self.has_ended = true;
+        self.single_flight.update(|state| state.cancel(self.id));
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        self.has_ended = true;
+        let now = self.single_flight.clocks.monotonic();
+        self.single_flight
+            .update(|state| state.finish(self.id, outcome, now));
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        // After `finish`, the state knows this flight no more and this changes nothing.
-        let flights = &self.single_flight;
-        let failures = flights.update(|state| state.failures()) + 1;
-        self.end(Outcome::Failed {
-            error: Error::new(ErrorKind::Aborted, &flights.account),
-            wait: flights.backoff.delay(failures, None, fastrand::f64()),
-        });
+        if self.has_ended {
+            return;
+        }
+        let is_panic = thread::panicking();
+        let cause = match is_panic {
+            true => "a panic ended its task",
+            false => "its runtime was shut down",
+        };
+        let error = Error::new(ErrorKind::Aborted, &self.single_flight.account).with_detail(cause);
+        let outcome = self.single_flight.failed(error, None);
+        let result = outcome.to_result();
+        self.end(outcome);
+        // On another runtime, a waiter may start the next flight. A panic would only come again.
+        if is_panic {
+            self.sender.send_replace(Some(result));
+        }
     }
 }
 

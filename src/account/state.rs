@@ -113,6 +113,17 @@ pub(crate) enum Outcome {
     Failed { error: Error, wait: Duration },
 }
 
+impl Outcome {
+    /// What the waiters get.
+    pub(crate) fn to_result(&self) -> Result<Arc<LiveToken>, Error> {
+        match self {
+            Self::Token(token) => Ok(Arc::clone(token)),
+            Self::SignedOut { error, .. } => Err(error.clone()),
+            Self::Failed { error, wait } => Err(error.clone().with_retry_after(*wait)),
+        }
+    }
+}
+
 impl State {
     /// Decides what a caller is to do, and takes note of the flight that the caller starts.
     pub(crate) fn enter(&mut self, need: Need, now: Moment) -> Verdict {
@@ -188,10 +199,10 @@ impl State {
         Job { id, aim }
     }
 
-    /// Ends the flight. Only the first end of a flight counts; returns whether this is the first.
-    pub(crate) fn finish(&mut self, flight: FlightId, outcome: Outcome, now: Duration) -> bool {
+    /// Ends the flight. Only the first end of a flight counts.
+    pub(crate) fn finish(&mut self, flight: FlightId, outcome: Outcome, now: Duration) {
         if self.flight != Some(flight) {
-            return false;
+            return;
         }
         self.flight = None;
         match outcome {
@@ -213,7 +224,11 @@ impl State {
                 });
             }
         }
-        true
+    }
+
+    /// Ends a flight that never began, as if it had not been started.
+    pub(crate) fn cancel(&mut self, flight: FlightId) {
+        self.flight.take_if(|under_way| *under_way == flight);
     }
 
     /// Puts a token into use, unless a later token is in use or the account was signed out since.
@@ -247,6 +262,10 @@ impl State {
         let hold = self.hold.as_ref();
         let is_same = hold.is_some_and(|hold| hold.error.kind() == error.kind());
         !(is_same && error.is_reauthorization_required())
+    }
+
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.flight.is_some()
     }
 
     /// A number for the next token.

@@ -3,6 +3,7 @@
 mod concurrency;
 mod durability;
 mod error_texts;
+mod exits;
 mod failures;
 mod intent;
 mod jitter;
@@ -14,6 +15,7 @@ mod overlaps;
 mod paused;
 mod refusals;
 mod rejected;
+mod runtimes;
 mod seeds;
 mod sign_in;
 mod sinks;

@@ -1,4 +1,7 @@
-use std::time::{Duration, SystemTime};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    time::{Duration, SystemTime},
+};
 
 use futures_util::FutureExt;
 
@@ -36,8 +39,10 @@ fn wait(single_flight: &Arc<SingleFlight>, need: Need, now: Moment) -> (Waiter, 
     }
 }
 
+/// `None`: the flight is under way.
 fn result(waiter: &mut Waiter) -> Option<FlightResult> {
-    waiter.result(&AccountId::default()).now_or_never()
+    let ended = waiter.result().now_or_never();
+    ended.map(|result| result.expect("a result"))
 }
 
 #[test]
@@ -85,20 +90,52 @@ fn a_failure_states_how_long_no_flight_starts() {
 }
 
 #[test]
-fn a_dropped_flight_aborts_its_waiters_and_holds_like_a_failure() {
+fn a_dropped_flight_wakes_its_waiters_and_holds_like_a_failure() {
     let single_flight = at_rest(Duration::ZERO);
     let (mut waiter, flight) = wait(&single_flight, Need::Usable, at(0));
     drop(flight);
+    let woken = waiter.result().now_or_never().expect("woken");
+    assert!(woken.is_none(), "{woken:?}");
+    check_that_an_aborted_flight_holds(&single_flight);
+}
+
+#[test]
+fn a_flight_that_panics_fails_its_waiters_and_holds_like_a_failure() {
+    let single_flight = at_rest(Duration::ZERO);
+    let (mut waiter, flight) = wait(&single_flight, Need::Usable, at(0));
+    let panics = catch_unwind(AssertUnwindSafe(|| {
+        let _flight = flight;
+        // `resume_unwind` does not call the panic hook, which would print the panic.
+        resume_unwind(Box::new("scripted"));
+    }));
+    panics.expect_err("scripted");
     let error = result(&mut waiter).expect("woken").expect_err("no token");
     assert_eq!(error.kind(), ErrorKind::Aborted);
-    // After a pause, as after any failure.
-    let pause = error.retry_after().expect("a pause");
-    assert!(!pause.is_zero() && pause <= Duration::from_secs(1));
+    assert!(error.retry_after().is_some());
+    check_that_an_aborted_flight_holds(&single_flight);
+}
+
+/// For a pause, as after any failure.
+fn check_that_an_aborted_flight_holds(single_flight: &Arc<SingleFlight>) {
     match single_flight.enter(Need::Usable, at(0)) {
-        Decision::Fail(error) => assert_eq!(error.kind(), ErrorKind::Aborted),
+        Decision::Fail(error) => {
+            assert_eq!(error.kind(), ErrorKind::Aborted);
+            let pause = error.retry_after().expect("a pause");
+            assert!(!pause.is_zero() && pause <= Duration::from_secs(1));
+        }
         other => panic!("{other:?}"),
     }
-    assert!(wait(&single_flight, Need::Usable, at(1)).1.is_some());
+    assert!(wait(single_flight, Need::Usable, at(1)).1.is_some());
+}
+
+#[test]
+fn a_cancelled_flight_wakes_its_waiters_and_holds_nobody() {
+    let single_flight = at_rest(Duration::ZERO);
+    let (mut waiter, flight) = wait(&single_flight, Need::Usable, at(0));
+    flight.expect("starts it").cancel();
+    let woken = waiter.result().now_or_never().expect("woken");
+    assert!(woken.is_none(), "{woken:?}");
+    assert!(wait(&single_flight, Need::Usable, at(0)).1.is_some());
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => Just(Step::WaitOut),
         4 => span().prop_map(Step::WallForward),
         4 => span().prop_map(Step::WallBack),
+        2 => Just(Step::Cancel),
         4 => Just(Step::FinishAgain),
         3 => lifetime().prop_map(Step::Number),
         3 => Just(Step::PublishNumbered),

@@ -9,6 +9,7 @@ use dropbox_sign_oauth::{
     Account, Event, EventKind, EventSink, TokenManager, TokenSet, store::MemoryStore,
     testing::FakeClock,
 };
+use futures_util::poll;
 use tokio::runtime::Handle;
 
 use crate::support::{Endpoint, HOUR};
@@ -104,15 +105,15 @@ async fn s49_a_sink_that_panics_delays_no_refresh() {
 async fn s49_a_sink_that_hangs_delays_no_refresh() {
     let (release, released) = channel::<()>();
     let hangs = move |_: &Event| {
-        // Returns when the test ends.
+        // Returns after the refreshes.
         let _ = released.recv();
     };
     let (manager, clock, endpoint) = manager(hangs);
     // These are more events than the backlog holds.
     expire(&manager, &clock, 1_000).await;
     assert_eq!(endpoint.posts(), 1_000);
-    manager.shutdown().await.expect("saved");
     drop(release);
+    manager.shutdown().await.expect("saved");
 }
 
 /// Waits for a token when a refresh starts, on the sink's thread.
@@ -149,4 +150,81 @@ async fn s49_a_sink_can_use_the_account() {
     assert!(endpoint.posts() >= 1);
     // The account holds the sender of the events, and the sink holds the account: a circle.
     account.lock().expect("not poisoned").take();
+}
+
+#[tokio::test]
+async fn s83_a_shutdown_waits_until_each_sink_has_handled_its_events() {
+    let (release, released) = channel::<()>();
+    let (sender, events) = channel();
+    let (manager, clock, _) = manager(move |event: &Event| {
+        let _ = released.recv();
+        sender.send(event.kind.clone()).expect("a receiver");
+    });
+    expire(&manager, &clock, 1).await;
+    let mut shutdown = Box::pin(manager.shutdown());
+    assert!(poll!(&mut shutdown).is_pending(), "the sink is behind");
+    drop(release);
+    shutdown.await.expect("saved");
+    let handled: Vec<_> = events.try_iter().collect();
+    assert_eq!(handled.len(), 3, "{handled:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s83_a_shutdown_does_not_wait_for_ever_for_a_sink_that_hangs() {
+    let (_release, released) = channel::<()>();
+    let (manager, clock, _) = manager(move |_: &Event| {
+        let _ = released.recv();
+    });
+    expire(&manager, &clock, 1).await;
+    manager.shutdown().await.expect("saved");
+}
+
+#[tokio::test]
+async fn s83_after_a_shutdown_a_sink_and_the_manager_that_it_holds_go() {
+    let held = Arc::new(Mutex::new(None::<TokenManager>));
+    let sink = {
+        let held = Arc::clone(&held);
+        move |_: &Event| drop(held.lock().expect("not poisoned"))
+    };
+    let (manager, clock, endpoint) = manager(sink);
+    *held.lock().expect("not poisoned") = Some(manager.clone());
+    let sink_and_manager = Arc::downgrade(&held);
+    drop(held);
+    expire(&manager, &clock, 1).await;
+    manager.shutdown().await.expect("saved");
+    drop(manager);
+    assert!(sink_and_manager.upgrade().is_none(), "the sink lives");
+    assert_eq!(endpoint.handles(), 1, "the manager lives");
+}
+
+/// Shuts the manager down when tokens are installed, on the sink's thread.
+struct ShutsDown {
+    manager: Arc<Mutex<Option<TokenManager>>>,
+    runtime: Handle,
+    results: tokio::sync::mpsc::UnboundedSender<bool>,
+}
+
+impl EventSink for ShutsDown {
+    fn on_event(&mut self, _: &Event) {
+        let manager = self.manager.lock().expect("not poisoned").take();
+        let Some(manager) = manager else { return };
+        let shutdown = self.runtime.block_on(manager.shutdown());
+        self.results.send(shutdown.is_ok()).expect("a receiver");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s83_a_sink_can_shut_the_manager_down() {
+    let held = Arc::new(Mutex::new(None));
+    let (sender, mut results) = tokio::sync::mpsc::unbounded_channel();
+    let (manager, _, _) = manager(ShutsDown {
+        manager: Arc::clone(&held),
+        runtime: Handle::current(),
+        results: sender,
+    });
+    *held.lock().expect("not poisoned") = Some(manager.clone());
+    let tokens = TokenSet::from_refresh_token("refresh-0");
+    let account = manager.account("default");
+    account.install(tokens).await.expect("installed");
+    assert!(results.recv().await.expect("a result"));
 }

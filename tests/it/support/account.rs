@@ -31,7 +31,8 @@ pub(crate) struct TestAccount {
     events: Mutex<Events>,
 }
 
-struct Events {
+/// The events of an account.
+pub(crate) struct Events {
     seen: Vec<EventKind>,
     incoming: mpsc::UnboundedReceiver<EventKind>,
 }
@@ -166,34 +167,40 @@ impl TestAccount {
 
     /// Waits until such an event has happened. Returns at once if the event happened before.
     pub(crate) async fn until(&self, happened: impl Fn(&EventKind) -> bool) {
-        let mut events = self.events.lock().await;
+        self.events.lock().await.until(happened).await;
+    }
+
+    /// Ends the manager, and returns all events.
+    pub(crate) async fn events(self) -> Vec<EventKind> {
+        // An event reports a failed save, too.
+        let _ = self.manager.shutdown().await;
+        self.abandon().all().await
+    }
+
+    /// Drops all handles, without a shutdown.
+    pub(crate) fn abandon(self) -> Events {
+        let Self { events, .. } = self;
+        events.into_inner()
+    }
+}
+
+impl Events {
+    /// As [`TestAccount::until`].
+    pub(crate) async fn until(&mut self, happened: impl Fn(&EventKind) -> bool) {
         let waiting = async {
-            while !events.seen.iter().any(&happened) {
-                let event = events.incoming.recv().await;
-                events.seen.push(event.expect("the manager lives"));
+            while !self.seen.iter().any(&happened) {
+                let event = self.incoming.recv().await;
+                self.seen.push(event.expect("the manager lives"));
             }
         };
         timeout(HANGS, waiting).await.expect("the event happens");
     }
 
-    /// Ends the manager, and returns all events.
-    pub(crate) async fn events(self) -> Vec<EventKind> {
-        let Self {
-            manager,
-            handle,
-            events,
-            ..
-        } = self;
-        // An event reports a failed save, too.
-        let _ = manager.shutdown().await;
-        drop((manager, handle));
-        let Events {
-            mut seen,
-            mut incoming,
-        } = events.into_inner();
-        while let Some(event) = incoming.recv().await {
-            seen.push(event);
+    /// All events until the last task of the manager has ended.
+    pub(crate) async fn all(mut self) -> Vec<EventKind> {
+        while let Some(event) = self.incoming.recv().await {
+            self.seen.push(event);
         }
-        seen
+        self.seen
     }
 }

@@ -72,6 +72,11 @@ impl Endpoint {
         posted.expect("the endpoint lives");
     }
 
+    /// How many clones there are, the one of the manager included.
+    pub(crate) fn handles(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     pub(crate) fn posts(&self) -> usize {
         self.presented().len()
     }

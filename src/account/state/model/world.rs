@@ -35,6 +35,8 @@ pub(super) enum Step {
     WallBack(Duration),
     Enter(Ask),
     Finish(End),
+    /// No runtime could take the flight.
+    Cancel,
     /// A flight that has finished before wants to finish once more.
     FinishAgain,
     /// Tokens that are numbered now are put into use later, if at all.
@@ -142,6 +144,12 @@ impl World {
             Step::WallBack(by) => self.wall = self.wall.saturating_sub(by),
             Step::Enter(ask) => drop(self.enter(ask)),
             Step::Finish(end) => self.end(end),
+            Step::Cancel => {
+                if let Some(flight) = self.flight.take() {
+                    self.state.cancel(flight);
+                    self.finished.push(flight);
+                }
+            }
             Step::FinishAgain => self.end_again(),
             Step::Number(lifetime) => self.numbered = Some(self.granted(lifetime)),
             Step::PublishNumbered => {
@@ -260,11 +268,12 @@ impl World {
             let error = self.error(ErrorKind::NotAuthorized);
             let generation = self.state.next_generation();
             self.finish(flight, Outcome::SignedOut { error, generation });
+            self.state.cancel(flight);
         }
     }
 
     fn finish(&mut self, flight: FlightId, outcome: Outcome) {
-        let _ = self.state.finish(flight, outcome, self.monotonic);
+        self.state.finish(flight, outcome, self.monotonic);
     }
 
     fn granted(&mut self, lifetime: Duration) -> Arc<LiveToken> {

@@ -1,0 +1,90 @@
+//! The tasks that do an account's work, whether or not a caller goes on waiting.
+
+use std::sync::Arc;
+
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    task::{JoinError, JoinHandle},
+};
+
+use super::{context::AccountContext, single_flight::Flight};
+use crate::{
+    error::{Error, ErrorKind},
+    runtime::{self, Unfit, within},
+};
+
+impl AccountContext {
+    /// Starts the flight, if there is a flight to start.
+    pub(super) fn start_flight(self: &Arc<Self>, flight: Option<Flight>) -> Result<(), Error> {
+        let Some(flight) = flight else { return Ok(()) };
+        let runtime = match self.runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                flight.cancel();
+                return Err(error);
+            }
+        };
+        self.expect_no_loss();
+        let account = Arc::clone(self);
+        let task = async move {
+            let flight = Arc::clone(&account).run_flight(flight);
+            account.report_if_aborted(flight).await;
+        };
+        self.tasks.spawn_on(task, &runtime);
+        Ok(())
+    }
+
+    /// Runs `work` to its end. The caller waits until a bound, and needs no runtime.
+    pub(super) async fn run_task<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (begin, begun) = oneshot::channel();
+        let task = self.spawn_task(async move {
+            let _ = begin.send(());
+            work.await
+        })?;
+        if within(self.policy().patience, begun).await.is_none() {
+            return Err(self.no_runtime(Unfit::NotDriven));
+        }
+        let longest = self.manager.longest_work();
+        match within(longest, task).await {
+            Some(result) => self.task_result(result),
+            None => Err(self
+                .error(ErrorKind::Timeout)
+                .with_detail(format!("waited {longest:?}; the work goes on"))),
+        }
+    }
+
+    /// Starts `work` in a task.
+    pub(super) fn spawn_task<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<JoinHandle<T>, Error> {
+        Ok(self.tasks.spawn_on(work, &self.runtime()?))
+    }
+
+    pub(super) fn task_result<T>(
+        &self,
+        result: Result<Result<T, Error>, JoinError>,
+    ) -> Result<T, Error> {
+        result.unwrap_or_else(|ended| {
+            let cause = match ended.is_panic() {
+                true => "a panic ended its task",
+                false => "its runtime was shut down",
+            };
+            Err(self.error(ErrorKind::Aborted).with_detail(cause))
+        })
+    }
+
+    fn runtime(&self) -> Result<Handle, Error> {
+        let built_on = self.manager.built_on.as_ref();
+        runtime::choose(built_on).map_err(|unfit| self.no_runtime(unfit))
+    }
+
+    fn no_runtime(&self, unfit: Unfit) -> Error {
+        self.error(ErrorKind::NoRuntime)
+            .with_detail(unfit.to_string())
+    }
+}
