@@ -95,7 +95,9 @@ pub struct Backoff {
 pub enum LostResponse {
     /// Presents the refresh token once more in the same refresh. Services that rotate refresh tokens
     /// allow a reuse for a moment, since responses do get lost. The second response counts. If that
-    /// is lost too, the refresh fails, and the next refresh presents the refresh token again.
+    /// is lost too, the refresh fails, and the next refresh presents the refresh token again: while
+    /// every response is lost, twice for each step of the [`Backoff`]. A service that grants tokens in
+    /// responses that are lost, and detects reuse, may then revoke the sign-in.
     #[default]
     ReplayOnce,
     /// Never presents the refresh token again, for a service that revokes the whole grant on reuse.

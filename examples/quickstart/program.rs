@@ -6,7 +6,9 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
 
 use dropbox_sign_oauth::{
-    Event, OAuthApi, TokenManager, TokenRefreshMiddleware, middleware::API_ORIGIN, store::FileStore,
+    Event, OAuthApi, TokenManager, TokenRefreshMiddleware,
+    middleware::{API_ORIGIN, redirect_policy},
+    store::FileStore,
 };
 
 use crate::at_most::AtMost;
@@ -50,7 +52,9 @@ impl Program {
             .origins([&hosts.api])
             .build()?;
 
-        let http = reqwest::Client::new();
+        let http = reqwest::Client::builder()
+            .redirect(redirect_policy())
+            .build()?;
         let retries = ExponentialBackoff::builder()
             .retry_bounds(Duration::from_millis(100), Duration::from_secs(1))
             .build_with_max_retries(3);

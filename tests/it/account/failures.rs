@@ -43,6 +43,23 @@ async fn s29_a_flight_replays_once_after_a_lost_response() {
 }
 
 #[tokio::test]
+async fn s29_while_every_response_is_lost_the_token_is_presented_twice_a_backoff_step() {
+    let account = TestAccount::expired(Kind::Memory).await;
+    account
+        .endpoint
+        .fail_with([EndpointErrorKind::Ambiguous; 100]);
+    for step in 1..=3 {
+        for _ in 0..10 {
+            let error = account.token().await.expect_err("lost");
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+        }
+        assert_eq!(account.endpoint.posts(), 2 * step);
+        account.clock.advance(MINUTE);
+    }
+    assert!(account.presented().iter().all(|token| token == "refresh-0"));
+}
+
+#[tokio::test]
 async fn s29_the_response_to_the_replay_decides() {
     let account = TestAccount::expired(Kind::Memory).await;
     account.endpoint.fail_with([
