@@ -103,10 +103,14 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     #[test]
-    fn s86_too_many_open_files_are_named_in_the_system_s_words() {
+    fn s86_an_error_shows_the_system_s_words_and_a_help_that_fits() {
         for (code, words) in [
+            (
+                16,
+                "cannot write /x: Device or resource busy (os error 16); mount the directory",
+            ),
             (
                 24,
                 "cannot write /x: Too many open files (os error 24); raise the limit",

@@ -95,6 +95,8 @@ pub(super) fn remove_leftover(data: &Path) -> Result<(), Fault> {
 }
 
 /// `account-acme.lock` of `account-acme.json`, and `tokens.json.lock` of `tokens.json`.
+///
+/// The name follows from the file alone: a link in a directory may lead to a single file.
 pub(super) fn lock_of(data: &Path) -> PathBuf {
     let name = data.file_name().and_then(OsStr::to_str);
     if name.is_some_and(is_record_name) {

@@ -31,7 +31,9 @@ const TURN_WAIT: Duration = Duration::from_secs(30);
 const SAVE_WAIT: Duration = Duration::from_secs(10);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// Between two saves of its queue, another process leaves the lock free for microseconds only.
+const LONGEST_SAVE_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_LEASE_PAUSE: Duration = Duration::from_millis(50);
 
 /// How many lock calls of a store are under way at once. Calls that never return take up no more of
 /// the runtime's threads.
@@ -43,6 +45,13 @@ pub(super) struct Lock {
     // Fields are dropped in order: the file is unlocked before the next task in the queue tries.
     _file: LockedFile,
     turn: Turn,
+}
+
+/// A wait for a lock that another process holds.
+struct Waiting {
+    since: Instant,
+    longest: Duration,
+    longest_pause: Duration,
 }
 
 /// Acquires the locks of one store.
@@ -72,9 +81,14 @@ impl Locks {
         let cleaned = self.call(LOCK_CALL, &files.data_lock, move || remove_leftover(&data));
         cleaned.await?;
 
-        let (started, path) = (Instant::now(), &files.lease);
+        let path = &files.lease;
+        let waiting = Waiting {
+            since: Instant::now(),
+            longest: wait,
+            longest_pause: LONGEST_LEASE_PAUSE,
+        };
         match timeout(wait, Queue::of(path).turn()).await {
-            Ok(turn) => self.acquire(files, path, turn, (started, wait)).await,
+            Ok(turn) => self.acquire(files, path, turn, waiting).await,
             Err(_) => Ok(None),
         }
     }
@@ -89,21 +103,25 @@ impl Locks {
         let Some(mut turn) = Queue::of(path).turn_while_moving(TURN_WAIT).await else {
             return Err(queue_stands_still(files));
         };
-        // If another process hangs, the next task does not wait as long again.
-        let since = *turn.since.get_or_insert_with(Instant::now);
-        let lock = self.acquire(files, path, turn, (since, SAVE_WAIT));
+        let waiting = Waiting {
+            // If another process hangs, the next task does not wait as long again.
+            since: *turn.since.get_or_insert_with(Instant::now),
+            longest: SAVE_WAIT,
+            longest_pause: LONGEST_SAVE_PAUSE,
+        };
+        let lock = self.acquire(files, path, turn, waiting);
         let mut lock = lock.await?.ok_or_else(|| stays_locked(files))?;
         *lock.turn.since = None;
         Ok(lock)
     }
 
-    /// Tries to lock `path` until the wait, which has a beginning and a length, is over.
+    /// Tries to lock `path`. `None`: another holder kept the lock while the task was `waiting`.
     async fn acquire(
         &self,
         files: &Files,
         path: &Path,
         turn: Turn,
-        (since, wait): (Instant, Duration),
+        waiting: Waiting,
     ) -> Result<Option<Lock>, Fault> {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -115,13 +133,13 @@ impl Locks {
             if let Some(file) = self.call(LOCK_CALL, path, call).await? {
                 return Ok(Some(Lock { _file: file, turn }));
             }
-            let left = wait.saturating_sub(since.elapsed());
+            let left = waiting.longest.saturating_sub(waiting.since.elapsed());
             if left.is_zero() {
                 return Ok(None);
             }
             // Without jitter, processes that found the lock held together would try again together.
             sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0).min(left)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(waiting.longest_pause);
         }
     }
 
