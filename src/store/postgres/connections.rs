@@ -18,14 +18,11 @@ use super::{
     limit::Limit,
 };
 
-/// How long an operation waits for the pool before it connects beside the pool.
+/// How long an operation waits for the pool before it connects beside the pool. Doubles each time.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// How often an operation that waits looks for an idle connection.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-
-/// How long a response proves that the server is up.
-const PROOF_LASTS: Duration = Duration::from_secs(1);
 
 pub(super) struct Connections {
     pool: PgPool,
@@ -52,10 +49,15 @@ impl Connections {
     /// limit.
     pub(super) async fn acquire(&self, limit: Limit) -> Result<PoolConnection<Postgres>, Fault> {
         let _waiting = Waiting::new(&self.waiting);
+        // The pool tests an idle connection, and the test takes a round trip.
+        let patience = match self.pool.num_idle() {
+            0 => Duration::ZERO,
+            _ => PATIENCE,
+        };
         tokio::select! {
             biased;
             connection = self.pool.acquire() => Ok(connection?),
-            connection = self.returned() => Ok(connection),
+            connection = self.returned(patience) => Ok(connection),
             fault = self.diagnose(limit) => Err(fault),
         }
     }
@@ -72,9 +74,10 @@ impl Connections {
         }
     }
 
-    /// Waits for an idle connection. Once the pool connects, the pool looks for none, even if the
-    /// server grants no further connection.
-    async fn returned(&self) -> PoolConnection<Postgres> {
+    /// Waits for a connection that returns to the pool. Once the pool connects, the pool looks for
+    /// none, even if the server grants no further connection.
+    async fn returned(&self, patience: Duration) -> PoolConnection<Postgres> {
+        time::sleep(patience).await;
         loop {
             time::sleep(LOOK_AGAIN).await;
             if let Some(connection) = self.pool.try_acquire() {
@@ -89,20 +92,23 @@ impl Connections {
         let connecting = async {
             let mut pause = PATIENCE;
             loop {
+                let since = Instant::now();
                 time::sleep(pause).await;
-                pause *= 2;
-                let result = self.connect_beside().await;
-                if let Err(error) = result {
-                    // At the first denial, the pool's own attempt may be about to succeed. As long as
-                    // connections are in use, one of them may come free.
-                    let is_first = !matches!(latest, Some(Err(_)));
-                    if !may_pass(&error) || !is_first && !self.are_in_use() {
-                        return error;
+                let is_first_denial = !matches!(latest, Some(Err(_)));
+                match self.connect_beside(since).await {
+                    // The pool's own attempt may be about to succeed.
+                    Err(error) if may_pass(&error) && is_first_denial => {
+                        latest = Some(Err(error));
+                        continue;
                     }
-                    latest = Some(Err(error));
-                } else {
-                    latest = Some(Ok(()));
+                    // A connection may come free.
+                    Err(error) if may_pass(&error) && self.are_in_use() => {
+                        latest = Some(Err(error));
+                    }
+                    Err(error) => return error,
+                    Ok(()) => latest = Some(Ok(())),
                 }
+                pause *= 2;
             }
         };
         if let Ok(error) = time::timeout(limit.left(), connecting).await {
@@ -122,10 +128,11 @@ impl Connections {
         }
     }
 
-    async fn connect_beside(&self) -> Result<(), sqlx::Error> {
+    /// Connects, unless the server has responded to another operation since then.
+    async fn connect_beside(&self, since: Instant) -> Result<(), sqlx::Error> {
         let _connecting = self.connecting.lock().await;
         let responded = *self.responded.lock();
-        if responded.is_none_or(|at| at.elapsed() > PROOF_LASTS) {
+        if responded.is_none_or(|at| at < since) {
             let options = self.pool.connect_options();
             let connection = PgConnection::connect_with(&options).await?;
             self.server_responded();

@@ -46,7 +46,8 @@ pub(super) fn assert_error(error: &StoreError, kind: StoreErrorKind, why: &str) 
     assert!(!shown.contains("canary"), "{why}: {shown}");
 }
 
-#[tokio::test]
+/// With threads: `psql` waits for the background release of a lease, which locks the table.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s27_an_error_names_a_missing_or_foreign_table() {
     let Some(server) = Postgres::start() else {
         return;
