@@ -2,7 +2,9 @@
 
 use std::{io, time::Duration};
 
-use dropbox_sign_oauth::{Error, ErrorKind, RefreshPolicy, TokenRefreshMiddleware};
+use dropbox_sign_oauth::{
+    Error, ErrorKind, RefreshPolicy, TokenRefreshMiddleware, middleware::BodyBufferMiddleware,
+};
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use reqwest::Body;
@@ -178,4 +180,22 @@ async fn s75_the_timeout_of_a_request_bounds_the_reading_of_its_body() {
     assert_eq!(start.elapsed(), SECOND);
     // reqwest would return its own error now.
     assert_eq!(api.timeouts(), [Some(Duration::ZERO)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s75_the_body_buffer_leaves_the_rest_of_the_timeout() {
+    let api = accepting();
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(BodyBufferMiddleware::default())
+        .with(api.clone())
+        .build();
+    let slow = stream::once(async {
+        sleep(3 * SECOND).await;
+        Ok::<_, io::Error>("abc")
+    });
+    let request = client.post(InMemoryApi::URL).header("content-length", 3);
+    let request = request.body(Body::wrap_stream(slow)).bearer_auth("mine");
+    let response = request.timeout(10 * SECOND).send().await;
+    assert_eq!(response.expect("a response").status(), 200);
+    assert_eq!(api.timeouts(), [Some(7 * SECOND)]);
 }
