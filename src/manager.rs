@@ -19,6 +19,10 @@ use crate::{
 
 /// Keeps the tokens of any number of accounts valid. Clones share them.
 ///
+/// **Call [`shutdown`](Self::shutdown) before the program ends**, or a refresh under way is lost. If the
+/// last handle goes in mid-refresh, an event reports that
+/// ([`EventKind::Abandoned`](crate::EventKind::Abandoned)).
+///
 /// ```no_run
 /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
 /// use dropbox_sign_oauth::{OAuthApi, TokenManager, TokenSet, store::FileStore};
@@ -31,6 +35,8 @@ use crate::{
 /// account.seed(TokenSet::from_refresh_token("refresh-token")).await?;
 /// let token = account.token().await?;
 /// # let _ = token;
+///
+/// // Before the program ends:
 /// manager.shutdown().await?;
 /// # Ok(())
 /// # }

@@ -167,6 +167,11 @@ impl Account {
     ///   of its own.
     /// - [`ErrorKind::SaveFailed`] if the tokens could not be saved. They are in use all the same, and
     ///   are saved before the next refresh.
+    /// - [`ErrorKind::NoRuntime`] if no runtime begins the installation within
+    ///   [`RefreshPolicy::patience`](crate::RefreshPolicy::patience), or [`ErrorKind::Timeout`] if it
+    ///   does not end within the bound of
+    ///   [`TokenManager::shutdown`](crate::TokenManager::shutdown). The installation goes on if its
+    ///   runtime does. [`ErrorKind::Aborted`] if its runtime was shut down.
     ///
     /// # Cancel safety
     ///
@@ -227,6 +232,8 @@ impl Account {
     ///
     /// An error of the store, [`ErrorKind::StoreUnavailable`] or [`ErrorKind::LeaseTimeout`] for
     /// example, if the record could not be removed. The account then stays signed in.
+    /// [`ErrorKind::NoRuntime`], [`ErrorKind::Timeout`] and [`ErrorKind::Aborted`] as with
+    /// [`install`](Self::install).
     ///
     /// # Cancel safety
     ///
