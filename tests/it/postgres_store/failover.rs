@@ -54,7 +54,8 @@ async fn s90_every_operation_leaves_the_connections_to_a_hot_standby() {
     assert!(deleted.expect("deleted"));
 }
 
-#[tokio::test]
+/// With threads: the standby ends only after the background release of a lease has connected.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s90_without_a_new_postgres_primary_the_error_is_retryable() {
     let Some(server) = Postgres::start() else {
         return;
