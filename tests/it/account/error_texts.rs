@@ -114,7 +114,7 @@ async fn s74_the_help_of_the_endpoint_replaces_the_help_of_the_account() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn s74_an_error_of_the_store_has_its_causes_once() {
+async fn s74_an_error_of_a_file_has_the_system_s_words_once_and_the_store_s_help() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().join("tokens");
     let store = FileStore::directory(&place).expect("a store");
@@ -130,6 +130,10 @@ async fn s74_an_error_of_the_store_has_its_causes_once() {
     let store_error = error.store_error().expect("the store failed");
     assert_eq!(store_error.kind(), StoreErrorKind::Unsupported);
     assert!(error.endpoint_error().is_none());
-    let text = assert_chain(error, 1);
-    assert!(text.contains("; use another location, or another store; retried in"));
+    let text = assert_chain(error, 0);
+    assert!(
+        text.contains(
+            "(os error 20); move the other file away, or use another location; retried in"
+        )
+    );
 }

@@ -22,7 +22,7 @@ async fn s92_a_user_without_delete_gives_leases_back_and_signs_out() {
     let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
     lease.release().await.expect("given back");
     let left = server.psql("select * from dropbox_sign_tokens");
-    assert_eq!(left, "acme|||||||||", "an empty row");
+    assert_eq!(left, "acme|||||||||||", "an empty row");
 
     // An owner tidies up.
     let lease = owner.lease(&acme(), AT_ONCE).await.expect("free");
