@@ -5,112 +5,16 @@
 //! [`is_reauthorization_required`](Error::is_reauthorization_required) (the user has to sign in)
 //! and [`is_configuration`](Error::is_configuration) (the program or its deployment is wrong).
 
+mod config;
+mod kind;
+
+pub use config::ConfigError;
+pub use kind::ErrorKind;
+
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
+use self::kind::TRY_AGAIN;
 use crate::{account_id::AccountId, endpoint::EndpointError, store::StoreError};
-
-const TRY_AGAIN: &str = "try again";
-
-/// Why there is no token.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ErrorKind {
-    /// The account has no token. Not retried: sign in and
-    /// [`install`](crate::Account::install) the tokens.
-    NotAuthorized,
-    /// The service refused the refresh token for good. Not retried: sign in again.
-    GrantRefused,
-    /// The response to a refresh was lost, and the policy forbids presenting the token again. Not
-    /// retried: sign in again.
-    Ambiguous,
-    /// The token service refused the client's credentials or its request, or the request cannot be
-    /// sent as it is configured. Retried with backoff: correct the configuration.
-    Configuration,
-    /// The account's plan does not include the API. Retried with backoff: its owner has to act.
-    AccountRestricted,
-    /// The token service is unreachable or cannot grant a token now. Retried with backoff.
-    Unavailable,
-    /// The policy's patience or the request's own timeout ended before the work did. The work goes on:
-    /// try again.
-    Timeout,
-    /// The token store was unreachable, before anything was spent. Retried with backoff.
-    StoreUnavailable,
-    /// The token store cannot read or write the record, before anything was spent. Retried with
-    /// backoff: repair the store, as the error says.
-    StoreDefective,
-    /// Another process held the account's lease for too long. Retried with backoff.
-    LeaseTimeout,
-    /// Another process took over the account's lease while this process was held up, before
-    /// anything was spent. Retried with backoff.
-    LeaseLost,
-    /// New tokens could not be saved. They stay in memory, and saving is retried.
-    SaveFailed,
-    /// The tokens to install cannot be used, and nothing was saved. Not retried: pass the token
-    /// exactly as the service issued it.
-    InvalidToken,
-    /// The request does not say clearly which account it is for, and was not sent. Not retried: pass
-    /// an [`AccountId`] or an [`Account`](crate::Account) as the request's extension.
-    AccountNotChosen,
-    /// The manager has been shut down.
-    ShutDown,
-    /// The work ended without a result: its runtime was shut down, or its task panicked. Try again.
-    Aborted,
-    /// No Tokio runtime can do the work, or none has begun it: the manager was built on a runtime that
-    /// has ended or does not run, for example, and the call came from a plain thread. Not retried:
-    /// call from within a runtime, as [`build`](crate::TokenManagerBuilder::build) says.
-    NoRuntime,
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotAuthorized => "not signed in",
-            Self::GrantRefused => "the sign-in is no longer valid",
-            Self::Ambiguous => "the refresh token may be spent",
-            Self::Configuration => "the configuration for the token service is wrong",
-            Self::AccountRestricted => "the account's plan does not include the API",
-            Self::Unavailable => "the token service is unavailable",
-            Self::Timeout => "the work takes longer than the caller waits",
-            Self::StoreUnavailable => "the token store is unavailable",
-            Self::StoreDefective => "the token store cannot be used",
-            Self::LeaseTimeout => "another process is refreshing for too long",
-            Self::LeaseLost => "another process took over the refresh",
-            Self::SaveFailed => "the new tokens could not be saved and stay in memory",
-            Self::InvalidToken => "the tokens cannot be used",
-            Self::AccountNotChosen => "the request's account is not clear",
-            Self::ShutDown => "the token manager is shut down",
-            Self::Aborted => "the work ended without a result",
-            Self::NoRuntime => "there is no Tokio runtime to work on",
-        })
-    }
-}
-
-impl ErrorKind {
-    fn help(self) -> &'static str {
-        match self {
-            Self::NotAuthorized => "sign the user in and pass the tokens to `install`",
-            Self::GrantRefused | Self::Ambiguous => {
-                "sign the user in again and pass the tokens to `install`"
-            }
-            Self::Configuration => "check the client id, the secret and the API app's settings",
-            Self::AccountRestricted => "the account's owner has to change its plan or add-ons",
-            Self::StoreDefective | Self::SaveFailed => "repair the store",
-            Self::InvalidToken => "pass the token exactly as the service issued it",
-            Self::AccountNotChosen => {
-                "use `.with_extension(AccountId::new(…))`, or bind the client's middleware with \
-                 `for_account(…)`"
-            }
-            Self::ShutDown => "build a new manager",
-            Self::NoRuntime => "call from within a Tokio runtime with a timer (`enable_all`)",
-            Self::Unavailable
-            | Self::Timeout
-            | Self::StoreUnavailable
-            | Self::LeaseTimeout
-            | Self::LeaseLost
-            | Self::Aborted => TRY_AGAIN,
-        }
-    }
-}
 
 /// Why an account has no token that can be sent.
 ///
@@ -300,54 +204,6 @@ impl StdError for Error {
             Cause::Detail(_) => None,
             Cause::Endpoint(error) => error.source(),
             Cause::Store(error) => error.source(),
-        }
-    }
-}
-
-/// A setting that cannot work. Raised by `build()`, before anything is sent or stored.
-///
-/// The error names the setting, and never repeats a URL: URLs may hold passwords.
-#[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// A required value is empty.
-    #[error("{0} is empty; copy it from the API app's settings")]
-    Empty(&'static str),
-    /// The value is no URL, or a URL without a host.
-    #[error("{setting}: not an absolute http(s) URL: {reason}")]
-    InvalidUrl {
-        /// The builder method.
-        setting: &'static str,
-        /// What is wrong with the URL.
-        reason: String,
-    },
-    /// Plain http to a host that is not loopback.
-    #[error(
-        "{setting}: the URL would send secrets unencrypted; use https (http is for loopback \
-         addresses only)"
-    )]
-    Insecure {
-        /// The builder method.
-        setting: &'static str,
-    },
-    /// A setting that is out of range, or contradicts another.
-    #[error("{setting}: {reason}")]
-    Invalid {
-        /// The builder method.
-        setting: &'static str,
-        /// What is wrong with the setting, and what would be right.
-        reason: String,
-    },
-    /// The HTTP client could not be built.
-    #[error("the HTTP client for the token endpoint cannot be built: {0}")]
-    HttpClient(String),
-}
-
-impl ConfigError {
-    pub(crate) fn invalid(setting: &'static str, reason: impl fmt::Display) -> Self {
-        Self::Invalid {
-            setting,
-            reason: reason.to_string(),
         }
     }
 }

@@ -1,0 +1,51 @@
+//! Mistakes in settings.
+
+use std::fmt;
+
+/// A setting that cannot work. Raised by `build()`, before anything is sent or stored.
+///
+/// The error names the setting, and never repeats a URL: URLs may hold passwords.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A required value is empty.
+    #[error("{0} is empty; copy it from the API app's settings")]
+    Empty(&'static str),
+    /// The value is no URL, or a URL without a host.
+    #[error("{setting}: not an absolute http(s) URL: {reason}")]
+    InvalidUrl {
+        /// The builder method.
+        setting: &'static str,
+        /// What is wrong with the URL.
+        reason: String,
+    },
+    /// Plain http to a host that is not loopback.
+    #[error(
+        "{setting}: the URL would send secrets unencrypted; use https (http is for loopback \
+         addresses only)"
+    )]
+    Insecure {
+        /// The builder method.
+        setting: &'static str,
+    },
+    /// A setting that is out of range, or contradicts another.
+    #[error("{setting}: {reason}")]
+    Invalid {
+        /// The builder method.
+        setting: &'static str,
+        /// What is wrong with the setting, and what would be right.
+        reason: String,
+    },
+    /// The HTTP client could not be built.
+    #[error("the HTTP client for the token endpoint cannot be built: {0}")]
+    HttpClient(String),
+}
+
+impl ConfigError {
+    pub(crate) fn invalid(setting: &'static str, reason: impl fmt::Display) -> Self {
+        Self::Invalid {
+            setting,
+            reason: reason.to_string(),
+        }
+    }
+}

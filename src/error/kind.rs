@@ -1,0 +1,106 @@
+//! The kinds of errors, and what to do about each.
+
+use std::fmt;
+
+pub(super) const TRY_AGAIN: &str = "try again";
+
+/// Why there is no token.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The account has no token. Not retried: sign in and
+    /// [`install`](crate::Account::install) the tokens.
+    NotAuthorized,
+    /// The service refused the refresh token for good. Not retried: sign in again.
+    GrantRefused,
+    /// The response to a refresh was lost, and the policy forbids presenting the token again. Not
+    /// retried: sign in again.
+    Ambiguous,
+    /// The token service refused the client's credentials or its request, or the request cannot be
+    /// sent as it is configured. Retried with backoff: correct the configuration.
+    Configuration,
+    /// The account's plan does not include the API. Retried with backoff: its owner has to act.
+    AccountRestricted,
+    /// The token service is unreachable or cannot grant a token now. Retried with backoff.
+    Unavailable,
+    /// The policy's patience or the request's own timeout ended before the work did. The work goes on:
+    /// try again.
+    Timeout,
+    /// The token store was unreachable, before anything was spent. Retried with backoff.
+    StoreUnavailable,
+    /// The token store cannot read or write the record, before anything was spent. Retried with
+    /// backoff: repair the store, as the error says.
+    StoreDefective,
+    /// Another process held the account's lease for too long. Retried with backoff.
+    LeaseTimeout,
+    /// Another process took over the account's lease while this process was held up, before
+    /// anything was spent. Retried with backoff.
+    LeaseLost,
+    /// New tokens could not be saved. They stay in memory, and saving is retried.
+    SaveFailed,
+    /// The tokens to install cannot be used, and nothing was saved. Not retried: pass the token
+    /// exactly as the service issued it.
+    InvalidToken,
+    /// The request does not say clearly which account it is for, and was not sent. Not retried: pass
+    /// an [`AccountId`](crate::AccountId) or an [`Account`](crate::Account) as the request's extension.
+    AccountNotChosen,
+    /// The manager has been shut down.
+    ShutDown,
+    /// The work ended without a result: its runtime was shut down, or its task panicked. Try again.
+    Aborted,
+    /// No Tokio runtime can do the work, or none has begun it: the manager was built on a runtime that
+    /// has ended or does not run, for example, and the call came from a plain thread. Not retried:
+    /// call from within a runtime, as [`build`](crate::TokenManagerBuilder::build) says.
+    NoRuntime,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAuthorized => "not signed in",
+            Self::GrantRefused => "the sign-in is no longer valid",
+            Self::Ambiguous => "the refresh token may be spent",
+            Self::Configuration => "the configuration for the token service is wrong",
+            Self::AccountRestricted => "the account's plan does not include the API",
+            Self::Unavailable => "the token service is unavailable",
+            Self::Timeout => "the work takes longer than the caller waits",
+            Self::StoreUnavailable => "the token store is unavailable",
+            Self::StoreDefective => "the token store cannot be used",
+            Self::LeaseTimeout => "another process is refreshing for too long",
+            Self::LeaseLost => "another process took over the refresh",
+            Self::SaveFailed => "the new tokens could not be saved and stay in memory",
+            Self::InvalidToken => "the tokens cannot be used",
+            Self::AccountNotChosen => "the request's account is not clear",
+            Self::ShutDown => "the token manager is shut down",
+            Self::Aborted => "the work ended without a result",
+            Self::NoRuntime => "there is no Tokio runtime to work on",
+        })
+    }
+}
+
+impl ErrorKind {
+    pub(super) fn help(self) -> &'static str {
+        match self {
+            Self::NotAuthorized => "sign the user in and pass the tokens to `install`",
+            Self::GrantRefused | Self::Ambiguous => {
+                "sign the user in again and pass the tokens to `install`"
+            }
+            Self::Configuration => "check the client id, the secret and the API app's settings",
+            Self::AccountRestricted => "the account's owner has to change its plan or add-ons",
+            Self::StoreDefective | Self::SaveFailed => "repair the store",
+            Self::InvalidToken => "pass the token exactly as the service issued it",
+            Self::AccountNotChosen => {
+                "use `.with_extension(AccountId::new(…))`, or bind the client's middleware with \
+                 `for_account(…)`"
+            }
+            Self::ShutDown => "build a new manager",
+            Self::NoRuntime => "call from within a Tokio runtime with a timer (`enable_all`)",
+            Self::Unavailable
+            | Self::Timeout
+            | Self::StoreUnavailable
+            | Self::LeaseTimeout
+            | Self::LeaseLost
+            | Self::Aborted => TRY_AGAIN,
+        }
+    }
+}
