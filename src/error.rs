@@ -88,6 +88,11 @@ impl Error {
         self.edit(|inner| inner.cause = Some(Cause::Store(error)))
     }
 
+    /// Whether the two errors are clones of one error.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Why there is no token.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -56,9 +56,9 @@ pub enum EventKind {
         /// The error that all waiting callers got.
         error: Error,
     },
-    /// The stored record holds an intent of another process without an outcome: that process was
-    /// killed, or lost the store. The refresh token may be spent;
-    /// [`LostResponse`](crate::LostResponse) says whether it is presented again.
+    /// The stored record holds an intent without an outcome: another process was killed or lost the
+    /// store, or a refresh of this process was aborted. The refresh token may be spent;
+    /// [`LostResponse`](crate::LostResponse) says whether the token is presented again.
     #[non_exhaustive]
     IntentFound {
         /// When the refresh token was about to be presented.

@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
 use crate::{
-    account::{Account, ManagerContext},
+    account::{Account, Claims, ManagerContext},
     account_id::AccountId,
     clock::{Clock, Clocks, SystemClock},
     endpoint::TokenEndpoint,
@@ -101,7 +101,7 @@ impl TokenManager {
     /// [`lease_wait`](RefreshPolicy::lease_wait), [`unsent_budget`](RefreshPolicy::unsent_budget), twice
     /// [`TokenEndpoint::timeout`], [`save_budget`](RefreshPolicy::save_budget),
     /// [`save_give_up`](RefreshPolicy::save_give_up) and 30 seconds for the store, together: with the
-    /// default settings after 152 seconds. The wait for the sinks ends after 5 seconds.
+    /// default settings after 153 seconds. The wait for the sinks ends after 5 seconds.
     ///
     /// With axum, the requests end first:
     ///
@@ -233,7 +233,7 @@ impl TokenManagerBuilder {
                 clocks: Clocks::new(self.clock),
                 policy: self.policy,
                 events,
-                signed_in: Mutex::default(),
+                claims: Claims::default(),
                 built_on: Handle::try_current().ok(),
             }),
             accounts: RwLock::default(),

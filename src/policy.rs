@@ -88,8 +88,9 @@ pub struct Backoff {
 
 /// What to do when a token request was sent and its response was lost.
 ///
-/// The refresh token may be spent then. The same applies to a refresh token that another process was
-/// about to present when it was killed ([`EventKind::IntentFound`](crate::EventKind::IntentFound)).
+/// The refresh token may be spent then. The same applies after a failure that
+/// [may have spent the token](crate::EndpointError::may_be_spent), and to a refresh token whose refresh
+/// ended without a result ([`EventKind::IntentFound`](crate::EventKind::IntentFound)).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LostResponse {
@@ -176,14 +177,16 @@ impl RefreshPolicy {
     /// store's.
     const STORE: Duration = Duration::from_secs(30);
 
-    /// The longest that one piece of an account's work takes: to wait for the lease, to present the
-    /// refresh token, once more if the response is lost, and to save, again after the refresh.
+    /// How long a caller waits for one piece of an account's work: to wait for the smallest interval and
+    /// the lease, to present the refresh token, once more if the response is lost, and to save, again
+    /// after the refresh. Work that loses its lease, or follows other processes, may take longer.
     pub(crate) fn longest_work(&self, endpoint_timeout: Duration) -> Duration {
         let presenting = self
             .unsent_budget
             .saturating_add(endpoint_timeout.saturating_mul(2));
         let saving = self.save_budget.saturating_add(self.save_give_up);
-        self.lease_wait
+        self.min_refresh_interval
+            .saturating_add(self.lease_wait)
             .saturating_add(presenting)
             .saturating_add(saving)
             .saturating_add(Self::STORE)
@@ -244,6 +247,12 @@ impl RefreshPolicy {
                  never refreshed in the background",
             );
         }
+        if self.min_refresh_interval >= self.patience {
+            return invalid(
+                "min_refresh_interval",
+                "must be shorter than patience, or callers give up before the next refresh starts",
+            );
+        }
         if self.backoff.initial > self.backoff.max {
             return invalid("backoff.initial", "must not be longer than backoff.max");
         }
@@ -280,7 +289,7 @@ mod tests {
 
     #[test]
     fn contradictory_windows_and_a_zero_lease_are_refused() {
-        let broken: [fn(&mut RefreshPolicy); 8] = [
+        let broken: [fn(&mut RefreshPolicy); 9] = [
             |p| p.expiry_margin = p.refresh_window,
             |p| p.expiry_fraction = p.refresh_fraction,
             |p| p.jitter = 1.5,
@@ -289,6 +298,7 @@ mod tests {
             |p| p.lease_time_to_live = Duration::ZERO,
             |p| p.lease_time_to_live = SECOND,
             |p| p.backoff.initial = Duration::MAX,
+            |p| p.min_refresh_interval = p.patience,
         ];
         for break_it in broken {
             let mut policy = RefreshPolicy::default();
@@ -300,7 +310,7 @@ mod tests {
     #[test]
     fn the_longest_work_has_time_for_each_of_its_steps() {
         let policy = RefreshPolicy::default();
-        assert_eq!(policy.longest_work(15 * SECOND), 152 * SECOND);
+        assert_eq!(policy.longest_work(15 * SECOND), 153 * SECOND);
         let endless = RefreshPolicy {
             lease_wait: Duration::MAX,
             ..policy

@@ -1,6 +1,9 @@
 //! Getting a token for a caller: the token in use, or the result of a flight.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep};
 
@@ -23,6 +26,13 @@ enum Followed {
     Waits(Waiter),
 }
 
+/// The end of a caller's waits: of the policy's patience, or of the request's own timeout if that is
+/// shorter.
+struct Bound {
+    end: Instant,
+    is_request_timeout: bool,
+}
+
 impl AccountContext {
     /// A token for this need, on any thread.
     pub(super) async fn acquire(
@@ -38,11 +48,29 @@ impl AccountContext {
         let in_use = self.single_flight.token();
         match in_use.filter(|token| token.freshness(self.clocks().now()) < Freshness::Expired) {
             Some(token) => {
-                // The token is valid even if no flight can start.
-                let _ = self.spawn_task(work);
+                self.queue_start(work);
                 Ok(self.copy(&token))
             }
             None => self.run_task(work).await,
+        }
+    }
+
+    /// Starts a flight for a caller that does not wait, unless another such start is queued. The
+    /// caller's token is valid even if no flight can start.
+    fn queue_start<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) {
+        if self.is_start_queued.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let account = Arc::clone(self);
+        let spawned = self.spawn_task(async move {
+            account.is_start_queued.store(false, Ordering::Relaxed);
+            let _ = work.await;
+        });
+        if spawned.is_err() {
+            self.is_start_queued.store(false, Ordering::Relaxed);
         }
     }
 
@@ -65,9 +93,32 @@ impl AccountContext {
         need: Need,
         deadline: Option<Instant>,
     ) -> Result<BearerToken, Error> {
+        let bound = self.bound(deadline);
+        let token = self.enter(need, &bound).await?;
+        self.still_valid(token, need, &bound).await
+    }
+
+    async fn enter(self: &Arc<Self>, need: Need, bound: &Bound) -> FlightResult {
         let enter = || self.single_flight.enter(need, self.clocks().now());
-        let token = self.follow(enter(), || Some(enter()), deadline).await?;
-        self.still_valid(token, need, deadline).await
+        self.follow(enter(), || Some(enter()), bound).await
+    }
+
+    /// The end of the caller's waits.
+    fn bound(&self, deadline: Option<Instant>) -> Bound {
+        // Longer than any wait: a patience without an end is beyond the clock's range.
+        const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+        let patience = Instant::now() + self.policy().patience.min(CENTURY);
+        match deadline {
+            Some(deadline) if deadline < patience => Bound {
+                end: deadline,
+                is_request_timeout: true,
+            },
+            _ => Bound {
+                end: patience,
+                is_request_timeout: false,
+            },
+        }
     }
 
     async fn replace_here(
@@ -79,8 +130,9 @@ impl AccountContext {
         let Some(decision) = replace() else {
             return Ok(None);
         };
-        let token = self.follow(decision, replace, deadline).await?;
-        let token = self.still_valid(token, Need::Usable, deadline).await?;
+        let bound = self.bound(deadline);
+        let token = self.follow(decision, replace, &bound).await?;
+        let token = self.still_valid(token, Need::Usable, &bound).await?;
         Ok(Some(token).filter(|token| token.generation() > rejected))
     }
 
@@ -89,15 +141,14 @@ impl AccountContext {
         self: &Arc<Self>,
         token: Arc<LiveToken>,
         need: Need,
-        deadline: Option<Instant>,
+        bound: &Bound,
     ) -> Result<BearerToken, Error> {
         let is_expired =
             |token: &LiveToken| token.freshness(self.clocks().now()) == Freshness::Expired;
         if !is_expired(&token) {
             return Ok(self.copy(&token));
         }
-        let enter = || self.single_flight.enter(need, self.clocks().now());
-        let token = self.follow(enter(), || Some(enter()), deadline).await?;
+        let token = self.enter(need, bound).await?;
         if is_expired(&token) {
             let detail = "the new token expired before it could be used";
             return Err(self.error(ErrorKind::Unavailable).with_detail(detail));
@@ -105,30 +156,22 @@ impl AccountContext {
         Ok(self.copy(&token))
     }
 
-    /// Carries the decision out, within the policy's patience and the caller's deadline.
+    /// Carries the decision out, within the caller's bound.
     async fn follow(
         self: &Arc<Self>,
         decision: Decision<Waiter, Flight>,
         decide_again: impl Fn() -> Option<Decision<Waiter, Flight>>,
-        deadline: Option<Instant>,
+        bound: &Bound,
     ) -> FlightResult {
         let mut waiter = match self.carry_out(decision)? {
             Followed::Served(token) => return Ok(token),
             Followed::Waits(waiter) => waiter,
         };
-        let patience = self.policy().patience;
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        // A caller with a token to fall back on needs time to use that token.
-        let share = left.map(|left| match waiter.has_fallback() {
+        let left = bound.end.saturating_duration_since(Instant::now());
+        // A request with a token to fall back on needs time to use that token.
+        let wait = match bound.is_request_timeout && waiter.has_fallback() {
             true => left / 2,
             false => left,
-        });
-        let (wait, ended) = match share {
-            Some(share) if share < patience => (share, "the request's own timeout ended".into()),
-            _ => (
-                patience,
-                format!("the policy's patience of {patience:?} ended"),
-            ),
         };
         let result = within(wait, async {
             match waiter.result().await {
@@ -139,9 +182,17 @@ impl AccountContext {
         match (result.await, waiter.into_fallback()) {
             (Some(result), _) => result,
             (None, Some(token)) => Ok(token),
-            (None, None) => Err(self
-                .error(ErrorKind::Timeout)
-                .with_detail(format!("{ended}; the refresh goes on"))),
+            (None, None) => Err(self.error(ErrorKind::Timeout).with_detail(format!(
+                "{} ended; the refresh goes on",
+                self.name_of(bound)
+            ))),
+        }
+    }
+
+    fn name_of(&self, bound: &Bound) -> String {
+        match bound.is_request_timeout {
+            true => "the request's own timeout".to_owned(),
+            false => format!("the policy's patience of {:?}", self.policy().patience),
         }
     }
 

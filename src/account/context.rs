@@ -4,7 +4,6 @@
 //! none of them.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -16,7 +15,10 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-use super::{lease_demand::LeaseDemand, record_state::RecordState, single_flight::SingleFlight};
+use super::{
+    claims::Claims, lease_demand::LeaseDemand, record_state::RecordState,
+    single_flight::SingleFlight,
+};
 use crate::{
     account_id::AccountId,
     clock::Clocks,
@@ -24,7 +26,6 @@ use crate::{
     error::{Error, ErrorKind},
     event::{EventKind, Events},
     policy::RefreshPolicy,
-    secret::RefreshToken,
     store::{Record, StoreError, StoreErrorKind, Swap, TokenStore, Version},
 };
 
@@ -36,8 +37,7 @@ pub(crate) struct ManagerContext {
     pub(crate) clocks: Clocks,
     pub(crate) policy: RefreshPolicy,
     pub(crate) events: Events,
-    /// The refresh token that each account was signed in with.
-    pub(crate) signed_in: Mutex<HashMap<AccountId, RefreshToken>>,
+    pub(crate) claims: Claims,
     /// The runtime on which the manager was built.
     pub(crate) built_on: Option<Handle>,
 }
@@ -59,6 +59,8 @@ pub(super) struct AccountContext {
     pub(super) tasks: TaskTracker,
     /// The program knows of the present loss.
     pub(super) is_reported: AtomicBool,
+    /// A task that may start a flight waits for its runtime, on behalf of callers that do not wait.
+    pub(super) is_start_queued: AtomicBool,
     record_state: Mutex<RecordState>,
 }
 
@@ -76,6 +78,7 @@ impl AccountContext {
             lease_demand: LeaseDemand::default(),
             tasks: TaskTracker::new(),
             is_reported: AtomicBool::new(false),
+            is_start_queued: AtomicBool::new(false),
             record_state: Mutex::default(),
         }
     }

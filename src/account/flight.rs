@@ -152,7 +152,7 @@ impl AccountContext {
         // The callers are awake by now. The lease is held until the store is as it should be, or other
         // work of this process needs the lease.
         self.keep_saving().await;
-        self.keep_settling_intent().await;
+        self.keep_closing_intent().await;
         None
     }
 
@@ -181,7 +181,7 @@ impl AccountContext {
                     continue;
                 }
             };
-            self.settle_open_intent(&stored)?;
+            self.check_open_intent(&stored)?;
             let Some(intent) = self.write_intent(stored).await? else {
                 continue;
             };
@@ -197,7 +197,7 @@ impl AccountContext {
             let response = self.exchange(&intent, lease).await;
             self.record_state().set_presenting(false);
             let error = match response {
-                Ok(granted) => return self.settle(granted, generation, &intent).await,
+                Ok(granted) => return self.save_and_use(granted, generation, &intent).await,
                 Err(error) => error,
             };
             if let Some(issued) = error.refresh_token() {
@@ -224,7 +224,7 @@ impl AccountContext {
     }
 
     /// Saves what was granted, then makes it the token in use.
-    async fn settle(
+    async fn save_and_use(
         &self,
         Granted { grant, sent, took }: Granted,
         generation: Generation,

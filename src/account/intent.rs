@@ -33,7 +33,7 @@ pub(super) struct Intent {
 
 impl AccountContext {
     /// Deals with an intent whose outcome is unknown.
-    pub(super) fn settle_open_intent(&self, stored: &Refreshable) -> Result<(), Outcome> {
+    pub(super) fn check_open_intent(&self, stored: &Refreshable) -> Result<(), Outcome> {
         let Some(presented_at) = self.record_state().open_intent(&stored.record) else {
             return Ok(());
         };
@@ -78,35 +78,35 @@ impl AccountContext {
 
     /// Replaces an intent whose refresh token was certainly not spent.
     pub(super) async fn withdraw_intent(&self, intent: &Record) {
-        self.settle_intent(intent.version, intent.unchanged()).await;
+        self.close_intent(intent.version, intent.unchanged()).await;
     }
 
     /// Replaces an intent whose refresh token the token endpoint refused for good.
     pub(super) async fn save_refusal(&self, intent: &Intent) {
         let now = self.clocks().wall();
         let refused = intent.record.to_refused(&intent.refresh_token, now);
-        self.settle_intent(intent.record.version, refused).await;
+        self.close_intent(intent.record.version, refused).await;
     }
 
     /// Replaces an intent by its outcome. If the store does not respond, the intent is
-    /// [replaced later](Self::keep_settling_intent).
-    async fn settle_intent(&self, version: Version, outcome: Record) {
+    /// [replaced later](Self::keep_closing_intent).
+    async fn close_intent(&self, version: Version, outcome: Record) {
         let left = LeftIntent { version, outcome };
-        if self.try_to_settle(&left).await.is_err() {
+        if self.try_to_close(&left).await.is_err() {
             self.record_state().leave_intent(left);
         }
     }
 
     /// Goes on replacing an intent that was left, until the policy gives up or other work of this
     /// process needs the lease. An intent that stays only makes the next process careful.
-    pub(super) async fn keep_settling_intent(&self) {
+    pub(super) async fn keep_closing_intent(&self) {
         let begun = Instant::now();
         let give_up = self.policy().save_give_up;
         let mut pauses = RetryPauses::new();
         loop {
             let left = self.record_state().left_intent();
             let Some(left) = left else { return };
-            if self.try_to_settle(&left).await.is_ok()
+            if self.try_to_close(&left).await.is_ok()
                 || begun.elapsed() > give_up
                 || self.lease_demand.pause(pauses.longer()).await
             {
@@ -116,16 +116,16 @@ impl AccountContext {
     }
 
     /// The last chance before the process ends.
-    pub(super) async fn settle_left_intent(&self) -> Result<(), StoreError> {
+    pub(super) async fn close_left_intent(&self) -> Result<(), StoreError> {
         let left = self.record_state().left_intent();
         match left {
-            Some(left) => self.try_to_settle(&left).await,
+            Some(left) => self.try_to_close(&left).await,
             None => Ok(()),
         }
     }
 
     /// A conflict is a success: the intent is gone, or was never saved.
-    async fn try_to_settle(&self, left: &LeftIntent) -> Result<(), StoreError> {
+    async fn try_to_close(&self, left: &LeftIntent) -> Result<(), StoreError> {
         let swap = self.swap(Some(left.version), &left.outcome).await?;
         let mut state = self.record_state();
         state.forget_left_intent(left.version);

@@ -22,8 +22,8 @@ impl LeaseDemand {
         Waiting(self)
     }
 
-    /// From now on some work always waits: the process is about to end.
-    pub(super) fn stay(&self) {
+    /// Counts as waiting from now on: the process is about to end.
+    pub(super) fn wait_for_good(&self) {
         std::mem::forget(self.wait());
     }
 

@@ -16,11 +16,12 @@
 //! | 3 | `context` | what one account has, and what every step needs of it |
 //! | 2 | `single_flight` | one flight, one result for all waiters |
 //! | 1 | `state`, `thread_cache` | who uses which token, who refreshes, who waits; a thread's copy of a header |
-//! | 0 | `lease_demand`, `live_token`, `record_state`, `retry_pauses`, `sync` | who waits for the lease, a token in use, what is known of the stored record, pauses between saves, the lock of a flight |
+//! | 0 | `claims`, `lease_demand`, `live_token`, `record_state`, `retry_pauses`, `sync` | who was signed in with which token, who waits for the lease, a token in use, what is known of the stored record, pauses between saves, the lock of a flight |
 //!
 //! The modules below `context` know no I/O.
 
 mod acquire;
+mod claims;
 mod context;
 mod exchange;
 mod flight;
@@ -42,6 +43,7 @@ mod thread_cache;
 mod tokens;
 mod unfinished;
 
+pub(crate) use claims::Claims;
 pub(crate) use context::ManagerContext;
 pub use live_token::BearerToken;
 pub use sign_in::Seeded;
@@ -53,7 +55,7 @@ use tokio::time::Instant;
 
 use self::{
     context::AccountContext,
-    state::{Aim, Decision},
+    state::{Decision, State},
 };
 use crate::{
     account_id::AccountId,
@@ -213,6 +215,8 @@ impl Account {
     /// - [`ErrorKind::InvalidToken`], as [`install`](Self::install).
     /// - An error of the store, [`ErrorKind::StoreUnavailable`] or [`ErrorKind::LeaseTimeout`] for
     ///   example. The seed is not in use: call `seed` again.
+    /// - [`ErrorKind::NoRuntime`], [`ErrorKind::Timeout`] and [`ErrorKind::Aborted`], as
+    ///   [`install`](Self::install).
     ///
     /// # Cancel safety
     ///
@@ -283,7 +287,7 @@ impl Account {
         let now = account.clocks().now();
         match account.single_flight.replace(rejected, now) {
             Some(Decision::Serve(_, flight) | Decision::Wait(_, flight)) => {
-                let looks = flight.as_ref().is_some_and(|it| it.aim() == Aim::Look);
+                let looks = account.single_flight.read(State::is_looking);
                 account.start_flight(flight).is_ok() && !looks
             }
             Some(Decision::Fail(_)) | None => false,
@@ -300,7 +304,7 @@ impl Account {
         let account = self.context();
         let error = account.error(ErrorKind::ShutDown);
         account.single_flight.update(|state| state.close(error));
-        account.lease_demand.stay();
+        account.lease_demand.wait_for_good();
         account.tasks.close();
     }
 
@@ -323,7 +327,7 @@ impl Account {
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
-            account.told(saved)
+            account.note_reported(saved)
         }
     }
 
@@ -336,7 +340,7 @@ impl Account {
                 "a task has not ended; its runtime is not driven, or the store does not respond",
             )),
         };
-        account.told(ended)
+        account.note_reported(ended)
     }
 }
 

@@ -97,13 +97,13 @@ impl AccountContext {
             let error = self.error(ErrorKind::StoreDefective).with_detail(detail);
             return Some(error.with_help("correct the stored token, or sign in again"));
         }
-        record
-            .refusal_of(token)
-            .filter(|at| is_recent(*at))
-            .map(|_| {
-                self.error(ErrorKind::GrantRefused)
-                    .with_detail("the token endpoint refused the stored refresh token")
-            })
+        let refused_at = record.refusal_of(token).filter(|at| is_recent(*at))?;
+        let error = self
+            .error(ErrorKind::GrantRefused)
+            .with_detail("the token endpoint refused the stored refresh token");
+        self.record_state()
+            .refuse(token.clone(), error.clone(), refused_at);
+        Some(error)
     }
 
     /// Whether the token differs from the token in use and serves the purpose. The header tells, since

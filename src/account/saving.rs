@@ -33,7 +33,9 @@ enum Series {
     First,
     /// One after a series that failed; no other follows until the next refresh. Stops if other work of
     /// this process needs the lease.
-    Last,
+    Later,
+    /// The one before the process ends.
+    Final,
 }
 
 /// How a series of attempts to save ended.
@@ -76,7 +78,7 @@ impl AccountContext {
         record: &Record,
         replaces: Option<Version>,
     ) -> Result<(), Outcome> {
-        let attempts = self.try_saving(record, replaces, Duration::ZERO, Series::Last);
+        let attempts = self.try_saving(record, replaces, Duration::ZERO, Series::Later);
         match attempts.await {
             // After a conflict, the next reload follows the winner.
             Attempts::Saved | Attempts::Conflict => Ok(()),
@@ -91,7 +93,7 @@ impl AccountContext {
         };
         let generation = self.next_generation();
         let give_up = self.policy().save_give_up;
-        let attempts = self.try_saving(&record, Some(intent), give_up, Series::Last);
+        let attempts = self.try_saving(&record, Some(intent), give_up, Series::Later);
         match attempts.await {
             Attempts::Saved => self.publish_if_withheld(&record, generation),
             Attempts::Conflict => {
@@ -113,7 +115,8 @@ impl AccountContext {
     }
 
     async fn save_what_is_left(&self) -> Result<(), StoreError> {
-        self.settle_left_intent().await?;
+        // An intent that stays only makes the next process careful.
+        let _ = self.close_left_intent().await;
         let generation = self.next_generation();
         let stored = self.load().await?;
         let reconciled = self.record_state().reconcile(stored);
@@ -121,7 +124,7 @@ impl AccountContext {
             return Ok(());
         };
         let budget = self.policy().save_budget;
-        let attempts = self.try_saving(&record, replaces, budget, Series::Last);
+        let attempts = self.try_saving(&record, replaces, budget, Series::Final);
         match attempts.await {
             Attempts::Saved => self.publish_if_withheld(&record, generation),
             Attempts::Conflict => {}
@@ -145,7 +148,7 @@ impl AccountContext {
             let error = match self.swap_or_recognise(replaces, record).await {
                 Ok(Swap::Saved) => {
                     self.record_state().set(record.clone(), SaveState::Saved);
-                    if attempt > 1 || series == Series::Last {
+                    if attempt > 1 || series != Series::First {
                         self.emit(EventKind::SaveRecovered);
                     }
                     return Attempts::Saved;
@@ -158,17 +161,17 @@ impl AccountContext {
             self.emit(EventKind::SaveFailed {
                 error: error.clone(),
                 attempt,
-                gave_up: is_over && series == Series::Last,
+                gave_up: is_over && series != Series::First,
             });
             if is_over {
                 return Attempts::Failed(error);
             }
             match series {
-                Series::First => sleep(pause).await,
-                Series::Last if self.lease_demand.pause(pause).await => {
+                Series::Later if self.lease_demand.pause(pause).await => {
                     return Attempts::Failed(error);
                 }
-                Series::Last => {}
+                Series::Later => {}
+                Series::First | Series::Final => sleep(pause).await,
             }
             attempt += 1;
         }

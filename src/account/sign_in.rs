@@ -36,7 +36,7 @@ impl AccountContext {
     /// Makes these the account's tokens.
     pub(super) async fn install(self: Arc<Self>, tokens: TokenSet) -> Result<(), Error> {
         self.check(&tokens)?;
-        let mut record = self.signed_in(tokens, &self.record_state().lineage());
+        let mut record = self.record_of_sign_in(tokens, &self.record_state().lineage());
         let saved = self.with_lease(self.save_installed(&mut record)).await;
         saved.map_err(|error| {
             self.put_into_use(&record, SaveState::PendingInstall);
@@ -61,23 +61,16 @@ impl AccountContext {
             .map_or(Ok(()), |token| self.claim(token))
     }
 
-    /// Remembers that this account was signed in with the refresh token. Fails if another account was:
-    /// two accounts would present the token twice.
     fn claim(&self, token: &RefreshToken) -> Result<(), Error> {
-        let mut signed_in = self.manager.signed_in.lock();
-        let other = signed_in
-            .iter()
-            .find(|(id, claimed)| *claimed == token && **id != self.id);
-        if let Some((other, _)) = other {
+        let claimed = self.manager.claims.claim(token, &self.id);
+        claimed.map_err(|other| {
             let detail = format!("account `{other}` was signed in with the same refresh token");
             let error = self.error(ErrorKind::InvalidToken).with_detail(detail);
-            return Err(error.with_help("sign each account in by itself"));
-        }
-        signed_in.insert(self.id.clone(), token.clone());
-        Ok(())
+            error.with_help("sign each account in by itself")
+        })
     }
 
-    fn signed_in(&self, tokens: TokenSet, earlier: &Lineage) -> Record {
+    fn record_of_sign_in(&self, tokens: TokenSet, earlier: &Lineage) -> Record {
         let mut record = Record::new(tokens);
         let now = self.clocks().wall();
         record.lineage = Lineage::of_sign_in(&record.tokens, now, earlier);
@@ -88,7 +81,7 @@ impl AccountContext {
         for _ in 0..MOST_CONFLICTS {
             let stored = self.load().await?;
             if let Some(stored) = &stored {
-                *record = self.signed_in(record.tokens.clone(), &stored.lineage);
+                *record = self.record_of_sign_in(record.tokens.clone(), &stored.lineage);
             }
             let version = stored.map(|stored| stored.version);
             let is_saved = match self.swap(version, record).await {
@@ -104,8 +97,7 @@ impl AccountContext {
                 return Ok(());
             }
         }
-        let message = "the record keeps changing while new tokens are installed";
-        Err(self.new_store_error(StoreErrorKind::Unavailable, message))
+        Err(self.keeps_changing())
     }
 
     async fn seed_if_needed(&self, tokens: TokenSet) -> Result<Seeded, StoreError> {
@@ -127,7 +119,7 @@ impl AccountContext {
                 }
             }
             let earlier = stored.as_ref().map(|stored| stored.lineage.clone());
-            let record = self.signed_in(tokens.clone(), &earlier.unwrap_or_default());
+            let record = self.record_of_sign_in(tokens.clone(), &earlier.unwrap_or_default());
             let version = stored.map(|stored| stored.version);
             // After a lost response, the next call finds the seed in the store.
             if self.swap(version, &record).await? == Swap::Saved {
@@ -135,8 +127,7 @@ impl AccountContext {
                 return Ok(Seeded::Installed);
             }
         }
-        let message = "the record keeps changing while the account is seeded";
-        Err(self.new_store_error(StoreErrorKind::Unavailable, message))
+        Err(self.keeps_changing())
     }
 
     /// Whether the record has a valid access token, or a refresh token that may be presented.
@@ -191,14 +182,18 @@ impl AccountContext {
                 None => true,
             };
             if is_removed {
-                self.manager.signed_in.lock().remove(&self.id);
+                self.manager.claims.release(&self.id);
                 self.record_state().clear();
                 self.single_flight.update(|state| state.forget());
                 self.emit(EventKind::SignedOut);
                 return Ok(());
             }
         }
-        let message = "the record keeps changing while the account is signed out";
-        Err(self.new_store_error(StoreErrorKind::Unavailable, message))
+        Err(self.keeps_changing())
+    }
+
+    fn keeps_changing(&self) -> StoreError {
+        let message = "other processes keep replacing the record";
+        self.new_store_error(StoreErrorKind::Unavailable, message)
     }
 }

@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 use super::live_token::LiveToken;
 use crate::{
     clock::Moment,
-    error::Error,
+    error::{Error, ErrorKind},
     event::RefreshReason,
     token::{Freshness, Generation},
 };
@@ -33,7 +33,7 @@ const SIGNED_OUT_RECHECK: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct State {
     token: Option<Arc<LiveToken>>,
-    flight: Option<FlightId>,
+    flight: Option<Job>,
     /// The account signed in or out since the flight started: a failure says nothing about the
     /// present tokens.
     is_outdated: bool,
@@ -194,14 +194,15 @@ impl State {
     fn start(&mut self, aim: Aim) -> Job {
         self.last_flight += 1;
         let id = FlightId(self.last_flight);
-        self.flight = Some(id);
+        let job = Job { id, aim };
+        self.flight = Some(job);
         self.is_outdated = false;
-        Job { id, aim }
+        job
     }
 
     /// Ends the flight. Only the first end of a flight counts.
     pub(crate) fn finish(&mut self, flight: FlightId, outcome: Outcome, now: Duration) {
-        if self.flight != Some(flight) {
+        if self.flight.is_none_or(|job| job.id != flight) {
             return;
         }
         self.flight = None;
@@ -228,7 +229,7 @@ impl State {
 
     /// Ends a flight that never began, as if it had not been started.
     pub(crate) fn cancel(&mut self, flight: FlightId) {
-        self.flight.take_if(|under_way| *under_way == flight);
+        self.flight.take_if(|under_way| under_way.id == flight);
     }
 
     /// Puts a token into use, unless a later token is in use or the account was signed out since.
@@ -259,13 +260,21 @@ impl State {
     /// Whether this error of a flight says more than the error of the flight before. While an account
     /// waits for a sign-in, each look into the store ends with the same error.
     pub(crate) fn is_news(&self, error: &Error) -> bool {
-        let hold = self.hold.as_ref();
-        let is_same = hold.is_some_and(|hold| hold.error.kind() == error.kind());
-        !(is_same && error.is_reauthorization_required())
+        let known = self.hold.as_ref().map(|hold| &hold.error);
+        let is_known = known.is_some_and(|known| {
+            let kinds = [known.kind(), error.kind()];
+            known.is_same(error) || kinds == [ErrorKind::NotAuthorized; 2]
+        });
+        !is_known
     }
 
     pub(crate) fn is_under_way(&self) -> bool {
         self.flight.is_some()
+    }
+
+    /// Whether the flight under way only looks into the store.
+    pub(crate) fn is_looking(&self) -> bool {
+        self.flight.is_some_and(|job| job.aim == Aim::Look)
     }
 
     /// A number for the next token.

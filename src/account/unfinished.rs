@@ -21,11 +21,7 @@ struct Guard<'a> {
 impl AccountContext {
     /// The last handle has gone, which is often the end of the program.
     pub(super) fn report_unfinished(&self) {
-        if self.record_state().is_unsaved() {
-            self.report(Unfinished::Save);
-        } else if self.single_flight.read(State::is_under_way) {
-            self.report(Unfinished::Refresh);
-        }
+        self.report_loss(self.single_flight.read(State::is_under_way));
     }
 
     /// Runs `flight`, and reports a loss if the flight is dropped before its end.
@@ -43,12 +39,17 @@ impl AccountContext {
         self.is_reported.store(false, Ordering::Relaxed);
     }
 
-    /// Passes the result to the program, which then knows of the loss.
-    pub(super) fn told(&self, result: Result<(), Error>) -> Result<(), Error> {
+    /// Notes that the program learns of the loss from this result.
+    pub(super) fn note_reported(&self, result: Result<(), Error>) -> Result<(), Error> {
         result.inspect_err(|_| self.is_reported.store(true, Ordering::Relaxed))
     }
 
-    fn report(&self, unfinished: Unfinished) {
+    fn report_loss(&self, is_refreshing: bool) {
+        let unfinished = match (self.record_state().is_unsaved(), is_refreshing) {
+            (true, _) => Unfinished::Save,
+            (false, true) => Unfinished::Refresh,
+            (false, false) => return,
+        };
         if !self.is_reported.swap(true, Ordering::Relaxed) {
             self.emit(EventKind::Abandoned { unfinished });
         }
@@ -57,17 +58,9 @@ impl AccountContext {
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        if !self.is_armed {
-            return;
-        }
-        let (is_unsaved, is_presenting) = {
-            let state = self.account.record_state();
-            (state.is_unsaved(), state.is_presenting())
-        };
-        if is_unsaved {
-            self.account.report(Unfinished::Save);
-        } else if is_presenting {
-            self.account.report(Unfinished::Refresh);
+        if self.is_armed {
+            let is_presenting = self.account.record_state().is_presenting();
+            self.account.report_loss(is_presenting);
         }
     }
 }

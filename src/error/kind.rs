@@ -13,8 +13,8 @@ pub enum ErrorKind {
     NotAuthorized,
     /// The service refused the refresh token for good. Not retried: sign in again.
     GrantRefused,
-    /// The response to a refresh was lost, and the policy forbids presenting the token again. Not
-    /// retried: sign in again.
+    /// The refresh token may be spent (a response was lost or not understood, or a refresh ended without
+    /// a result), and the policy forbids presenting the token again. Not retried: sign in again.
     Ambiguous,
     /// The token service refused the client's credentials or its request, or the request cannot be
     /// sent as it is configured. Retried with backoff: correct the configuration.
@@ -23,8 +23,8 @@ pub enum ErrorKind {
     AccountRestricted,
     /// The token service is unreachable or cannot grant a token now. Retried with backoff.
     Unavailable,
-    /// The policy's patience or the request's own timeout ended before the work did. The work goes on:
-    /// try again.
+    /// The policy's patience, the request's own timeout or the bound of an installation, a sign-out or a
+    /// shutdown ended before the work did. The work goes on: try again.
     Timeout,
     /// The token store was unreachable, before anything was spent. Retried with backoff.
     StoreUnavailable,

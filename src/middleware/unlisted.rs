@@ -8,13 +8,15 @@ use crate::{account::Account, event::EventKind};
 /// The origins off the list to which requests have gone.
 #[derive(Debug, Default)]
 pub(super) struct Unlisted {
-    seen: Mutex<Vec<String>>,
+    warned: Seen,
+    /// Apart from the warnings, since a request without an account makes no event.
+    emitted: Seen,
 }
 
-impl Unlisted {
-    /// Origins beyond this number are not remembered, and not reported.
-    const LIMIT: usize = 64;
+#[derive(Debug, Default)]
+struct Seen(Mutex<Vec<String>>);
 
+impl Unlisted {
     /// Reports a request to this origin, once for each origin. `status` is the status of the response.
     pub(super) fn report(
         &self,
@@ -22,22 +24,28 @@ impl Unlisted {
         account: Option<&Account>,
         status: Option<StatusCode>,
     ) {
-        if !self.is_new(&origin) {
-            return;
+        if self.warned.is_new(&origin) {
+            #[cfg(feature = "tracing")]
+            warn(&origin, account, status);
         }
-        #[cfg(feature = "tracing")]
-        warn(&origin, account, status);
         // An event has an account.
-        if let Some(account) = account {
+        if let Some(account) = account
+            && self.emitted.is_new(&origin)
+        {
             account.emit(EventKind::OriginNotListed {
                 origin,
                 status: status.map(|status| status.as_u16()),
             });
         }
     }
+}
+
+impl Seen {
+    /// Origins beyond this number are not remembered, and not reported.
+    const LIMIT: usize = 64;
 
     fn is_new(&self, origin: &str) -> bool {
-        let mut seen = self.seen.lock();
+        let mut seen = self.0.lock();
         let is_new = seen.len() < Self::LIMIT && seen.iter().all(|known| known != origin);
         if is_new {
             seen.push(origin.to_owned());
@@ -74,13 +82,13 @@ mod tests {
 
     #[test]
     fn an_origin_is_new_once_and_only_so_many_are_remembered() {
-        let unlisted = Unlisted::default();
+        let seen = Seen::default();
         let origin = |nth: usize| format!("https://{nth}.example");
-        for nth in 0..Unlisted::LIMIT {
-            assert!(unlisted.is_new(&origin(nth)), "{nth}");
-            assert!(!unlisted.is_new(&origin(nth)), "{nth}");
+        for nth in 0..Seen::LIMIT {
+            assert!(seen.is_new(&origin(nth)), "{nth}");
+            assert!(!seen.is_new(&origin(nth)), "{nth}");
         }
-        assert!(!unlisted.is_new(&origin(Unlisted::LIMIT)));
-        assert_eq!(unlisted.seen.lock().len(), Unlisted::LIMIT);
+        assert!(!seen.is_new(&origin(Seen::LIMIT)));
+        assert_eq!(seen.0.lock().len(), Seen::LIMIT);
     }
 }

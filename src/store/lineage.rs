@@ -102,7 +102,7 @@ fn hash(text: &str) -> Option<u64> {
     u64::from_str_radix(text, 16).ok().filter(|_| is_hash)
 }
 
-/// 64 bits tell nothing about a refresh token of 128 bits or more.
+/// Leaves at least 64 bits of a refresh token of 128 bits unknown.
 fn hash_of(token: &RefreshToken) -> u64 {
     fnv_1a(token.expose_secret().as_bytes())
 }

@@ -5,9 +5,9 @@ mod endpoint;
 mod records;
 mod store;
 
-pub(crate) use crate::stores::Kind;
 #[cfg(unix)]
 pub(crate) use crate::stores::unique_name;
+pub(crate) use crate::stores::{Call, Kind};
 pub(crate) use account::{HOUR, MINUTE, SECOND, TestAccount};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use records::{

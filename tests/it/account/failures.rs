@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use dropbox_sign_oauth::{
-    Clock, EndpointError, EndpointErrorKind, ErrorKind, LostResponse, RefreshPolicy, store::Record,
+    Clock, EndpointError, EndpointErrorKind, ErrorKind, EventKind, LostResponse, RefreshPolicy,
+    TokenGrant, store::Record,
 };
 
 use crate::support::{HOUR, Kind, MINUTE, SECOND, TestAccount, pair};
@@ -253,4 +254,60 @@ fn busy(retry_after: Duration) -> EndpointError {
     EndpointError::new(EndpointErrorKind::Transient, "busy")
         .with_status(429)
         .with_retry_after(retry_after)
+}
+
+#[tokio::test(start_paused = true)]
+async fn s28_the_pauses_between_unsent_requests_double() {
+    let mut policy = RefreshPolicy::default();
+    policy.backoff.initial = Duration::from_millis(1);
+    let account = TestAccount::with_policy(Kind::Memory, policy).await;
+    account.install_expired().await;
+    account
+        .endpoint
+        .fail_with([EndpointErrorKind::NotSent; 100_000]);
+    account.token().await.expect_err("unreachable");
+    let posts = account.endpoint.posts();
+    assert!((10..40).contains(&posts), "{posts} POSTs in ten seconds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_says_whether_a_repeated_request_may_have_spent_the_token() {
+    for (kind, expected) in [
+        (EndpointErrorKind::NotSent, false),
+        (EndpointErrorKind::Ambiguous, true),
+    ] {
+        let account = TestAccount::expired(Kind::Memory).await;
+        account.endpoint.fail_with([kind]);
+        account.token().await.expect("a token");
+        let repeated = account
+            .events()
+            .await
+            .into_iter()
+            .find_map(|event| match event {
+                EventKind::RequestRepeated { ambiguous, .. } => Some(ambiguous),
+                _ => None,
+            });
+        assert_eq!(repeated, Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn an_event_says_whether_the_refresh_token_was_replaced() {
+    let same = TokenGrant::new("access-1").with_refresh_token("refresh-0");
+    let none = TokenGrant::new("access-1");
+    let new = TokenGrant::new("access-1").with_refresh_token("refresh-1");
+    for (grant, expected) in [(same, false), (none, false), (new, true)] {
+        let account = TestAccount::expired(Kind::Memory).await;
+        account.endpoint.respond_with(Ok(grant));
+        account.token().await.expect("a token");
+        let replaced = account
+            .events()
+            .await
+            .into_iter()
+            .find_map(|event| match event {
+                EventKind::Refreshed { rotated, .. } => Some(rotated),
+                _ => None,
+            });
+        assert_eq!(replaced, Some(expected));
+    }
 }

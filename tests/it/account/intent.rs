@@ -6,7 +6,7 @@ use dropbox_sign_oauth::{
     store::{LeaseRequest, Record, TokenStore},
 };
 
-use crate::support::{Fate, HOUR, Kind, MINUTE, TestAccount};
+use crate::support::{Call, Fate, HOUR, Kind, MINUTE, TestAccount};
 
 /// An account whose token has expired, and whose record holds the intent of a killed process.
 async fn with_foreign_intent(kind: Kind, lost_response: LostResponse) -> TestAccount {
@@ -125,4 +125,25 @@ async fn s21_without_replay_a_foreign_intent_ends_the_sign_in() {
         assert_eq!(account.token().await.expect("a token"), "access-0");
         assert_eq!(foreign_intents(&account.events().await), 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_intent_that_cannot_be_withdrawn_is_tried_again_until_the_policy_gives_up() {
+    let account = TestAccount::expired(Kind::Memory).await;
+    // The intent is saved, but its response is lost, and no later save works.
+    account.store.next_saves([Fate::LoseResponse]);
+    account.store.every_save(Fate::Fail);
+    account.token().await.expect_err("the store fails");
+    let give_up = RefreshPolicy::default().save_give_up;
+    tokio::time::sleep(give_up / 2).await;
+    let half = account.store.count(Call::Save);
+    tokio::time::sleep(2 * give_up).await;
+    let all = account.store.count(Call::Save);
+    assert!(
+        (5..20).contains(&half),
+        "{half} attempts in half of the time"
+    );
+    assert!(all > half && all < 3 * half, "{all} attempts in all");
+    tokio::time::sleep(2 * give_up).await;
+    assert_eq!(account.store.count(Call::Save), all, "given up");
 }

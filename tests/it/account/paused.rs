@@ -7,7 +7,7 @@ use dropbox_sign_oauth::{
 use tokio::time::{Instant, timeout};
 
 use crate::support::{
-    Endpoint, Fate, HOUR, Kind, MINUTE, Renewal, SECOND, ScriptedStore, TestAccount, pair,
+    Call, Endpoint, Fate, HOUR, Kind, MINUTE, Renewal, SECOND, ScriptedStore, TestAccount, pair,
 };
 
 /// An account whose token has expired, on a store in memory whose leases expire.
@@ -73,6 +73,25 @@ async fn s14_a_flight_does_not_trust_a_lease_that_a_renewal_found_lost() {
     let error = account.token().await.expect_err("lost");
     assert_eq!(error.kind(), ErrorKind::LeaseLost);
     assert_eq!(account.endpoint.posts(), 0);
+}
+
+/// While the request is under way, for five minutes.
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_renewed_until_a_renewal_finds_the_lease_lost() {
+    for (renewal, expected) in [
+        (Renewal::Works, 14..=15),
+        (Renewal::Fails, 14..=15),
+        (Renewal::Lost, 1..=1),
+    ] {
+        let account = expired(Endpoint::open(), renewal).await;
+        // The grant takes long to save, after the request.
+        account
+            .store
+            .next_saves([Fate::Work, Fate::WorkFor(5 * MINUTE)]);
+        account.token().await.expect("a token");
+        let renewals = account.store.count(Call::Renew);
+        assert!(expected.contains(&renewals), "{renewal:?}: {renewals}");
+    }
 }
 
 #[tokio::test]

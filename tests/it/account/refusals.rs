@@ -5,7 +5,7 @@ use dropbox_sign_oauth::{
     store::{Record, Version},
 };
 
-use crate::support::{Fate, HOUR, Kind, MINUTE, TestAccount, acme, pair};
+use crate::support::{Call, Fate, HOUR, Kind, MINUTE, TestAccount, acme, pair};
 
 #[tokio::test]
 async fn s61_a_refusal_is_known_to_all_processes_that_share_the_store() {
@@ -126,7 +126,7 @@ async fn s93_an_account_that_is_not_signed_in_is_reported_once_until_something_c
         assert_eq!(error.kind(), ErrorKind::NotAuthorized);
         account.clock.advance(MINUTE / 120);
     }
-    let loads = account.store.loads();
+    let loads = account.store.count(Call::Load);
     assert!((1..=51).contains(&loads), "{loads} loads in 50 seconds");
     // Another process signs the account in.
     let record = Record::new(pair("0", account.clock.wall(), HOUR));
@@ -146,4 +146,24 @@ async fn s93_an_installation_ends_the_wait_of_an_account_that_was_not_signed_in(
     assert_eq!(account.token().await.expect("a token"), "access-0");
     let other = account.manager.account(acme());
     other.token().await.expect_err("not signed in");
+}
+
+#[tokio::test]
+async fn s61_each_refusal_of_a_token_that_was_presented_is_reported_once() {
+    let account = TestAccount::expired(Kind::Memory).await;
+    account
+        .endpoint
+        .fail_with([EndpointErrorKind::GrantRefused; 3]);
+    let lifetime = RefreshPolicy::default().refusal_lifetime;
+    for _ in 0..3 {
+        for _ in 0..5 {
+            account.token().await.expect_err("refused");
+            account.clock.advance(lifetime / 10);
+        }
+        account.clock.advance(lifetime / 2);
+    }
+    assert_eq!(account.endpoint.posts(), 3);
+    let events = account.events().await;
+    let failed = |event: &&EventKind| matches!(event, EventKind::RefreshFailed { .. });
+    assert_eq!(events.iter().filter(failed).count(), 3);
 }

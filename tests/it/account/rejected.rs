@@ -6,7 +6,9 @@ use dropbox_sign_oauth::{
 };
 use tokio::time::Instant;
 
-use crate::support::{Endpoint, HOUR, Kind, MINUTE, SECOND, ScriptedStore, TestAccount, pair};
+use crate::support::{
+    Call, Endpoint, HOUR, Kind, MINUTE, SECOND, ScriptedStore, TestAccount, pair,
+};
 
 /// An account whose token was granted to this process a moment ago.
 async fn granted(kind: Kind) -> TestAccount {
@@ -35,18 +37,18 @@ async fn s67_a_newly_granted_token_that_is_rejected_gives_way_to_the_sign_in_of_
 async fn s67_the_store_is_asked_about_a_rejected_new_token_once_a_second() {
     let account = granted(Kind::Memory).await;
     let (rejected, freshness) = account.handle.current().expect("a token");
-    let loads = account.store.loads();
+    let loads = account.store.count(Call::Load);
     for _ in 0..100 {
         let newer = account.handle.replace_rejected(rejected.generation()).await;
         assert!(newer.expect("no failure").is_none());
     }
-    assert_eq!(account.store.loads(), loads + 1);
+    assert_eq!(account.store.count(Call::Load), loads + 1);
     account.clock.advance(SECOND);
     // A store that is down changes nothing.
     account.store.set_down(true);
     let newer = account.handle.replace_rejected(rejected.generation()).await;
     assert!(newer.expect("no failure").is_none());
-    assert_eq!(account.store.loads(), loads + 2);
+    assert_eq!(account.store.count(Call::Load), loads + 2);
     let (current, still) = account.handle.current().expect("a token");
     assert_eq!(
         (current.generation(), still),

@@ -58,7 +58,7 @@ struct State {
     /// The save that is under way.
     save: Fate,
     is_down: bool,
-    loads: usize,
+    calls: Vec<Call>,
     renewals: Option<Renewal>,
 }
 
@@ -102,9 +102,10 @@ impl ScriptedStore {
         self.hook.state().is_down = is_down;
     }
 
-    /// How many loads there were.
-    pub(crate) fn loads(&self) -> usize {
-        self.hook.state().loads
+    /// How many calls of this kind there were.
+    pub(crate) fn count(&self, call: Call) -> usize {
+        let state = self.hook.state();
+        state.calls.iter().filter(|made| **made == call).count()
     }
 
     /// Makes the leases of a store in memory expire, as the leases of a server do.
@@ -132,7 +133,7 @@ impl Script {
             every_save: Fate::Work,
             save: Fate::Work,
             is_down: false,
-            loads: 0,
+            calls: Vec::new(),
             renewals: None,
         };
         Self {
@@ -148,8 +149,8 @@ impl Script {
 
 impl Hook for Script {
     async fn on(&self, moment: Moment, call: Call, account: &AccountId) -> Result<(), StoreError> {
-        if (moment, call) == (Moment::Before, Call::Load) {
-            self.state().loads += 1;
+        if moment == Moment::Before {
+            self.state().calls.push(call);
         }
         let failure = match (moment, call) {
             (Moment::Before, Call::Load | Call::Delete | Call::Acquire) => {
