@@ -20,9 +20,10 @@ use crate::{account_id::AccountId, endpoint::EndpointError, store::StoreError};
 ///
 /// A `reqwest-middleware` client returns the error wrapped; [`Error::from_middleware`] unwraps it.
 ///
-/// The text holds the whole reason. [`endpoint_error`](Self::endpoint_error) and
-/// [`store_error`](Self::store_error) give the parts; `source()` is the cause below these, such as an
-/// error of the operating system.
+/// The text holds the reason and the next step. [`endpoint_error`](Self::endpoint_error) and
+/// [`store_error`](Self::store_error) give the parts. `source()` is the cause below these, such as an
+/// error of the operating system. If the token host cannot be reached, only the sources tell a DNS failure
+/// from a refused connection: log the whole chain, which says nothing twice.
 #[derive(Clone, Debug)]
 pub struct Error(Arc<Inner>);
 

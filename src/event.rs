@@ -101,7 +101,8 @@ pub enum EventKind {
         refreshes: bool,
     },
     /// A request left without a token, because its origin is not on the middleware's list. The account
-    /// is the account whose token the request would have got.
+    /// is the account whose token the request would have got. A request without an account causes no event,
+    /// only the warning of the feature `tracing`.
     ///
     /// Reported once for each origin and middleware, for up to 64 origins. If the API is at this origin,
     /// [list](crate::middleware::TokenRefreshMiddlewareBuilder::origins) the origin.

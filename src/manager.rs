@@ -103,12 +103,26 @@ impl TokenManager {
     /// [`save_give_up`](RefreshPolicy::save_give_up) and 30 seconds for the store, together: with the
     /// default settings after 153 seconds. The wait for the sinks ends after 5 seconds.
     ///
-    /// With axum, the requests end first:
+    /// While the token host does not respond, a shutdown takes about half a minute. By default, Docker kills
+    /// a process 10 seconds after `SIGTERM`, and Kubernetes after 30 seconds: set a longer time there.
+    ///
+    /// With axum, the requests end first. `ctrl_c` alone does not catch the `SIGTERM` of Docker, Kubernetes
+    /// and systemd. The example needs Tokio's feature `signal`, and Unix:
     ///
     /// ```ignore
-    /// let signal = async { let _ = tokio::signal::ctrl_c().await; };
-    /// axum::serve(listener, app).with_graceful_shutdown(signal).await?;
+    /// use tokio::signal::{ctrl_c, unix::{SignalKind, signal}};
+    ///
+    /// let mut terminate = signal(SignalKind::terminate())?;
+    /// let stop = async move {
+    ///     tokio::select! {
+    ///         _ = ctrl_c() => {}
+    ///         _ = terminate.recv() => {}
+    ///     }
+    /// };
+    /// let served = axum::serve(listener, app).with_graceful_shutdown(stop).await;
+    /// // An error of the server must not skip the shutdown.
     /// manager.shutdown().await?;
+    /// served?;
     /// ```
     ///
     /// # Errors
@@ -206,7 +220,12 @@ impl TokenManagerBuilder {
     ///
     /// A manager that is built on a multi-thread Tokio runtime refreshes there for as long as the
     /// runtime lives. Otherwise, a refresh runs on the runtime of the request that starts the refresh.
-    /// Requests from outside a runtime need a runtime on which the manager was built.
+    ///
+    /// Calls from outside a runtime, [`Account::token`] for example, need a runtime on which the manager
+    /// was built: call `build` within `runtime.block_on(…)`, or while the guard of `runtime.enter()` lives.
+    /// A client of reqwest-middleware has no use outside a runtime: reqwest's own connection panics there.
+    /// A synchronous program sends [`BearerToken::header`](crate::BearerToken::header) with a blocking
+    /// client, or sends each request within `runtime.block_on(…)`.
     ///
     /// - Enable the runtime's timer and I/O (`enable_all`). Without a timer, calls fail with
     ///   [`ErrorKind::NoRuntime`](crate::ErrorKind::NoRuntime), and Tokio prints a panic.

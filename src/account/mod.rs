@@ -191,6 +191,9 @@ impl Account {
     /// the seed is another than those before. An operator mends a deployment by setting a new seed.
     /// Any number of processes may call `seed` at the same time.
     ///
+    /// No seed replaces tokens that may be good. To change to another user, call
+    /// [`sign_out`](Self::sign_out) first.
+    ///
     /// ```
     /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, store::MemoryStore};
     /// use dropbox_sign_oauth::{Seeded, TokenSet};

@@ -21,7 +21,8 @@
 //! - All other requests get an account's token. An [`AccountId`] or an [`Account`] as the request's
 //!   extension chooses the account. A request without the extension uses the account that the
 //!   middleware is bound to: `default`, unless the program names another. A `&str` or a `String` as
-//!   extension is refused, and so are two extensions that choose different accounts.
+//!   extension is refused, and so are two extensions that choose different accounts. An extension of
+//!   another type, `&'static AccountId`, `Arc<str>` or `Option<AccountId>` for example, is ignored.
 //! - In a program with more than one account, a request that forgets its extension would act for the
 //!   account `default`.
 //!   [`require_account`](TokenRefreshMiddlewareBuilder::require_account) refuses such a request.
@@ -76,6 +77,7 @@
 //!   `reqwest::ResponseBuilderExt::url`. A 401 from no URL is not refreshed.
 //! - A request to an origin that is not on the list leaves without a token. The first such request to an
 //!   origin is reported as [`EventKind::OriginNotListed`], and as a warning with the feature `tracing`.
+//!   A request without an account causes the warning alone.
 //! - `api.hellosign.com.`, with a dot at the end, is another host than `api.hellosign.com`.
 
 mod body_buffer;
@@ -174,6 +176,8 @@ impl TokenRefreshMiddleware {
     }
 
     /// The same middleware, bound to another account. Cheap.
+    ///
+    /// The extension of a request still chooses another account.
     #[must_use]
     pub fn for_account(&self, account: impl Into<AccountId>) -> Self {
         Self {
