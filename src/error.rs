@@ -22,8 +22,7 @@ use crate::{account_id::AccountId, endpoint::EndpointError, store::StoreError};
 ///
 /// The text holds the reason and the next step. [`endpoint_error`](Self::endpoint_error) and
 /// [`store_error`](Self::store_error) give the parts. `source()` is the cause below these, such as an
-/// error of the operating system. If the token host cannot be reached, only the sources tell a DNS failure
-/// from a refused connection: log the whole chain, which says nothing twice.
+/// error of a database driver; the chain says nothing twice.
 #[derive(Clone, Debug)]
 pub struct Error(Arc<Inner>);
 
@@ -233,6 +232,6 @@ mod tests {
     fn an_error_that_only_a_sign_in_resolves_promises_no_retry() {
         let error = Error::new(ErrorKind::GrantRefused, &"acme".into())
             .with_retry_after(Duration::from_secs(5));
-        assert!(error.to_string().ends_with("to `install`"), "{error}");
+        assert!(error.to_string().ends_with("another seed"), "{error}");
     }
 }

@@ -50,7 +50,7 @@ pub struct RefreshPolicy {
     /// for a newer token. Default: 1 minute.
     pub rejection_cooldown: Duration,
     /// The shortest time from one granted token to the next token request of the account, if tokens
-    /// live for a moment only or the API rejects them. Default: 1 second.
+    /// live for a moment only or the API rejects them. At most a minute. Default: 1 second.
     pub min_refresh_interval: Duration,
     /// How long a refresh token that the service refused for good is not presented again, by any
     /// process that shares the store. Default: 1 hour.
@@ -247,11 +247,8 @@ impl RefreshPolicy {
                  never refreshed in the background",
             );
         }
-        if self.min_refresh_interval >= self.patience {
-            return invalid(
-                "min_refresh_interval",
-                "must be shorter than patience, or callers give up before the next refresh starts",
-            );
+        if self.min_refresh_interval > Duration::from_secs(60) {
+            return invalid("min_refresh_interval", "must not be longer than a minute");
         }
         if self.backoff.initial > self.backoff.max {
             return invalid("backoff.initial", "must not be longer than backoff.max");
@@ -298,7 +295,7 @@ mod tests {
             |p| p.lease_time_to_live = Duration::ZERO,
             |p| p.lease_time_to_live = SECOND,
             |p| p.backoff.initial = Duration::MAX,
-            |p| p.min_refresh_interval = p.patience,
+            |p| p.min_refresh_interval = 61 * SECOND,
         ];
         for break_it in broken {
             let mut policy = RefreshPolicy::default();

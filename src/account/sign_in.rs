@@ -130,15 +130,12 @@ impl AccountContext {
         Err(self.keeps_changing())
     }
 
-    /// Whether the record has a valid access token, or a refresh token that may be presented.
+    /// Whether the record has a refresh token that may be presented, or a valid access token alone.
     fn may_be_good(&self, stored: &Record) -> bool {
-        let token = self.found_token(&stored.tokens, self.next_generation());
-        let now = self.clocks().now();
-        if token.is_some_and(|token| token.freshness(now) != Freshness::Expired) {
-            return true;
-        }
         let Some(refresh_token) = stored.tokens.refresh_token() else {
-            return false;
+            let token = self.found_token(&stored.tokens, self.next_generation());
+            let now = self.clocks().now();
+            return token.is_some_and(|token| token.freshness(now) != Freshness::Expired);
         };
         let may_be_spent = self.policy().lost_response == LostResponse::NeverReplay
             && self.record_state().open_intent(stored).is_some();

@@ -142,7 +142,7 @@ async fn exchange_in_time(api: &Inner, url: &Url, json: Bytes) -> Result<Arrived
     };
     match arrived {
         Ok(Ok(arrived)) => Ok(arrived),
-        Ok(Err(error)) => Err(without_response(error, body.withdraw())),
+        Ok(Err(error)) => Err(without_response(error, url, body.withdraw())),
         Err(_) => {
             let message = "the token endpoint did not respond in time";
             Err(EndpointError::new(EndpointErrorKind::Ambiguous, message))
@@ -183,41 +183,54 @@ async fn read(
     Ok(Some(body))
 }
 
-/// The error of a request without a whole response.
-fn without_response(error: reqwest::Error, is_unsent: bool) -> EndpointError {
+/// The error of a request without a whole response. Its text names the cause, since most programs
+/// print an error without its sources.
+fn without_response(error: reqwest::Error, url: &Url, is_unsent: bool) -> EndpointError {
     use EndpointErrorKind::{Ambiguous, Configuration, NotSent};
 
     // The caller's URL may hold secrets.
     let error = error.without_url();
+    let cause = last_cause(&error);
+    let host = url.host_str().unwrap_or_default();
     let (kind, message, help) = if !is_unsent {
-        let message = "the token endpoint's response was cut off";
+        let message = format!("the response of the token endpoint {host} was cut off: {cause}");
         (Ambiguous, message, None)
     } else if has_cause(&error, "invalid URL, scheme is not http") {
-        let message = "reqwest was built without TLS";
+        let message = "reqwest was built without TLS".to_owned();
         let help = "enable the feature `rustls` of dropbox-sign-oauth, or a TLS feature of reqwest";
         (Configuration, message, Some(help))
     } else if error.is_builder() {
-        let message = "the token request cannot be built";
+        let message = format!("the token request cannot be built: {cause}");
         let help = "check base_url and the HTTP client's default headers";
         (Configuration, message, Some(help))
     } else if has_cause(&error, "certificate") {
-        let message = "the token endpoint's certificate is not trusted";
+        let message =
+            format!("the certificate of the token endpoint {host} is not trusted: {cause}");
         let help = "check base_url, the system's clock and the root certificates (a proxy that opens \
                     TLS needs its own)";
         (NotSent, message, Some(help))
     } else if has_cause(&error, "proxy authorization required") {
-        let message = "the proxy asks for credentials (status 407)";
+        let message = "the proxy asks for credentials (status 407)".to_owned();
         let help = "set the proxy's user and password where the proxy is set: in `client_builder`, \
                     or in HTTPS_PROXY or ALL_PROXY";
         (NotSent, message, Some(help))
     } else {
-        (NotSent, "the token endpoint cannot be reached", None)
+        let message = format!("the token endpoint {host} cannot be reached: {cause}");
+        (NotSent, message, None)
     };
-    let error = EndpointError::new(kind, message).with_source(error);
+    let error = EndpointError::new(kind, message);
     match help {
         Some(help) => error.with_help(help),
         None => error,
     }
+}
+
+fn last_cause(error: &reqwest::Error) -> String {
+    let mut last: &dyn StdError = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
 }
 
 /// Whether a cause says `words`. These causes have no kind, so their texts have to do; tests hold

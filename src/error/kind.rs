@@ -83,7 +83,7 @@ impl ErrorKind {
         match self {
             Self::NotAuthorized => "sign the user in and pass the tokens to `install`",
             Self::GrantRefused | Self::Ambiguous => {
-                "sign the user in again and pass the tokens to `install`"
+                "sign the user in again and pass the tokens to `install`, or set another seed"
             }
             Self::Configuration => "check the client id, the secret and the API app's settings",
             Self::AccountRestricted => "the account's owner has to change its plan or add-ons",

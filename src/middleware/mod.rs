@@ -91,7 +91,7 @@ mod redirects;
 mod replay;
 mod unlisted;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use async_trait::async_trait;
 use http::{Extensions, StatusCode, header::AUTHORIZATION};
@@ -207,8 +207,6 @@ impl TokenRefreshMiddleware {
     /// The account that the request's extensions choose, if they choose an account.
     fn chosen(&self, extensions: &Extensions) -> std::result::Result<Option<Account>, Error> {
         let account = extensions.get::<Account>();
-        let is_text =
-            extensions.get::<&'static str>().is_some() || extensions.get::<String>().is_some();
         match (account, extensions.get::<AccountId>()) {
             (Some(account), Some(id)) if account.id() != id => {
                 let detail = format!("its extensions name both `{}` and `{id}`", account.id());
@@ -216,8 +214,8 @@ impl TokenRefreshMiddleware {
             }
             (Some(account), _) => Ok(Some(account.clone())),
             (None, Some(id)) => Ok(Some(self.manager.account(id))),
-            (None, None) if is_text => Err(Error::account_not_chosen(
-                "its extension is a string, not an `AccountId`",
+            (None, None) if has_lookalike(extensions) => Err(Error::account_not_chosen(
+                "its extension looks like an `AccountId`, but has another type",
             )),
             (None, None) => Ok(None),
         }
@@ -258,7 +256,10 @@ impl Middleware for TokenRefreshMiddleware {
         }
         let chosen = self.chosen(extensions)?;
         let account = chosen.as_ref().or(self.bound.as_ref()).ok_or_else(|| {
-            Error::account_not_chosen("it has no extension, and its client is bound to no account")
+            Error::account_not_chosen(
+                "it has no `AccountId` extension (`build()` with `execute()` loses extensions), and its \
+                 client is bound to no account",
+            )
         })?;
 
         let deadline = deadline::of(&request);
@@ -290,6 +291,25 @@ impl Middleware for TokenRefreshMiddleware {
             None => Ok(response),
         }
     }
+}
+
+/// Whether an extension was meant to choose an account, and has a type that does not.
+fn has_lookalike(extensions: &Extensions) -> bool {
+    fn has<T: Clone + Send + Sync + 'static>(extensions: &Extensions) -> bool {
+        extensions.get::<T>().is_some()
+    }
+
+    !extensions.is_empty()
+        && [
+            has::<&'static str>,
+            has::<String>,
+            has::<Arc<str>>,
+            has::<Cow<'static, str>>,
+            has::<&'static AccountId>,
+            has::<Option<AccountId>>,
+        ]
+        .iter()
+        .any(|has| has(extensions))
 }
 
 /// Replaces the header, since a second `Authorization` header would be sent otherwise.

@@ -72,6 +72,27 @@ async fn s62_another_seed_replaces_a_refused_refresh_token_and_an_earlier_seed_d
 }
 
 #[tokio::test]
+async fn s62_another_seed_heals_an_account_whose_access_token_has_not_expired() {
+    for kind in Kind::all() {
+        let account = TestAccount::new(kind).await;
+        seed(&account, "seed-1").await;
+        let token = account.handle.token().await.expect("a token");
+        // The user has revoked the app.
+        account.clock.advance(2 * MINUTE);
+        account
+            .endpoint
+            .fail_with([EndpointErrorKind::GrantRefused]);
+        let error = account.handle.replace_rejected(token.generation()).await;
+        assert_eq!(error.expect_err("refused").kind(), ErrorKind::GrantRefused);
+
+        assert_eq!(restarted(&account, "seed-1").await.1, Seeded::Spent);
+        assert_eq!(seed(&account, "seed-2").await, Seeded::Installed);
+        account.token().await.expect("a token");
+        assert_eq!(account.presented(), ["seed-1", "refresh-1", "seed-2"]);
+    }
+}
+
+#[tokio::test]
 async fn s62_a_token_that_may_be_spent_gives_way_to_another_seed_if_it_is_never_replayed() {
     let policy = RefreshPolicy {
         lost_response: LostResponse::NeverReplay,
