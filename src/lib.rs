@@ -5,6 +5,7 @@ mod account;
 mod account_id;
 pub mod api;
 mod clock;
+mod deadlines;
 mod endpoint;
 mod error;
 mod event;
@@ -25,6 +26,7 @@ pub use crate::{
     account_id::AccountId,
     api::OAuthApi,
     clock::{Clock, SystemClock},
+    deadlines::Freshness,
     endpoint::{EndpointError, EndpointErrorKind, ExpiresIn, TokenEndpoint, TokenGrant},
     error::{ConfigError, Error, ErrorKind},
     event::{Event, EventKind, EventSink, RefreshReason, Unfinished},
@@ -32,7 +34,7 @@ pub use crate::{
     middleware::TokenRefreshMiddleware,
     policy::{Backoff, LostResponse, RefreshPolicy, Unsaved},
     secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken},
-    token::{Freshness, Generation, TokenSet},
+    token::{Generation, TokenSet},
 };
 
 #[cfg(feature = "test-util")]

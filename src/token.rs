@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    clock::{Clocks, Moment, since_epoch},
+    clock::since_epoch,
     secret::{AccessToken, RefreshToken},
 };
 
@@ -193,98 +193,6 @@ impl fmt::Debug for TokenSet {
     }
 }
 
-/// How far an access token is from its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Freshness {
-    /// Use the token.
-    Fresh,
-    /// Still valid, but within the refresh window: use the token, and refresh in the background.
-    Stale,
-    /// Too close to its end, or past it: do not send the token.
-    Expired,
-}
-
-/// When a token turns stale and when it expires, on both clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Deadlines {
-    monotonic: Deadline,
-    /// `None` if the monotonic clock alone is enough.
-    wall: Option<Deadline>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Deadline {
-    stale: Duration,
-    expired: Duration,
-}
-
-impl Deadlines {
-    /// For a token that lives for `remaining` from `moment` on, given how long before its end it
-    /// turns stale and expired.
-    pub(crate) fn new(
-        moment: Moment,
-        remaining: Duration,
-        (refresh_window, expiry_margin): (Duration, Duration),
-    ) -> Self {
-        let deadline = |now: Duration| {
-            let end = now.saturating_add(remaining);
-            Deadline {
-                stale: end.saturating_sub(refresh_window),
-                expired: end.saturating_sub(expiry_margin),
-            }
-        };
-        Self {
-            monotonic: deadline(moment.monotonic),
-            wall: Some(deadline(moment.wall)),
-        }
-    }
-
-    /// The same deadlines, but stale from `moment` on.
-    pub(crate) fn stale_from(mut self, moment: Moment) -> Self {
-        self.monotonic.stale = moment.monotonic;
-        self.wall = self.wall.map(|wall| Deadline {
-            stale: moment.wall,
-            ..wall
-        });
-        self
-    }
-
-    /// The same deadlines on the monotonic clock alone.
-    pub(crate) fn without_wall(self) -> Self {
-        Self { wall: None, ..self }
-    }
-
-    /// The less fresh of the two clocks' verdicts.
-    pub(crate) fn freshness(&self, now: Moment) -> Freshness {
-        self.judge(now.monotonic, || now.wall)
-    }
-
-    /// As [`freshness`](Self::freshness), and reads only the clocks that are needed.
-    pub(crate) fn freshness_by(&self, clocks: &Clocks) -> Freshness {
-        self.judge(clocks.monotonic(), || since_epoch(clocks.wall()))
-    }
-
-    fn judge(&self, monotonic: Duration, wall: impl FnOnce() -> Duration) -> Freshness {
-        let by_monotonic = self.monotonic.freshness(monotonic);
-        match &self.wall {
-            Some(deadline) => by_monotonic.max(deadline.freshness(wall())),
-            None => by_monotonic,
-        }
-    }
-}
-
-impl Deadline {
-    fn freshness(&self, now: Duration) -> Freshness {
-        if now >= self.expired {
-            Freshness::Expired
-        } else if now >= self.stale {
-            Freshness::Stale
-        } else {
-            Freshness::Fresh
-        }
-    }
-}
-
 /// The number of a token among the tokens that one process has used for one account.
 ///
 /// A newer token has a higher generation, even if it expires earlier, so that a late 401 cannot throw
@@ -313,26 +221,6 @@ mod tests {
         assert_eq!(kept.refresh_token(), Some(&used));
         let rotated = response.with_refresh_token("new").or_refresh_token(&used);
         assert_eq!(rotated.refresh_token(), Some(&RefreshToken::new("new")));
-    }
-
-    #[test]
-    fn the_first_clock_that_says_expired_wins() {
-        let second = Duration::from_secs(1);
-        let moment = Moment {
-            monotonic: 1_000 * second,
-            wall: 5_000 * second,
-        };
-        let deadlines = Deadlines::new(moment, 100 * second, (50 * second, 10 * second));
-        let at = |monotonic, wall| Moment {
-            monotonic: monotonic * second,
-            wall: wall * second,
-        };
-        assert_eq!(deadlines.freshness(at(1_049, 5_049)), Freshness::Fresh);
-        assert_eq!(deadlines.freshness(at(1_050, 5_000)), Freshness::Stale);
-        assert_eq!(deadlines.freshness(at(1_000, 5_090)), Freshness::Expired);
-        assert_eq!(deadlines.freshness(at(1_090, 4_000)), Freshness::Expired);
-        let monotonic = deadlines.without_wall();
-        assert_eq!(monotonic.freshness(at(1_049, 9_000)), Freshness::Fresh);
     }
 
     #[test]

@@ -15,9 +15,10 @@ use super::{
     thread_cache,
 };
 use crate::{
+    deadlines::{Deadlines, Freshness},
     error::{Error, ErrorKind},
     runtime::{is_current, within},
-    token::{Deadlines, Freshness, Generation},
+    token::Generation,
 };
 
 /// What became of a decision.

@@ -26,11 +26,12 @@ use super::{
     state::{Aim, Outcome},
 };
 use crate::{
+    deadlines::Freshness,
     endpoint::EndpointErrorKind,
     error::ErrorKind,
     event::{EventKind, RefreshReason},
     secret::RefreshToken,
-    token::{Freshness, Generation},
+    token::Generation,
 };
 
 /// How often a flight that waits for the lease reloads. The holder of the lease may have saved a

@@ -14,9 +14,10 @@ use zeroize::Zeroizing;
 use crate::{
     account_id::AccountId,
     clock::Moment,
+    deadlines::{Deadlines, Freshness},
     policy::RefreshPolicy,
     secret::AccessToken,
-    token::{Access, Deadlines, Freshness, Generation},
+    token::{Access, Generation},
 };
 
 const SCHEME: &str = "Bearer ";

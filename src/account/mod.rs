@@ -59,9 +59,10 @@ use self::{
 };
 use crate::{
     account_id::AccountId,
+    deadlines::Freshness,
     error::{Error, ErrorKind},
     event::EventKind,
-    token::{Freshness, Generation, TokenSet},
+    token::{Generation, TokenSet},
 };
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;

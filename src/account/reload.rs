@@ -7,11 +7,12 @@ use super::{
     record_state::Reconciled, state::Outcome,
 };
 use crate::{
+    deadlines::Freshness,
     error::{Error, ErrorKind},
     event::{EventKind, RefreshReason},
     secret::RefreshToken,
     store::{Record, Version},
-    token::{Freshness, Generation},
+    token::Generation,
 };
 
 /// What there is to do after the record was reloaded.

@@ -7,12 +7,13 @@ use super::{
     record_state::{Reconciled, SaveState},
 };
 use crate::{
+    deadlines::Freshness,
     error::{Error, ErrorKind},
     event::EventKind,
     policy::LostResponse,
     secret::RefreshToken,
     store::{Lineage, Record, StoreError, StoreErrorKind, Swap},
-    token::{Freshness, TokenSet},
+    token::TokenSet,
 };
 
 /// How often an installation or a sign-out follows a record that other processes keep replacing.

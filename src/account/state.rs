@@ -18,9 +18,10 @@ use std::{sync::Arc, time::Duration};
 use super::live_token::LiveToken;
 use crate::{
     clock::Moment,
+    deadlines::Freshness,
     error::{Error, ErrorKind},
     event::RefreshReason,
-    token::{Freshness, Generation},
+    token::Generation,
 };
 
 /// How often the store is asked for a token newer than a newly granted one, at most.

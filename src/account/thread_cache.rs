@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 
 use super::live_token::{BearerToken, LiveToken};
-use crate::token::{Deadlines, Generation};
+use crate::{deadlines::Deadlines, token::Generation};
 
 /// A thread that serves more accounts than this copies headers anew, which costs an allocation and a
 /// contended counter.

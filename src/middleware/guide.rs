@@ -12,13 +12,13 @@
 //! | `reqwest-retry` | Each attempt gets the token that is valid then. |
 //! | [`TokenRefreshMiddleware`](super::TokenRefreshMiddleware) | |
 //! | rate limiters | They count every request that is sent, replays included. |
-//! | caches, `http-cache-reqwest` for example | They can know whose response they keep. |
+//! | caches, `http-cache-reqwest` for example | A cache can know whose response the cache keeps. |
 //! | the reqwest client, with [`redirect_policy`](super::redirect_policy) | The token stays at its origin. |
 //!
 //! # Caches
 //!
-//! A cache *outside* this middleware does not know the account. Its key is the URL (and the method), so it gives the
-//! response of one account to another. The rule that a shared cache keeps no responses to requests with
+//! A cache *outside* this middleware does not know the account. The cache's key is the URL (and the
+//! method), so the cache gives the response of one account to another. The rule that a shared cache keeps no responses to requests with
 //! `Authorization` (RFC 9111, section 3.5) does not help: out there, requests have no such header.
 //!
 //! Add a cache *inside*, with a key for each account. Either each account has a client and a cache of its

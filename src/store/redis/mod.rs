@@ -24,7 +24,7 @@ use crate::account_id::AccountId;
 
 /// Keeps tokens in Redis or Valkey, for processes on several machines: on a
 /// [server](RedisStore::builder) or a [cluster](RedisStore::cluster). Clones share connections. Tested
-/// with Redis 7.0 and Valkey 8.0.
+/// with Redis 7.0, and by hand with Valkey 8.0.
 ///
 /// An account has two keys, whose names begin with the [prefix](RedisStoreBuilder::prefix). The hash
 /// `dropbox-sign-oauth:{acme}:record` holds the record. During a refresh,
