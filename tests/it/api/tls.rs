@@ -15,7 +15,9 @@ async fn s74_a_certificate_that_is_not_trusted_is_named() {
     let error = refresh_error(&api(server.url())).await;
     assert_eq!(error.kind(), EndpointErrorKind::NotSent);
     let text = error.to_string();
-    assert!(text.contains("certificate is not trusted; check"), "{text}");
+    let reason = "the certificate of the token endpoint 127.0.0.1 is not trusted: ";
+    assert!(text.contains(reason), "{text}");
+    assert!(text.contains("; check base_url"), "{text}");
 }
 
 #[tokio::test]

@@ -133,8 +133,8 @@ async fn s76_a_client_that_requires_an_account_does_not_send_a_request_without_a
     assert_eq!(error.account(), None);
     assert_eq!(
         error.to_string(),
-        "the request's account is not clear: it has no extension, and its client is bound to no \
-         account; use `.with_extension(AccountId::new(…))`, or bind the client's middleware with \
+        "the request's account is not clear: it has no `AccountId` extension (`build()` \
+         with `execute()` loses extensions), and its client is bound to no account; use `.with_extension(AccountId::new(…))`, or bind the client's middleware with \
          `for_account(…)`"
     );
     assert_eq!(setup.fake.api_requests(), 0);
