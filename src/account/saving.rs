@@ -34,6 +34,8 @@ enum Series {
     /// One after a series that failed; no other follows until the next refresh. Stops if other work of
     /// this process needs the lease.
     Last,
+    /// The one before the process ends. Other work of this process is over.
+    Final,
 }
 
 /// How a series of attempts to save ended.
@@ -113,7 +115,11 @@ impl AccountContext {
     }
 
     async fn save_what_is_left(&self) -> Result<(), StoreError> {
-        self.settle_left_intent().await?;
+        self.save_unsaved().await?;
+        self.settle_left_intent().await
+    }
+
+    async fn save_unsaved(&self) -> Result<(), StoreError> {
         let generation = self.next_generation();
         let stored = self.load().await?;
         let reconciled = self.record_state().reconcile(stored);
@@ -121,7 +127,7 @@ impl AccountContext {
             return Ok(());
         };
         let budget = self.policy().save_budget;
-        let attempts = self.try_saving(&record, replaces, budget, Series::Last);
+        let attempts = self.try_saving(&record, replaces, budget, Series::Final);
         match attempts.await {
             Attempts::Saved => self.publish_if_withheld(&record, generation),
             Attempts::Conflict => {}
@@ -145,7 +151,7 @@ impl AccountContext {
             let error = match self.swap_or_recognise(replaces, record).await {
                 Ok(Swap::Saved) => {
                     self.record_state().set(record.clone(), SaveState::Saved);
-                    if attempt > 1 || series == Series::Last {
+                    if attempt > 1 || series != Series::First {
                         self.emit(EventKind::SaveRecovered);
                     }
                     return Attempts::Saved;
@@ -158,13 +164,13 @@ impl AccountContext {
             self.emit(EventKind::SaveFailed {
                 error: error.clone(),
                 attempt,
-                gave_up: is_over && series == Series::Last,
+                gave_up: is_over && series != Series::First,
             });
             if is_over {
                 return Attempts::Failed(error);
             }
             match series {
-                Series::First => sleep(pause).await,
+                Series::First | Series::Final => sleep(pause).await,
                 Series::Last if self.lease_demand.pause(pause).await => {
                     return Attempts::Failed(error);
                 }
