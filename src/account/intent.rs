@@ -106,7 +106,7 @@ impl AccountContext {
         loop {
             let left = self.record_state().left_intent();
             let Some(left) = left else { return };
-            if self.try_to_settle(&left).await.is_ok()
+            if self.settle_later(&left).await.is_ok()
                 || begun.elapsed() > give_up
                 || self.lease_demand.pause(pauses.longer()).await
             {
@@ -119,8 +119,24 @@ impl AccountContext {
     pub(super) async fn settle_left_intent(&self) -> Result<(), StoreError> {
         let left = self.record_state().left_intent();
         match left {
-            Some(left) => self.try_to_settle(&left).await,
+            Some(left) => self.settle_later(&left).await,
             None => Ok(()),
+        }
+    }
+
+    /// Replaces an intent that was left, unless an operator has pasted tokens into it meanwhile, under
+    /// the same version.
+    async fn settle_later(&self, left: &LeftIntent) -> Result<(), StoreError> {
+        let stored = self.load().await?;
+        let is_left = |stored: Record| {
+            stored.version == left.version && stored.tokens == left.outcome.tokens
+        };
+        match stored.is_some_and(is_left) {
+            true => self.try_to_settle(left).await,
+            false => {
+                self.record_state().forget_left_intent(left.version);
+                Ok(())
+            }
         }
     }
 
