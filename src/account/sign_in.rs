@@ -139,8 +139,16 @@ impl AccountContext {
         Err(self.new_store_error(StoreErrorKind::Unavailable, message))
     }
 
-    /// Whether the record has a valid access token, or a refresh token that may be presented.
+    /// Whether the record has a refresh token that may be presented, or a valid access token beside
+    /// a refresh token that was not refused: who revokes an app ends both.
     fn may_be_good(&self, stored: &Record) -> bool {
+        if stored
+            .tokens
+            .refresh_token()
+            .is_some_and(|token| self.is_refused(stored, token))
+        {
+            return false;
+        }
         let token = self.found_token(&stored.tokens, self.next_generation());
         let now = self.clocks().now();
         if token.is_some_and(|token| token.freshness(now) != Freshness::Expired) {
@@ -151,11 +159,12 @@ impl AccountContext {
         };
         let may_be_spent = self.policy().lost_response == LostResponse::NeverReplay
             && self.record_state().open_intent(stored).is_some();
-        let refusal = self.record_state().refusal(refresh_token, |_| true);
-        !may_be_spent
-            && stored.refusal_of(refresh_token).is_none()
-            && refusal.is_none()
-            && refresh_token.flaw().is_none()
+        !may_be_spent && refresh_token.flaw().is_none()
+    }
+
+    fn is_refused(&self, stored: &Record, token: &RefreshToken) -> bool {
+        let refusal = self.record_state().refusal(token, |_| true);
+        refusal.is_some() || stored.refusal_of(token).is_some()
     }
 
     fn put_into_use(&self, record: &Record, save: SaveState) {
