@@ -44,8 +44,10 @@ impl AccountContext {
         let error = self
             .error(ErrorKind::Ambiguous)
             .with_detail("an earlier refresh was about to present it and has saved no result");
+        let token = stored.refresh_token.clone();
+        let lineage = stored.record.lineage.clone();
         self.record_state()
-            .forbid_replay(stored.refresh_token.clone(), error.clone());
+            .forbid_replay(token, lineage, error.clone());
         Err(failed_for_good(error))
     }
 
@@ -128,9 +130,8 @@ impl AccountContext {
     /// the same version.
     async fn settle_later(&self, left: &LeftIntent) -> Result<(), StoreError> {
         let stored = self.load().await?;
-        let is_left = |stored: Record| {
-            stored.version == left.version && stored.tokens == left.outcome.tokens
-        };
+        let is_left =
+            |stored: Record| stored.version == left.version && stored.tokens == left.outcome.tokens;
         match stored.is_some_and(is_left) {
             true => self.try_to_settle(left).await,
             false => {

@@ -29,6 +29,8 @@ pub(super) struct LeftIntent {
 #[derive(Debug)]
 struct Refusal {
     token: RefreshToken,
+    /// A newer sign-in with the same token lifts the refusal.
+    lineage: Lineage,
     error: Error,
     /// When the token endpoint refused the token; `None` if the policy forbids a replay.
     refused_at: Option<SystemTime>,
@@ -244,32 +246,48 @@ impl RecordState {
     }
 
     /// Remembers that the token endpoint refused this refresh token for good.
-    pub(super) fn refuse(&mut self, token: RefreshToken, error: Error, refused_at: SystemTime) {
+    pub(super) fn refuse(
+        &mut self,
+        token: RefreshToken,
+        lineage: Lineage,
+        error: Error,
+        refused_at: SystemTime,
+    ) {
         self.refusal = Some(Refusal {
             token,
+            lineage,
             error,
             refused_at: Some(refused_at),
         });
     }
 
     /// Never presents this refresh token again, since the token may be spent.
-    pub(super) fn forbid_replay(&mut self, token: RefreshToken, error: Error) {
+    pub(super) fn forbid_replay(&mut self, token: RefreshToken, lineage: Lineage, error: Error) {
         self.refusal = Some(Refusal {
             token,
+            lineage,
             error,
             refused_at: None,
         });
     }
 
-    /// Why this refresh token must not be presented, if it must not. `is_recent` says whether a
-    /// refusal of that time still counts.
+    /// Forgets that this refresh token was refused: the token endpoint has granted tokens for it.
+    pub(super) fn lift_refusal(&mut self, token: &RefreshToken) {
+        self.refusal.take_if(|refusal| refusal.token == *token);
+    }
+
+    /// Why this refresh token of a sign-in must not be presented, if it must not. `is_recent` says
+    /// whether a refusal of that time still counts.
     pub(super) fn refusal(
         &self,
         token: &RefreshToken,
+        lineage: &Lineage,
         is_recent: impl FnOnce(SystemTime) -> bool,
     ) -> Option<Error> {
         let refusal = self.refusal.as_ref()?;
-        let counts = refusal.token == *token && refusal.refused_at.is_none_or(is_recent);
+        let counts = refusal.token == *token
+            && refusal.lineage.is_as_new_as(lineage)
+            && refusal.refused_at.is_none_or(is_recent);
         counts.then(|| refusal.error.clone())
     }
 }
@@ -464,19 +482,29 @@ mod tests {
         let refused = RefreshToken::new("refused");
         let error = Error::new(ErrorKind::GrantRefused, &AccountId::default());
         let mut state = RecordState::default();
-        state.refuse(refused.clone(), error.clone(), SystemTime::UNIX_EPOCH);
+        let lineage = signed_in("refused", 5).lineage;
+        let at = SystemTime::UNIX_EPOCH;
+        state.refuse(refused.clone(), lineage.clone(), error.clone(), at);
         // Other records that the store brings meanwhile.
         state.reconcile(Some(record("other")));
         state.set(record("installed"), SaveState::PendingInstall);
-        let refusal = state.refusal(&refused, |at| at == SystemTime::UNIX_EPOCH);
+        let refusal = state.refusal(&refused, &lineage, |at| at == SystemTime::UNIX_EPOCH);
         let kind = refusal.map(|error| error.kind());
         assert_eq!(kind, Some(ErrorKind::GrantRefused));
-        assert!(state.refusal(&RefreshToken::new("new"), |_| true).is_none());
-        assert!(state.refusal(&refused, |_| false).is_none());
-        state.forbid_replay(refused.clone(), error);
-        assert!(state.refusal(&refused, |_| false).is_some());
+        let is_refused = |state: &RecordState, token: &RefreshToken, lineage, recent| {
+            state.refusal(token, lineage, |_| recent).is_some()
+        };
+        let newer = signed_in("newer", 6).lineage;
+        assert!(!is_refused(&state, &"new".into(), &lineage, true));
+        assert!(!is_refused(&state, &refused, &lineage, false));
+        assert!(!is_refused(&state, &refused, &newer, true));
+        state.forbid_replay(refused.clone(), lineage.clone(), error);
+        assert!(is_refused(&state, &refused, &lineage, false));
+        assert!(!is_refused(&state, &refused, &newer, false));
+        state.lift_refusal(&"new".into());
+        assert!(is_refused(&state, &refused, &lineage, false));
         state.clear();
-        assert!(state.refusal(&refused, |_| true).is_none());
+        assert!(!is_refused(&state, &refused, &lineage, true));
         assert!(state.known.is_none() && !state.is_unsaved());
     }
 }

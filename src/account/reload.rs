@@ -89,7 +89,10 @@ impl AccountContext {
             Ok(age) => age < lifetime,
             Err(ahead) => ahead.duration() < lifetime,
         };
-        if let Some(error) = self.record_state().refusal(token, is_recent) {
+        if let Some(error) = self
+            .record_state()
+            .refusal(token, &record.lineage, is_recent)
+        {
             return Some(error);
         }
         if let Some(flaw) = token.flaw() {

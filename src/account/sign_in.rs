@@ -163,7 +163,9 @@ impl AccountContext {
     }
 
     fn is_refused(&self, stored: &Record, token: &RefreshToken) -> bool {
-        let refusal = self.record_state().refusal(token, |_| true);
+        let refusal = self
+            .record_state()
+            .refusal(token, &stored.lineage, |_| true);
         refusal.is_some() || stored.refusal_of(token).is_some()
     }
 
