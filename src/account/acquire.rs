@@ -145,7 +145,8 @@ impl AccountContext {
         }
     }
 
-    /// The runtime of the flight was shut down, which says nothing about the runtime of this caller.
+    /// The runtime of the flight was shut down, which says nothing about the runtime of this caller; or
+    /// the account signed in or out, and the flight says nothing about the present tokens.
     async fn follow_next_flight(
         self: &Arc<Self>,
         decide: impl Fn() -> Option<Decision<Waiter, Flight>>,

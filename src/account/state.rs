@@ -199,14 +199,15 @@ impl State {
         Job { id, aim }
     }
 
-    /// Ends the flight. Only the first end of a flight counts.
-    pub(crate) fn finish(&mut self, flight: FlightId, outcome: Outcome, now: Duration) {
+    /// Ends the flight. Only the first end of a flight counts. Says whether the outcome is about the
+    /// present tokens: the account may have signed in or out since the flight started.
+    pub(crate) fn finish(&mut self, flight: FlightId, outcome: Outcome, now: Duration) -> bool {
         if self.flight != Some(flight) {
-            return;
+            return true;
         }
         self.flight = None;
         match outcome {
-            Outcome::Token(token) => self.publish(token),
+            Outcome::Token(token) => return self.publish(token),
             Outcome::SignedOut { error, generation } if generation >= self.floor => {
                 self.forget();
                 self.hold = Some(Hold {
@@ -214,8 +215,8 @@ impl State {
                     error,
                 });
             }
-            Outcome::SignedOut { .. } => {}
-            Outcome::Failed { .. } if self.is_outdated => {}
+            Outcome::SignedOut { .. } => return false,
+            Outcome::Failed { .. } if self.is_outdated => return false,
             Outcome::Failed { error, wait } => {
                 self.failures += 1;
                 self.hold = Some(Hold {
@@ -224,6 +225,7 @@ impl State {
                 });
             }
         }
+        true
     }
 
     /// Ends a flight that never began, as if it had not been started.
@@ -232,14 +234,16 @@ impl State {
     }
 
     /// Puts a token into use, unless a later token is in use or the account was signed out since.
-    pub(crate) fn publish(&mut self, token: Arc<LiveToken>) {
+    /// Says whether the token is in use.
+    pub(crate) fn publish(&mut self, token: Arc<LiveToken>) -> bool {
         if token.generation() < self.floor {
-            return;
+            return false;
         }
         self.floor = token.generation();
         self.token = Some(token);
         self.hold = None;
         self.failures = 0;
+        true
     }
 
     /// Drops the token: the account is signed out.
