@@ -39,7 +39,10 @@ impl AccountContext {
         let mut record = self.signed_in(tokens, &self.record_state().lineage());
         let saved = self.with_lease(self.save_installed(&mut record)).await;
         saved.map_err(|error| {
-            self.put_into_use(&record, SaveState::PendingInstall);
+            // A newer sign-in may have come while this one waited for the lease.
+            if !self.record_state().lineage().is_as_new_as(&record.lineage) {
+                self.put_into_use(&record, SaveState::PendingInstall);
+            }
             self.save_failed(error)
         })
     }
