@@ -122,6 +122,7 @@ impl AccountContext {
             };
             if let Some(stored) = &stored {
                 if self.may_be_good(stored) {
+                    self.single_flight.update(|state| state.expect_sign_in());
                     return Ok(Seeded::Kept);
                 }
                 let seed = tokens.refresh_token();

@@ -255,6 +255,12 @@ impl State {
         self.failures = 0;
     }
 
+    /// Ends the wait of an account that was not signed in: the store has tokens by now.
+    pub(crate) fn expect_sign_in(&mut self) {
+        self.hold
+            .take_if(|hold| hold.error.is_reauthorization_required());
+    }
+
     /// Starts no flight from now on; valid tokens are still served.
     pub(crate) fn close(&mut self, error: Error) {
         self.closed = Some(error);
