@@ -93,9 +93,8 @@ impl AccountContext {
     /// Replaces an intent by its outcome. If the store does not respond, the intent is
     /// [replaced later](Self::keep_settling_intent).
     async fn settle_intent(&self, version: Version, outcome: Record) {
-        let left = LeftIntent { version, outcome };
-        if self.try_to_settle(&left).await.is_err() {
-            self.record_state().leave_intent(left);
+        if self.replace_intent(version, &outcome).await.is_err() {
+            self.record_state().leave_intent(version, outcome);
         }
     }
 
@@ -130,24 +129,20 @@ impl AccountContext {
     /// the same version.
     async fn settle_later(&self, left: &LeftIntent) -> Result<(), StoreError> {
         let stored = self.load().await?;
-        let is_left =
-            |stored: Record| stored.version == left.version && stored.tokens == left.outcome.tokens;
-        match stored.is_some_and(is_left) {
-            true => self.try_to_settle(left).await,
-            false => {
-                self.record_state().forget_left_intent(left.version);
-                Ok(())
-            }
+        let still_there = stored.filter(|stored| {
+            left.versions.contains(&stored.version) && stored.tokens == left.outcome.tokens
+        });
+        if let Some(stored) = still_there {
+            self.replace_intent(stored.version, &left.outcome).await?;
         }
+        self.record_state().forget_left_intent(left);
+        Ok(())
     }
 
     /// A conflict is a success: the intent is gone, or was never saved.
-    async fn try_to_settle(&self, left: &LeftIntent) -> Result<(), StoreError> {
-        let swap = self.swap(Some(left.version), &left.outcome).await?;
-        let mut state = self.record_state();
-        state.forget_left_intent(left.version);
-        if swap == Swap::Saved {
-            state.set(left.outcome.clone(), SaveState::Saved);
+    async fn replace_intent(&self, version: Version, outcome: &Record) -> Result<(), StoreError> {
+        if self.swap(Some(version), outcome).await? == Swap::Saved {
+            self.record_state().set(outcome.clone(), SaveState::Saved);
         }
         Ok(())
     }

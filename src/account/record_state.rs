@@ -20,7 +20,8 @@ pub(super) struct RecordState {
 /// An intent of this process with a known outcome, which may still be the stored record.
 #[derive(Clone, Debug)]
 pub(super) struct LeftIntent {
-    pub(super) version: Version,
+    /// The latest last. A later intent may never have been saved over an earlier one.
+    pub(super) versions: Vec<Version>,
     /// The record that is to replace the intent.
     pub(super) outcome: Record,
 }
@@ -217,17 +218,23 @@ impl RecordState {
     }
 
     /// Remembers an intent that the store could not replace by its outcome.
-    pub(super) fn leave_intent(&mut self, intent: LeftIntent) {
-        self.left_intent = Some(intent);
+    pub(super) fn leave_intent(&mut self, version: Version, outcome: Record) {
+        let earlier = self.left_intent.take();
+        let mut versions = earlier
+            .filter(|earlier| earlier.outcome.tokens == outcome.tokens)
+            .map_or_else(Vec::new, |earlier| earlier.versions);
+        versions.push(version);
+        self.left_intent = Some(LeftIntent { versions, outcome });
     }
 
     pub(super) fn left_intent(&self) -> Option<LeftIntent> {
         self.left_intent.clone()
     }
 
-    /// Forgets the left intent of this version: the store does not hold the intent any more.
-    pub(super) fn forget_left_intent(&mut self, version: Version) {
-        self.left_intent.take_if(|left| left.version == version);
+    /// Forgets the left intent: the store does not hold the intent any more.
+    pub(super) fn forget_left_intent(&mut self, gone: &LeftIntent) {
+        self.left_intent
+            .take_if(|left| left.versions == gone.versions);
     }
 
     /// When the record's refresh token was about to be presented, with no outcome known: by another

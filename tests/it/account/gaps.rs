@@ -372,7 +372,6 @@ async fn a_refresh_token_is_not_presented_again_after_a_sign_out_by_another_proc
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_saves_a_grant_even_if_an_intent_that_was_left_cannot_be_settled() {
     let policy = RefreshPolicy {
-        save_budget: Duration::ZERO,
         save_give_up: Duration::ZERO,
         unsent_budget: Duration::ZERO,
         ..RefreshPolicy::default()
@@ -395,4 +394,31 @@ async fn a_shutdown_saves_a_grant_even_if_an_intent_that_was_left_cannot_be_sett
     account.store.every_save(Fate::Work);
     let _ = account.manager.shutdown().await;
     assert_eq!(account.saved().await.1, "refresh-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_withdraws_an_intent_that_a_later_intent_could_not_replace() {
+    let policy = RefreshPolicy {
+        save_give_up: Duration::ZERO,
+        unsent_budget: Duration::ZERO,
+        ..never_replay()
+    };
+    let account = TestAccount::with_policy(Kind::Memory, policy.clone()).await;
+    account.install_expired().await;
+    // The first intent cannot be withdrawn, and the second cannot be saved.
+    account.endpoint.fail_with([EndpointErrorKind::NotSent]);
+    account.store.next_saves([Fate::Work]);
+    account.store.every_save(Fate::Fail);
+    account.token().await.expect_err("not sent");
+    sleep(2 * MINUTE).await;
+    account.clock.advance(MINUTE);
+    account.token().await.expect_err("down");
+    sleep(2 * MINUTE).await;
+    account.store.every_save(Fate::Work);
+    account.manager.shutdown().await.expect("saved");
+    assert_eq!(account.presented().len(), 1);
+
+    let store = account.store.of_another_process();
+    let next = TestAccount::at(account.clock.clone(), Endpoint::open(), store, policy);
+    next.token().await.expect("a token: nothing was sent");
 }
