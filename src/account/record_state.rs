@@ -54,6 +54,9 @@ struct OwnIntent {
 struct Known {
     record: Record,
     save: SaveState,
+    /// The versions that this record has replaced by a save of this process, if it was granted. A
+    /// store that failed over may hold one of them again, whose refresh token is spent.
+    replaced: Vec<Version>,
 }
 
 /// Whether the store has a record.
@@ -83,7 +86,9 @@ impl Known {
                 let lineage = &self.record.lineage;
                 stored.is_none_or(|stored| !stored.lineage.is_as_new_as(lineage))
             }
-            SaveState::Saved => false,
+            SaveState::Saved => {
+                stored.is_some_and(|stored| self.replaced.contains(&stored.version))
+            }
         }
     }
 }
@@ -129,6 +134,7 @@ impl RecordState {
             Known {
                 record,
                 save: SaveState::Pending { intent, .. },
+                ..
             } => Some((record.clone(), *intent)),
             _ => None,
         }
@@ -157,7 +163,22 @@ impl RecordState {
         {
             return;
         }
-        self.known = Some(Known { record, save });
+        let replaced = match save {
+            SaveState::Pending {
+                intent,
+                before_intent,
+            } => vec![intent, before_intent],
+            SaveState::PendingInstall | SaveState::Saved => {
+                let same = self.known.take();
+                let same = same.filter(|known| known.record.version == record.version);
+                same.map_or_else(Vec::new, |known| known.replaced)
+            }
+        };
+        self.known = Some(Known {
+            record,
+            save,
+            replaced,
+        });
     }
 
     pub(super) fn clear(&mut self) {
@@ -188,6 +209,7 @@ impl RecordState {
         self.known = stored.clone().map(|record| Known {
             record,
             save: SaveState::Saved,
+            replaced: Vec::new(),
         });
         match stored {
             Some(record) => Reconciled::Newer { record, conflict },
