@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use dropbox_sign_oauth::{
     AccountId, Clock, EndpointErrorKind, ErrorKind, EventKind, ExpiresIn, LostResponse,
-    RefreshPolicy, Seeded, TokenGrant, TokenManager, TokenSet,
+    RefreshPolicy, Seeded, TokenGrant, TokenManager, TokenSet, Unfinished,
     store::{MemoryStore, StoreError},
     testing::FakeClock,
 };
@@ -421,4 +421,66 @@ async fn a_shutdown_withdraws_an_intent_that_a_later_intent_could_not_replace() 
     let store = account.store.of_another_process();
     let next = TestAccount::at(account.clock.clone(), Endpoint::open(), store, policy);
     next.token().await.expect("a token: nothing was sent");
+}
+
+#[tokio::test]
+async fn an_unsaved_sign_in_after_a_loss_is_reported_as_a_loss_of_its_own() {
+    let ended = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let account = TestAccount::gated(Kind::Memory).await;
+            let mut token = Box::pin(account.token());
+            account.until_posted(&mut token).await;
+            drop(token);
+            account
+        })
+        // The runtime ends in mid-refresh.
+    });
+    let account = ended.join().expect("ended");
+    account.store.every_save(Fate::Fail);
+    let tokens = pair("installed", account.clock.wall(), HOUR);
+    account.handle.install(tokens).await.expect_err("unsaved");
+    let events = account.abandon().all().await;
+    let losses: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            EventKind::Abandoned { unfinished, .. } => Some(*unfinished),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(losses, [Unfinished::Refresh, Unfinished::Save]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_a_failover_lost_is_saved_over_the_record_from_before_the_intent() {
+    let store = ScriptedStore::new(Kind::Memory).await;
+    let account = TestAccount::of(Endpoint::gated(), store, RefreshPolicy::default());
+    account.install_expired().await;
+    let before = account.record().await.expect("a record");
+    account
+        .endpoint
+        .fail_with([EndpointErrorKind::GrantRefused]);
+    let mut token = Box::pin(account.token());
+    account.until_posted(&mut token).await;
+    account.save_elsewhere(&before).await;
+    account.endpoint.release();
+    token.await.expect_err("refused");
+    let other = account.in_another_process();
+    other.token().await.expect_err("refused");
+    assert_eq!(other.endpoint.posts(), 0);
+}
+
+#[tokio::test]
+async fn a_caller_of_a_flight_that_lost_its_lease_to_a_sign_in_gets_its_tokens() {
+    let account = TestAccount::gated(Kind::Memory).await;
+    let mut late = Box::pin(account.token());
+    account.until_posted(&mut late).await;
+    // The lease has ended, and another process signs the account in.
+    let newer = dropbox_sign_oauth::store::Record::new(ONLY("refresh-newer"));
+    account.save_elsewhere(&newer).await;
+    account.endpoint.release();
+    late.await.expect("a token of the sign-in");
 }

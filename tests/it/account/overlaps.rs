@@ -112,9 +112,10 @@ async fn s66_a_save_that_keeps_failing_holds_up_no_sign_in_sign_out_or_shutdown(
                 assert_eq!(error.kind(), ErrorKind::SaveFailed);
             }
         }
-        // The shutdown tries for as long as the policy's save budget.
-        let bound = Duration::from_secs(3);
-        assert!(begun.elapsed() < bound, "{action}: on Tokio's clock");
+        // The shutdown tries for as long as the policy's save budget. The clock may jump to the end of
+        // its wait for the event sinks, which are threads.
+        let (bound, took) = (Duration::from_secs(8), begun.elapsed());
+        assert!(took < bound, "{action}: {took:?} on Tokio's clock");
         assert_eq!(account.presented(), ["refresh-0"]);
     }
 }
