@@ -42,6 +42,7 @@ impl AccountContext {
             // A newer sign-in may have come while this one waited for the lease.
             if !self.record_state().lineage().is_as_new_as(&record.lineage) {
                 self.put_into_use(&record, SaveState::PendingInstall);
+                self.expect_no_loss();
             }
             self.save_failed(error)
         })
