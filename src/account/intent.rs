@@ -80,21 +80,35 @@ impl AccountContext {
 
     /// Replaces an intent whose refresh token was certainly not spent.
     pub(super) async fn withdraw_intent(&self, intent: &Record) {
-        self.settle_intent(intent.version, intent.unchanged()).await;
+        self.settle_intent(vec![intent.version], intent.unchanged())
+            .await;
     }
 
-    /// Replaces an intent whose refresh token the token endpoint refused for good.
+    /// Replaces an intent whose refresh token the token endpoint refused for good. A store that failed
+    /// over may hold the record from before the intent again.
     pub(super) async fn save_refusal(&self, intent: &Intent) {
         let now = self.clocks().wall();
         let refused = intent.record.to_refused(&intent.refresh_token, now);
-        self.settle_intent(intent.record.version, refused).await;
+        self.settle_intent(vec![intent.replaced, intent.record.version], refused)
+            .await;
     }
 
     /// Replaces an intent by its outcome. If the store does not respond, the intent is
     /// [replaced later](Self::keep_settling_intent).
-    async fn settle_intent(&self, version: Version, outcome: Record) {
-        if self.replace_intent(version, &outcome).await.is_err() {
-            self.record_state().leave_intent(version, outcome);
+    async fn settle_intent(&self, versions: Vec<Version>, outcome: Record) {
+        let left = LeftIntent { versions, outcome };
+        if self.settle_now(&left).await.is_err() {
+            self.record_state().leave_intent(left);
+        }
+    }
+
+    async fn settle_now(&self, left: &LeftIntent) -> Result<(), StoreError> {
+        let [earlier @ .., version] = left.versions.as_slice() else {
+            return Ok(());
+        };
+        match self.replace_intent(*version, &left.outcome).await? {
+            Swap::Conflict if !earlier.is_empty() => self.settle_later(left).await,
+            _ => Ok(()),
         }
     }
 
@@ -139,11 +153,12 @@ impl AccountContext {
         Ok(())
     }
 
-    /// A conflict is a success: the intent is gone, or was never saved.
-    async fn replace_intent(&self, version: Version, outcome: &Record) -> Result<(), StoreError> {
-        if self.swap(Some(version), outcome).await? == Swap::Saved {
+    /// A conflict is no failure: the intent is gone, or was never saved.
+    async fn replace_intent(&self, version: Version, outcome: &Record) -> Result<Swap, StoreError> {
+        let swap = self.swap(Some(version), outcome).await?;
+        if swap == Swap::Saved {
             self.record_state().set(outcome.clone(), SaveState::Saved);
         }
-        Ok(())
+        Ok(swap)
     }
 }

@@ -20,7 +20,8 @@ pub(super) struct RecordState {
 /// An intent of this process with a known outcome, which may still be the stored record.
 #[derive(Clone, Debug)]
 pub(super) struct LeftIntent {
-    /// The latest last. A later intent may never have been saved over an earlier one.
+    /// Of the intent, and of what the store may hold in its place: an earlier intent that was left, or
+    /// the record from before the intent. The latest last.
     pub(super) versions: Vec<Version>,
     /// The record that is to replace the intent.
     pub(super) outcome: Record,
@@ -240,13 +241,13 @@ impl RecordState {
     }
 
     /// Remembers an intent that the store could not replace by its outcome.
-    pub(super) fn leave_intent(&mut self, version: Version, outcome: Record) {
+    pub(super) fn leave_intent(&mut self, mut left: LeftIntent) {
         let earlier = self.left_intent.take();
-        let mut versions = earlier
-            .filter(|earlier| earlier.outcome.tokens == outcome.tokens)
-            .map_or_else(Vec::new, |earlier| earlier.versions);
-        versions.push(version);
-        self.left_intent = Some(LeftIntent { versions, outcome });
+        let same = earlier.filter(|earlier| earlier.outcome.tokens == left.outcome.tokens);
+        if let Some(same) = same {
+            left.versions.splice(0..0, same.versions);
+        }
+        self.left_intent = Some(left);
     }
 
     pub(super) fn left_intent(&self) -> Option<LeftIntent> {
