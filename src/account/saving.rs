@@ -203,14 +203,15 @@ impl AccountContext {
         }
     }
 
-    /// Our save was refused: what the store holds now counts.
+    /// Our save was refused: what the store holds now counts. Without a token in the store, the flight
+    /// may acquire the lease again.
     async fn follow_winner(&self) -> Result<Arc<LiveToken>, Outcome> {
         // `reload` reports the conflict and judges the record that won.
         match self.reload(RefreshReason::Expired).await? {
             Reloaded::Found(token) => Ok(token),
             _ => {
                 let error = self
-                    .error(ErrorKind::Unavailable)
+                    .error(ErrorKind::LeaseLost)
                     .with_detail("another process replaced the tokens with expired ones");
                 Err(self.failed_with_backoff(error, None))
             }
