@@ -484,3 +484,34 @@ async fn a_caller_of_a_flight_that_lost_its_lease_to_a_sign_in_gets_its_tokens()
     account.endpoint.release();
     late.await.expect("a token of the sign-in");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_unsaved_grant_replaces_what_other_processes_made_of_the_spent_token() {
+    for kind in [
+        EndpointErrorKind::GrantRefused,
+        EndpointErrorKind::NotSent,
+        EndpointErrorKind::AccountRestricted,
+    ] {
+        let policy = RefreshPolicy {
+            save_give_up: Duration::ZERO,
+            ..RefreshPolicy::default()
+        };
+        let account = TestAccount::with_policy(Kind::Memory, policy).await;
+        account.install_expired().await;
+        account.store.next_saves([Fate::Work]);
+        account.store.every_save(Fate::Fail);
+        account.token().await.expect("published unsaved");
+        sleep(MINUTE).await;
+        // Another process finds the intent and the spent token, and gets nowhere with it.
+        let other = account.in_another_process();
+        other.endpoint.fail_with([kind; 100]);
+        other.token().await.expect_err("spent");
+        sleep(MINUTE).await;
+
+        account.store.every_save(Fate::Work);
+        account.clock.advance(HOUR);
+        account.token().await.expect("a token");
+        assert_eq!(account.presented(), ["refresh-0", "refresh-1"], "{kind:?}");
+        assert_eq!(account.saved().await.1, "refresh-2");
+    }
+}
