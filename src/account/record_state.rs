@@ -58,6 +58,8 @@ struct Known {
     /// The versions that this record has replaced by a save of this process, if it was granted. A
     /// store that failed over may hold one of them again, whose refresh token is spent.
     replaced: Vec<Version>,
+    /// The refresh token that was spent for this record, if the record was granted to this process.
+    spent: Option<RefreshToken>,
 }
 
 /// Whether the store has a record.
@@ -78,6 +80,9 @@ pub(super) enum SaveState {
 impl Known {
     /// Whether the record is to replace the stored one.
     fn is_ahead_of(&self, stored: Option<&Record>) -> bool {
+        if stored.is_some_and(|stored| self.has_spent_token_of(stored)) {
+            return true;
+        }
         match self.save {
             SaveState::Pending {
                 intent,
@@ -91,6 +96,19 @@ impl Known {
                 stored.is_some_and(|stored| self.replaced.contains(&stored.version))
             }
         }
+    }
+}
+
+impl Known {
+    /// Whether the stored record holds but the refresh token that was spent for this one: another
+    /// process found it, and got nowhere with it. A process that presents the token has its chance.
+    fn has_spent_token_of(&self, stored: &Record) -> bool {
+        let (ours, theirs) = (&self.record, stored.tokens.refresh_token());
+        self.spent.is_some()
+            && self.spent.as_ref() == theirs
+            && ours.tokens.refresh_token() != theirs
+            && stored.presented_at.is_none()
+            && ours.lineage.is_as_new_as(&stored.lineage)
     }
 }
 
@@ -164,22 +182,34 @@ impl RecordState {
         {
             return;
         }
+        let same = self.known.take();
+        let same = same.filter(|known| known.record.version == record.version);
         let replaced = match save {
             SaveState::Pending {
                 intent,
                 before_intent,
             } => vec![intent, before_intent],
-            SaveState::PendingInstall | SaveState::Saved => {
-                let same = self.known.take();
-                let same = same.filter(|known| known.record.version == record.version);
-                same.map_or_else(Vec::new, |known| known.replaced)
-            }
+            SaveState::PendingInstall | SaveState::Saved => same
+                .as_ref()
+                .map_or_else(Vec::new, |known| known.replaced.clone()),
         };
         self.known = Some(Known {
             record,
             save,
             replaced,
+            spent: same.and_then(|known| known.spent),
         });
+    }
+
+    /// Keeps a record that was granted for the refresh token `spent`, and that is to be saved.
+    pub(super) fn set_granted(&mut self, record: Record, save: SaveState, spent: RefreshToken) {
+        let version = record.version;
+        self.set(record, save);
+        if let Some(known) = &mut self.known
+            && known.record.version == version
+        {
+            known.spent = Some(spent);
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -211,6 +241,7 @@ impl RecordState {
             record,
             save: SaveState::Saved,
             replaced: Vec::new(),
+            spent: None,
         });
         match stored {
             Some(record) => Reconciled::Newer { record, conflict },

@@ -61,7 +61,8 @@ impl AccountContext {
             before_intent: intent.replaced,
         };
         // From here on this process knows the record, even if no save succeeds.
-        self.record_state().set(granted.clone(), save);
+        self.record_state()
+            .set_granted(granted.clone(), save, intent.refresh_token.clone());
         let policy = self.policy();
         let attempts = self.try_saving(granted, replaces, policy.save_budget, Series::First);
         match attempts.await {
