@@ -181,8 +181,8 @@ impl AccountContext {
             }
         });
         match (result.await, waiter.into_fallback()) {
-            (Some(result), _) => result,
-            (None, Some(token)) => Ok(token),
+            (Some(Ok(token)), _) | (_, Some(token)) => Ok(token),
+            (Some(error), None) => error,
             (None, None) => Err(self.error(ErrorKind::Timeout).with_detail(format!(
                 "{} ended; the refresh goes on",
                 self.name_of(bound)
@@ -197,7 +197,8 @@ impl AccountContext {
         }
     }
 
-    /// The runtime of the flight was shut down, which says nothing about the runtime of this caller.
+    /// The runtime of the flight was shut down, which says nothing about the runtime of this caller; or
+    /// the account signed in or out, and the flight says nothing about the present tokens.
     async fn follow_next_flight(
         self: &Arc<Self>,
         decide: impl Fn() -> Option<Decision<Waiter, Flight>>,

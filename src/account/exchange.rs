@@ -108,18 +108,15 @@ impl AccountContext {
     }
 
     /// What a failed request means for the callers that wait and for the refresh token.
-    pub(super) fn exchange_failed(
-        &self,
-        error: EndpointError,
-        refresh_token: &RefreshToken,
-    ) -> Outcome {
+    pub(super) fn exchange_failed(&self, error: EndpointError, intent: &Intent) -> Outcome {
         let policy = self.policy();
         let is_replaced = error.refresh_token().is_some();
         if error.may_be_spent() && !is_replaced && policy.lost_response == LostResponse::NeverReplay
         {
             let error = self.endpoint_error(ErrorKind::Ambiguous, error);
+            let (token, lineage) = (intent.refresh_token.clone(), intent.record.lineage.clone());
             self.record_state()
-                .forbid_replay(refresh_token.clone(), error.clone());
+                .forbid_replay(token, lineage, error.clone());
             return failed_for_good(error);
         }
         match error.kind() {

@@ -203,20 +203,21 @@ impl AccountContext {
             };
             if let Some(issued) = error.refresh_token() {
                 self.keep_issued(issued, &intent).await?;
-                return Err(self.exchange_failed(error, &intent.refresh_token));
+                return Err(self.exchange_failed(error, &intent));
             }
             if error.kind() != EndpointErrorKind::GrantRefused {
                 if !error.may_be_spent() {
                     self.withdraw_intent(&intent.record).await;
                 }
-                return Err(self.exchange_failed(error, &intent.refresh_token));
+                return Err(self.exchange_failed(error, &intent));
             }
             self.save_refusal(&intent).await;
             // A process without our lease may have presented the token and saved the next one. The
             // next reload finds the next one, or this refusal.
             let error = self.endpoint_error(ErrorKind::GrantRefused, error);
             let now = self.clocks().wall();
-            self.record_state().refuse(intent.refresh_token, error, now);
+            let (token, lineage) = (intent.refresh_token, intent.record.lineage);
+            self.record_state().refuse(token, lineage, error, now);
         }
         let error = self
             .error(ErrorKind::Unavailable)
@@ -237,6 +238,9 @@ impl AccountContext {
             .into_tokens(sent.wall_time(), default_lifetime)
             .or_refresh_token(spent);
         let rotated = tokens.refresh_token() != Some(spent);
+        if !rotated {
+            self.record_state().lift_refusal(spent);
+        }
         let record = intent.record.refreshed(tokens);
         if let Some(token) = self.save_granted(&record, intent).await? {
             return Ok(token);

@@ -44,8 +44,10 @@ impl AccountContext {
         let error = self
             .error(ErrorKind::Ambiguous)
             .with_detail("an earlier refresh was about to present it and has saved no result");
+        let token = stored.refresh_token.clone();
+        let lineage = stored.record.lineage.clone();
         self.record_state()
-            .forbid_replay(stored.refresh_token.clone(), error.clone());
+            .forbid_replay(token, lineage, error.clone());
         Err(failed_for_good(error))
     }
 
@@ -78,22 +80,35 @@ impl AccountContext {
 
     /// Replaces an intent whose refresh token was certainly not spent.
     pub(super) async fn withdraw_intent(&self, intent: &Record) {
-        self.close_intent(intent.version, intent.unchanged()).await;
+        self.close_intent(vec![intent.version], intent.unchanged())
+            .await;
     }
 
-    /// Replaces an intent whose refresh token the token endpoint refused for good.
+    /// Replaces an intent whose refresh token the token endpoint refused for good. A store that failed
+    /// over may hold the record from before the intent again.
     pub(super) async fn save_refusal(&self, intent: &Intent) {
         let now = self.clocks().wall();
         let refused = intent.record.to_refused(&intent.refresh_token, now);
-        self.close_intent(intent.record.version, refused).await;
+        self.close_intent(vec![intent.replaced, intent.record.version], refused)
+            .await;
     }
 
     /// Replaces an intent by its outcome. If the store does not respond, the intent is
     /// [replaced later](Self::keep_closing_intent).
-    async fn close_intent(&self, version: Version, outcome: Record) {
-        let left = LeftIntent { version, outcome };
-        if self.try_to_close(&left).await.is_err() {
+    async fn close_intent(&self, versions: Vec<Version>, outcome: Record) {
+        let left = LeftIntent { versions, outcome };
+        if self.close_now(&left).await.is_err() {
             self.record_state().leave_intent(left);
+        }
+    }
+
+    async fn close_now(&self, left: &LeftIntent) -> Result<(), StoreError> {
+        let [earlier @ .., version] = left.versions.as_slice() else {
+            return Ok(());
+        };
+        match self.replace_intent(*version, &left.outcome).await? {
+            Swap::Conflict if !earlier.is_empty() => self.close_later(left).await,
+            _ => Ok(()),
         }
     }
 
@@ -106,7 +121,7 @@ impl AccountContext {
         loop {
             let left = self.record_state().left_intent();
             let Some(left) = left else { return };
-            if self.try_to_close(&left).await.is_ok()
+            if self.close_later(&left).await.is_ok()
                 || begun.elapsed() > give_up
                 || self.lease_demand.pause(pauses.longer()).await
             {
@@ -119,19 +134,31 @@ impl AccountContext {
     pub(super) async fn close_left_intent(&self) -> Result<(), StoreError> {
         let left = self.record_state().left_intent();
         match left {
-            Some(left) => self.try_to_close(&left).await,
+            Some(left) => self.close_later(&left).await,
             None => Ok(()),
         }
     }
 
-    /// A conflict is a success: the intent is gone, or was never saved.
-    async fn try_to_close(&self, left: &LeftIntent) -> Result<(), StoreError> {
-        let swap = self.swap(Some(left.version), &left.outcome).await?;
-        let mut state = self.record_state();
-        state.forget_left_intent(left.version);
-        if swap == Swap::Saved {
-            state.set(left.outcome.clone(), SaveState::Saved);
+    /// Replaces an intent that was left, unless an operator has pasted tokens into it meanwhile, under
+    /// the same version.
+    async fn close_later(&self, left: &LeftIntent) -> Result<(), StoreError> {
+        let stored = self.load().await?;
+        let still_there = stored.filter(|stored| {
+            left.versions.contains(&stored.version) && stored.tokens == left.outcome.tokens
+        });
+        if let Some(stored) = still_there {
+            self.replace_intent(stored.version, &left.outcome).await?;
         }
+        self.record_state().forget_left_intent(left);
         Ok(())
+    }
+
+    /// A conflict is no failure: the intent is gone, or was never saved.
+    async fn replace_intent(&self, version: Version, outcome: &Record) -> Result<Swap, StoreError> {
+        let swap = self.swap(Some(version), outcome).await?;
+        if swap == Swap::Saved {
+            self.record_state().set(outcome.clone(), SaveState::Saved);
+        }
+        Ok(swap)
     }
 }

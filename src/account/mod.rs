@@ -227,7 +227,12 @@ impl Account {
     /// Nothing is lost: the work runs to its end in a task of its own.
     pub async fn seed(&self, tokens: impl Into<TokenSet>) -> Result<Seeded, Error> {
         let account = Arc::clone(self.context());
-        let work = account.seed(tokens.into());
+        let tokens = tokens.into();
+        let work = async move {
+            let seeded = Arc::clone(&account).seed(tokens).await;
+            account.go_on_saving();
+            seeded
+        };
         self.context().run_task(work).await
     }
 
@@ -248,7 +253,12 @@ impl Account {
     /// Nothing is lost: the removal runs to its end in a task of its own.
     pub async fn sign_out(&self) -> Result<(), Error> {
         let account = Arc::clone(self.context());
-        self.context().run_task(account.sign_out()).await
+        let work = async move {
+            let signed_out = Arc::clone(&account).sign_out().await;
+            account.go_on_saving();
+            signed_out
+        };
+        self.context().run_task(work).await
     }
 
     /// The token in use and its freshness, without any I/O.

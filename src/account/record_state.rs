@@ -20,7 +20,9 @@ pub(super) struct RecordState {
 /// An intent of this process with a known outcome, which may still be the stored record.
 #[derive(Clone, Debug)]
 pub(super) struct LeftIntent {
-    pub(super) version: Version,
+    /// Of the intent, and of what the store may hold in its place: an earlier intent that was left, or
+    /// the record from before the intent. The latest last.
+    pub(super) versions: Vec<Version>,
     /// The record that is to replace the intent.
     pub(super) outcome: Record,
 }
@@ -29,6 +31,8 @@ pub(super) struct LeftIntent {
 #[derive(Debug)]
 struct Refusal {
     token: RefreshToken,
+    /// A newer sign-in with the same token lifts the refusal.
+    lineage: Lineage,
     error: Error,
     /// When the token endpoint refused the token; `None` if the policy forbids a replay.
     refused_at: Option<SystemTime>,
@@ -51,6 +55,11 @@ struct OwnIntent {
 struct Known {
     record: Record,
     save: SaveState,
+    /// The versions that this record has replaced by a save of this process, if it was granted. A
+    /// store that failed over may hold one of them again, whose refresh token is spent.
+    replaced: Vec<Version>,
+    /// The refresh token that was spent for this record, if the record was granted to this process.
+    spent: Option<RefreshToken>,
 }
 
 /// Whether the store has a record.
@@ -71,6 +80,9 @@ pub(super) enum SaveState {
 impl Known {
     /// Whether the record is to replace the stored one.
     fn is_ahead_of(&self, stored: Option<&Record>) -> bool {
+        if stored.is_some_and(|stored| self.has_spent_token_of(stored)) {
+            return true;
+        }
         match self.save {
             SaveState::Pending {
                 intent,
@@ -80,8 +92,23 @@ impl Known {
                 let lineage = &self.record.lineage;
                 stored.is_none_or(|stored| !stored.lineage.is_as_new_as(lineage))
             }
-            SaveState::Saved => false,
+            SaveState::Saved => {
+                stored.is_some_and(|stored| self.replaced.contains(&stored.version))
+            }
         }
+    }
+}
+
+impl Known {
+    /// Whether the stored record holds but the refresh token that was spent for this one: another
+    /// process found it, and got nowhere with it. A process that presents the token has its chance.
+    fn has_spent_token_of(&self, stored: &Record) -> bool {
+        let (ours, theirs) = (&self.record, stored.tokens.refresh_token());
+        self.spent.is_some()
+            && self.spent.as_ref() == theirs
+            && ours.tokens.refresh_token() != theirs
+            && stored.presented_at.is_none()
+            && ours.lineage.is_as_new_as(&stored.lineage)
     }
 }
 
@@ -126,6 +153,7 @@ impl RecordState {
             Known {
                 record,
                 save: SaveState::Pending { intent, .. },
+                ..
             } => Some((record.clone(), *intent)),
             _ => None,
         }
@@ -154,7 +182,34 @@ impl RecordState {
         {
             return;
         }
-        self.known = Some(Known { record, save });
+        let same = self.known.take();
+        let same = same.filter(|known| known.record.version == record.version);
+        let replaced = match save {
+            SaveState::Pending {
+                intent,
+                before_intent,
+            } => vec![intent, before_intent],
+            SaveState::PendingInstall | SaveState::Saved => same
+                .as_ref()
+                .map_or_else(Vec::new, |known| known.replaced.clone()),
+        };
+        self.known = Some(Known {
+            record,
+            save,
+            replaced,
+            spent: same.and_then(|known| known.spent),
+        });
+    }
+
+    /// Keeps a record that was granted for the refresh token `spent`, and that is to be saved.
+    pub(super) fn set_granted(&mut self, record: Record, save: SaveState, spent: RefreshToken) {
+        let version = record.version;
+        self.set(record, save);
+        if let Some(known) = &mut self.known
+            && known.record.version == version
+        {
+            known.spent = Some(spent);
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -185,6 +240,8 @@ impl RecordState {
         self.known = stored.clone().map(|record| Known {
             record,
             save: SaveState::Saved,
+            replaced: Vec::new(),
+            spent: None,
         });
         match stored {
             Some(record) => Reconciled::Newer { record, conflict },
@@ -215,17 +272,23 @@ impl RecordState {
     }
 
     /// Remembers an intent that the store could not replace by its outcome.
-    pub(super) fn leave_intent(&mut self, intent: LeftIntent) {
-        self.left_intent = Some(intent);
+    pub(super) fn leave_intent(&mut self, mut left: LeftIntent) {
+        let earlier = self.left_intent.take();
+        let same = earlier.filter(|earlier| earlier.outcome.tokens == left.outcome.tokens);
+        if let Some(same) = same {
+            left.versions.splice(0..0, same.versions);
+        }
+        self.left_intent = Some(left);
     }
 
     pub(super) fn left_intent(&self) -> Option<LeftIntent> {
         self.left_intent.clone()
     }
 
-    /// Forgets the left intent of this version: the store does not hold the intent any more.
-    pub(super) fn forget_left_intent(&mut self, version: Version) {
-        self.left_intent.take_if(|left| left.version == version);
+    /// Forgets the left intent: the store does not hold the intent any more.
+    pub(super) fn forget_left_intent(&mut self, gone: &LeftIntent) {
+        self.left_intent
+            .take_if(|left| left.versions == gone.versions);
     }
 
     /// When the record's refresh token was about to be presented, with no outcome known: by another
@@ -244,32 +307,48 @@ impl RecordState {
     }
 
     /// Remembers that the token endpoint refused this refresh token for good.
-    pub(super) fn refuse(&mut self, token: RefreshToken, error: Error, refused_at: SystemTime) {
+    pub(super) fn refuse(
+        &mut self,
+        token: RefreshToken,
+        lineage: Lineage,
+        error: Error,
+        refused_at: SystemTime,
+    ) {
         self.refusal = Some(Refusal {
             token,
+            lineage,
             error,
             refused_at: Some(refused_at),
         });
     }
 
     /// Never presents this refresh token again, since the token may be spent.
-    pub(super) fn forbid_replay(&mut self, token: RefreshToken, error: Error) {
+    pub(super) fn forbid_replay(&mut self, token: RefreshToken, lineage: Lineage, error: Error) {
         self.refusal = Some(Refusal {
             token,
+            lineage,
             error,
             refused_at: None,
         });
     }
 
-    /// Why this refresh token must not be presented, if it must not. `is_recent` says whether a
-    /// refusal of that time still counts.
+    /// Forgets that this refresh token was refused: the token endpoint has granted tokens for it.
+    pub(super) fn lift_refusal(&mut self, token: &RefreshToken) {
+        self.refusal.take_if(|refusal| refusal.token == *token);
+    }
+
+    /// Why this refresh token of a sign-in must not be presented, if it must not. `is_recent` says
+    /// whether a refusal of that time still counts.
     pub(super) fn refusal(
         &self,
         token: &RefreshToken,
+        lineage: &Lineage,
         is_recent: impl FnOnce(SystemTime) -> bool,
     ) -> Option<Error> {
         let refusal = self.refusal.as_ref()?;
-        let counts = refusal.token == *token && refusal.refused_at.is_none_or(is_recent);
+        let counts = refusal.token == *token
+            && refusal.lineage.is_as_new_as(lineage)
+            && refusal.refused_at.is_none_or(is_recent);
         counts.then(|| refusal.error.clone())
     }
 }

@@ -90,7 +90,10 @@ impl AccountContext {
             Ok(age) => age < lifetime,
             Err(ahead) => ahead.duration() < lifetime,
         };
-        if let Some(error) = self.record_state().refusal(token, is_recent) {
+        if let Some(error) = self
+            .record_state()
+            .refusal(token, &record.lineage, is_recent)
+        {
             return Some(error);
         }
         if let Some(flaw) = token.flaw() {
@@ -102,8 +105,12 @@ impl AccountContext {
         let error = self
             .error(ErrorKind::GrantRefused)
             .with_detail("the token endpoint refused the stored refresh token");
-        self.record_state()
-            .refuse(token.clone(), error.clone(), refused_at);
+        self.record_state().refuse(
+            token.clone(),
+            record.lineage.clone(),
+            error.clone(),
+            refused_at,
+        );
         Some(error)
     }
 

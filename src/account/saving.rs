@@ -61,7 +61,8 @@ impl AccountContext {
             before_intent: intent.replaced,
         };
         // From here on this process knows the record, even if no save succeeds.
-        self.record_state().set(granted.clone(), save);
+        self.record_state()
+            .set_granted(granted.clone(), save, intent.refresh_token.clone());
         let policy = self.policy();
         let attempts = self.try_saving(granted, replaces, policy.save_budget, Series::First);
         match attempts.await {
@@ -115,8 +116,13 @@ impl AccountContext {
     }
 
     async fn save_what_is_left(&self) -> Result<(), StoreError> {
+        self.save_unsaved().await?;
         // An intent that stays only makes the next process careful.
         let _ = self.close_left_intent().await;
+        Ok(())
+    }
+
+    async fn save_unsaved(&self) -> Result<(), StoreError> {
         let generation = self.next_generation();
         let stored = self.load().await?;
         let reconciled = self.record_state().reconcile(stored);
@@ -200,14 +206,15 @@ impl AccountContext {
         }
     }
 
-    /// Our save was refused: what the store holds now counts.
+    /// Our save was refused: what the store holds now counts. Without a token in the store, the flight
+    /// may acquire the lease again.
     async fn follow_winner(&self) -> Result<Arc<LiveToken>, Outcome> {
         // `reload` reports the conflict and judges the record that won.
         match self.reload(RefreshReason::Expired).await? {
             Reloaded::Found(token) => Ok(token),
             _ => {
                 let error = self
-                    .error(ErrorKind::Unavailable)
+                    .error(ErrorKind::LeaseLost)
                     .with_detail("another process replaced the tokens with expired ones");
                 Err(self.failed_with_backoff(error, None))
             }

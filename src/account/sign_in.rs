@@ -40,7 +40,11 @@ impl AccountContext {
         let mut record = self.record_of_sign_in(tokens, &self.record_state().lineage());
         let saved = self.with_lease(self.save_installed(&mut record)).await;
         saved.map_err(|error| {
-            self.put_into_use(&record, SaveState::PendingInstall);
+            // A newer sign-in may have come while this one waited for the lease.
+            if !self.record_state().lineage().is_as_new_as(&record.lineage) {
+                self.put_into_use(&record, SaveState::PendingInstall);
+                self.expect_no_loss();
+            }
             self.save_failed(error)
         })
     }
@@ -112,6 +116,7 @@ impl AccountContext {
             };
             if let Some(stored) = &stored {
                 if self.may_be_good(stored) {
+                    self.single_flight.update(|state| state.expect_sign_in());
                     return Ok(Seeded::Kept);
                 }
                 let seed = tokens.refresh_token();
@@ -131,20 +136,34 @@ impl AccountContext {
         Err(self.keeps_changing())
     }
 
-    /// Whether the record has a refresh token that may be presented, or a valid access token alone.
+    /// Whether the record has a refresh token that may be presented, or a valid access token beside
+    /// a refresh token that was not refused. A revocation ends both.
     fn may_be_good(&self, stored: &Record) -> bool {
+        if stored
+            .tokens
+            .refresh_token()
+            .is_some_and(|token| self.is_refused(stored, token))
+        {
+            return false;
+        }
+        let token = self.found_token(&stored.tokens, self.next_generation());
+        let now = self.clocks().now();
+        if token.is_some_and(|token| token.freshness(now) != Freshness::Expired) {
+            return true;
+        }
         let Some(refresh_token) = stored.tokens.refresh_token() else {
-            let token = self.found_token(&stored.tokens, self.next_generation());
-            let now = self.clocks().now();
-            return token.is_some_and(|token| token.freshness(now) != Freshness::Expired);
+            return false;
         };
         let may_be_spent = self.policy().lost_response == LostResponse::NeverReplay
             && self.record_state().open_intent(stored).is_some();
-        let refusal = self.record_state().refusal(refresh_token, |_| true);
-        !may_be_spent
-            && stored.refusal_of(refresh_token).is_none()
-            && refusal.is_none()
-            && refresh_token.flaw().is_none()
+        !may_be_spent && refresh_token.flaw().is_none()
+    }
+
+    fn is_refused(&self, stored: &Record, token: &RefreshToken) -> bool {
+        let refusal = self
+            .record_state()
+            .refusal(token, &stored.lineage, |_| true);
+        refusal.is_some() || stored.refusal_of(token).is_some()
     }
 
     fn put_into_use(&self, record: &Record, save: SaveState) {

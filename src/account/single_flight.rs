@@ -164,7 +164,8 @@ impl Shared {
 }
 
 impl Waiter {
-    /// Waits for the flight to end. `None`: its runtime was shut down, so that it has no result.
+    /// Waits for the flight to end. `None`: the flight has no result, because its runtime was shut
+    /// down, or the account signed in or out since.
     ///
     /// # Cancel safety
     ///
@@ -203,11 +204,13 @@ impl Flight {
         self.aim
     }
 
-    /// Ends the flight and wakes all waiters.
+    /// Ends the flight and wakes all waiters. If the account signed in or out meanwhile, the waiters
+    /// get no result, and may start the next flight.
     pub(crate) fn finish(mut self, outcome: Outcome) {
         let result = outcome.to_result();
-        self.end(outcome);
-        self.sender.send_replace(Some(result));
+        if self.end(outcome) {
+            self.sender.send_replace(Some(result));
+        }
     }
 
     /// Ends a flight that never began. The waiters get no result, and the next flight may start.
@@ -216,11 +219,11 @@ impl Flight {
         self.single_flight.update(|state| state.cancel(self.id));
     }
 
-    fn end(&mut self, outcome: Outcome) {
+    fn end(&mut self, outcome: Outcome) -> bool {
         self.has_ended = true;
         let now = self.single_flight.clocks.monotonic();
         self.single_flight
-            .update(|state| state.finish(self.id, outcome, now));
+            .update(|state| state.finish(self.id, outcome, now))
     }
 }
 

@@ -201,14 +201,15 @@ impl State {
         job
     }
 
-    /// Ends the flight. Only the first end of a flight counts.
-    pub(crate) fn finish(&mut self, flight: FlightId, outcome: Outcome, now: Duration) {
+    /// Ends the flight. Only the first end of a flight counts. Says whether the outcome is about the
+    /// present tokens: the account may have signed in or out since the flight started.
+    pub(crate) fn finish(&mut self, flight: FlightId, outcome: Outcome, now: Duration) -> bool {
         if self.flight.is_none_or(|job| job.id != flight) {
-            return;
+            return true;
         }
         self.flight = None;
         match outcome {
-            Outcome::Token(token) => self.publish(token),
+            Outcome::Token(token) => return self.publish(token),
             Outcome::SignedOut { error, generation } if generation >= self.floor => {
                 self.forget();
                 self.hold = Some(Hold {
@@ -216,8 +217,8 @@ impl State {
                     error,
                 });
             }
-            Outcome::SignedOut { .. } => {}
-            Outcome::Failed { .. } if self.is_outdated => {}
+            Outcome::SignedOut { .. } => return false,
+            Outcome::Failed { .. } if self.is_outdated => return false,
             Outcome::Failed { error, wait } => {
                 self.failures += 1;
                 self.hold = Some(Hold {
@@ -226,6 +227,7 @@ impl State {
                 });
             }
         }
+        true
     }
 
     /// Ends a flight that never began, as if it had not been started.
@@ -234,14 +236,16 @@ impl State {
     }
 
     /// Puts a token into use, unless a later token is in use or the account was signed out since.
-    pub(crate) fn publish(&mut self, token: Arc<LiveToken>) {
+    /// Says whether the token is in use.
+    pub(crate) fn publish(&mut self, token: Arc<LiveToken>) -> bool {
         if token.generation() < self.floor {
-            return;
+            return false;
         }
         self.floor = token.generation();
         self.token = Some(token);
         self.hold = None;
         self.failures = 0;
+        true
     }
 
     /// Drops the token: the account is signed out.
@@ -251,6 +255,12 @@ impl State {
         self.token = None;
         self.hold = None;
         self.failures = 0;
+    }
+
+    /// Ends the wait of an account that was not signed in: the store has tokens by now.
+    pub(crate) fn expect_sign_in(&mut self) {
+        self.hold
+            .take_if(|hold| hold.error.is_reauthorization_required());
     }
 
     /// Starts no flight from now on; valid tokens are still served.

@@ -57,6 +57,26 @@ impl AccountContext {
         }
     }
 
+    /// Goes on saving what a flight could not: other work took the lease over from the flight, and did
+    /// not save.
+    pub(super) fn go_on_saving(self: &Arc<Self>) {
+        if self.record_state().pending().is_none() {
+            return;
+        }
+        let account = Arc::clone(self);
+        // Without a runtime, the next refresh saves.
+        let _ = self.spawn_task(async move {
+            let saving = account.with_lease(async {
+                account.keep_saving().await;
+                Ok(())
+            });
+            // The next refresh tries again.
+            account
+                .report_if_aborted(async { drop(saving.await) })
+                .await;
+        });
+    }
+
     /// Starts `work` in a task.
     pub(super) fn spawn_task<T: Send + 'static>(
         &self,

@@ -186,18 +186,28 @@ fn a_refusal_holds_for_its_token_until_the_state_is_cleared() {
     let refused = RefreshToken::new("refused");
     let error = Error::new(ErrorKind::GrantRefused, &AccountId::default());
     let mut state = RecordState::default();
-    state.refuse(refused.clone(), error.clone(), SystemTime::UNIX_EPOCH);
+    let lineage = signed_in("refused", 5).lineage;
+    let at = SystemTime::UNIX_EPOCH;
+    state.refuse(refused.clone(), lineage.clone(), error.clone(), at);
     // Other records that the store brings meanwhile.
     state.reconcile(Some(record("other")));
     state.set(record("installed"), SaveState::PendingInstall);
-    let refusal = state.refusal(&refused, |at| at == SystemTime::UNIX_EPOCH);
+    let refusal = state.refusal(&refused, &lineage, |at| at == SystemTime::UNIX_EPOCH);
     let kind = refusal.map(|error| error.kind());
     assert_eq!(kind, Some(ErrorKind::GrantRefused));
-    assert!(state.refusal(&RefreshToken::new("new"), |_| true).is_none());
-    assert!(state.refusal(&refused, |_| false).is_none());
-    state.forbid_replay(refused.clone(), error);
-    assert!(state.refusal(&refused, |_| false).is_some());
+    let is_refused = |state: &RecordState, token: &RefreshToken, lineage, recent| {
+        state.refusal(token, lineage, |_| recent).is_some()
+    };
+    let newer = signed_in("newer", 6).lineage;
+    assert!(!is_refused(&state, &"new".into(), &lineage, true));
+    assert!(!is_refused(&state, &refused, &lineage, false));
+    assert!(!is_refused(&state, &refused, &newer, true));
+    state.forbid_replay(refused.clone(), lineage.clone(), error);
+    assert!(is_refused(&state, &refused, &lineage, false));
+    assert!(!is_refused(&state, &refused, &newer, false));
+    state.lift_refusal(&"new".into());
+    assert!(is_refused(&state, &refused, &lineage, false));
     state.clear();
-    assert!(state.refusal(&refused, |_| true).is_none());
+    assert!(!is_refused(&state, &refused, &lineage, true));
     assert!(state.known.is_none() && !state.is_unsaved());
 }

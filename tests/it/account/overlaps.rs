@@ -112,10 +112,10 @@ async fn s66_a_save_that_keeps_failing_holds_up_no_sign_in_sign_out_or_shutdown(
                 assert_eq!(error.kind(), ErrorKind::SaveFailed);
             }
         }
-        // The shutdown tries for as long as the policy's save budget, and waits for the test's sink,
-        // whose thread is not paused.
-        let bound = Duration::from_secs(10);
-        assert!(begun.elapsed() < bound, "{action}: on Tokio's clock");
+        // The shutdown tries for as long as the policy's save budget. The clock may jump to the end of
+        // its wait for the event sinks, which are threads.
+        let (bound, took) = (Duration::from_secs(8), begun.elapsed());
+        assert!(took < bound, "{action}: {took:?} on Tokio's clock");
         assert_eq!(account.presented(), ["refresh-0"]);
     }
 }
@@ -177,7 +177,7 @@ async fn a_failure_of_an_earlier_flight_does_not_delay_tokens_that_were_installe
     assert_eq!(error.expect_err("no lease").kind(), ErrorKind::SaveFailed);
     account.endpoint.fail_with([EndpointErrorKind::Ambiguous]);
     account.endpoint.release();
-    token.await.expect_err("lost");
+    assert_eq!(token.await.expect("a token"), "access-2");
 
     assert_eq!(account.token().await.expect("a token"), "access-2");
     assert_eq!(account.presented(), ["refresh-0", "refresh-installed"]);
