@@ -74,7 +74,11 @@ pub(super) enum SaveState {
         before_intent: Version,
     },
     /// The record belongs to a sign-in, and is to replace the record of any older sign-in.
-    PendingInstall,
+    PendingInstall {
+        /// The store held a record at the time. If the store holds no record later, another process has
+        /// signed the account out.
+        replaces_record: bool,
+    },
 }
 
 impl Known {
@@ -88,10 +92,10 @@ impl Known {
                 intent,
                 before_intent,
             } => stored.is_some_and(|stored| [intent, before_intent].contains(&stored.version)),
-            SaveState::PendingInstall => {
-                let lineage = &self.record.lineage;
-                stored.is_none_or(|stored| !stored.lineage.is_as_new_as(lineage))
-            }
+            SaveState::PendingInstall { replaces_record } => match stored {
+                Some(stored) => !stored.lineage.is_as_new_as(&self.record.lineage),
+                None => !replaces_record,
+            },
             SaveState::Saved => {
                 stored.is_some_and(|stored| self.replaced.contains(&stored.version))
             }
@@ -177,7 +181,7 @@ impl RecordState {
     /// began before.
     pub(super) fn set(&mut self, record: Record, save: SaveState) {
         if let Some(known) = &self.known
-            && known.save == SaveState::PendingInstall
+            && matches!(known.save, SaveState::PendingInstall { .. })
             && known.record.version != record.version
         {
             return;
@@ -189,7 +193,7 @@ impl RecordState {
                 intent,
                 before_intent,
             } => vec![intent, before_intent],
-            SaveState::PendingInstall | SaveState::Saved => same
+            SaveState::PendingInstall { .. } | SaveState::Saved => same
                 .as_ref()
                 .map_or_else(Vec::new, |known| known.replaced.clone()),
         };

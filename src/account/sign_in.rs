@@ -38,11 +38,13 @@ impl AccountContext {
     pub(super) async fn install(self: Arc<Self>, tokens: TokenSet) -> Result<(), Error> {
         self.check(&tokens)?;
         let mut record = self.record_of_sign_in(tokens, &self.record_state().lineage());
-        let saved = self.with_lease(self.save_installed(&mut record)).await;
+        let mut replaces_record = false;
+        let save = self.save_installed(&mut record, &mut replaces_record);
+        let saved = self.with_lease(save).await;
         saved.map_err(|error| {
             // A newer sign-in may have come while this one waited for the lease.
             if !self.record_state().lineage().is_as_new_as(&record.lineage) {
-                self.put_into_use(&record, SaveState::PendingInstall);
+                self.put_into_use(&record, SaveState::PendingInstall { replaces_record });
                 self.expect_no_loss();
             }
             self.save_failed(error)
@@ -82,9 +84,15 @@ impl AccountContext {
         record
     }
 
-    async fn save_installed(&self, record: &mut Record) -> Result<(), StoreError> {
+    /// Says through `replaces_record` whether the store held a record, even if the save fails.
+    async fn save_installed(
+        &self,
+        record: &mut Record,
+        replaces_record: &mut bool,
+    ) -> Result<(), StoreError> {
         for _ in 0..MOST_CONFLICTS {
             let stored = self.load().await?;
+            *replaces_record = stored.is_some();
             if let Some(stored) = &stored {
                 *record = self.record_of_sign_in(record.tokens.clone(), &stored.lineage);
             }

@@ -15,6 +15,10 @@ fn signed_in(name: &str, second: u64) -> Record {
     record
 }
 
+const INSTALL: SaveState = SaveState::PendingInstall {
+    replaces_record: false,
+};
+
 fn pending(intent: Version) -> SaveState {
     SaveState::Pending {
         intent,
@@ -66,7 +70,7 @@ fn an_installed_record_replaces_the_records_of_older_sign_ins_alone() {
         (Some(signed_in("newer", 6)), false),
     ] {
         let mut state = RecordState::default();
-        state.set(installed.clone(), SaveState::PendingInstall);
+        state.set(installed.clone(), INSTALL);
         let version = stored.as_ref().map(|record| record.version);
         match state.reconcile(stored) {
             Reconciled::Unsaved { replaces, .. } => {
@@ -82,11 +86,7 @@ fn an_installed_record_replaces_the_records_of_older_sign_ins_alone() {
 
 #[test]
 fn a_failed_save_that_took_effect_is_recognised() {
-    for saved in [
-        pending(Version::unique()),
-        SaveState::PendingInstall,
-        SaveState::Saved,
-    ] {
+    for saved in [pending(Version::unique()), INSTALL, SaveState::Saved] {
         let mut state = RecordState::default();
         state.set(record("new"), saved);
         let stored = state.known.as_ref().map(|known| known.record.clone());
@@ -121,7 +121,7 @@ fn a_grant_replaces_the_record_from_before_the_intent_after_a_failover() {
 fn an_installed_record_stands_against_the_grant_of_an_earlier_flight() {
     let (installed, granted) = (signed_in("installed", 5), record("granted"));
     let mut state = RecordState::default();
-    state.set(installed.clone(), SaveState::PendingInstall);
+    state.set(installed.clone(), INSTALL);
     state.set(granted.clone(), SaveState::Saved);
     match state.reconcile(Some(granted.clone())) {
         Reconciled::Unsaved { record, replaces } => {
@@ -191,7 +191,7 @@ fn a_refusal_holds_for_its_token_until_the_state_is_cleared() {
     state.refuse(refused.clone(), lineage.clone(), error.clone(), at);
     // Other records that the store brings meanwhile.
     state.reconcile(Some(record("other")));
-    state.set(record("installed"), SaveState::PendingInstall);
+    state.set(record("installed"), INSTALL);
     let refusal = state.refusal(&refused, &lineage, |at| at == SystemTime::UNIX_EPOCH);
     let kind = refusal.map(|error| error.kind());
     assert_eq!(kind, Some(ErrorKind::GrantRefused));
@@ -210,4 +210,17 @@ fn a_refusal_holds_for_its_token_until_the_state_is_cleared() {
     state.clear();
     assert!(!is_refused(&state, &refused, &lineage, true));
     assert!(state.known.is_none() && !state.is_unsaved());
+}
+
+#[test]
+fn an_installed_record_that_was_to_replace_a_record_gives_way_to_a_removal() {
+    let mut state = RecordState::default();
+    let save = SaveState::PendingInstall {
+        replaces_record: true,
+    };
+    state.set(signed_in("installed", 5), save);
+    let older = Some(signed_in("older", 4));
+    assert!(matches!(state.reconcile(older), Reconciled::Unsaved { .. }));
+    let gone = state.reconcile(None);
+    assert!(matches!(gone, Reconciled::Missing { conflict: true }));
 }
