@@ -103,7 +103,9 @@ impl AccountContext {
         if let Reloaded::Found(token) = self.reload(reason).await? {
             return Ok(Turn::Theirs(token));
         }
-        sleep(self.rest_of_interval()).await;
+        if let Some(rest) = self.rest_of_interval() {
+            sleep(rest).await;
+        }
         let mut acquiring = pin!(self.acquire_lease());
         loop {
             tokio::select! {
@@ -121,16 +123,10 @@ impl AccountContext {
     }
 
     /// How long to wait before the next token request, for the sake of the service.
-    fn rest_of_interval(&self) -> Duration {
-        let granted_at = self
-            .single_flight
-            .token()
-            .and_then(|token| token.granted_at());
-        let interval = self.policy().min_refresh_interval;
-        granted_at.map_or(Duration::ZERO, |at| {
-            at.saturating_add(interval)
-                .saturating_sub(self.clocks().monotonic())
-        })
+    fn rest_of_interval(&self) -> Option<Duration> {
+        let granted_at = self.single_flight.token()?.granted_at()?;
+        let end = granted_at.saturating_add(self.policy().min_refresh_interval);
+        end.checked_sub(self.clocks().monotonic())
     }
 
     /// Returns the flight if the lease was lost before anything was presented, and `again` allows

@@ -5,7 +5,7 @@ mod durability;
 mod error_texts;
 mod exits;
 mod failures;
-mod gaps;
+mod histories;
 mod intent;
 mod jitter;
 mod leases;

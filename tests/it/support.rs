@@ -2,6 +2,7 @@
 
 mod account;
 mod endpoint;
+mod gate;
 mod records;
 mod store;
 
@@ -10,6 +11,7 @@ pub(crate) use crate::stores::unique_name;
 pub(crate) use crate::stores::{Call, Kind};
 pub(crate) use account::{HOUR, MINUTE, SECOND, TestAccount};
 pub(crate) use endpoint::Endpoint;
+pub(crate) use gate::Gate;
 pub(crate) use records::{
     AT_ONCE, FOR_HOURS, PATIENT, UNSENDABLE, acme, pair, save, save_record, tokens,
 };

@@ -175,19 +175,3 @@ async fn s23_an_account_saves_unsaved_installed_tokens_before_the_next_refresh()
 fn has(events: &[EventKind], wanted: impl Fn(&EventKind) -> bool) -> bool {
     events.iter().any(wanted)
 }
-
-#[tokio::test(start_paused = true)]
-async fn s23_a_shutdown_goes_on_trying_to_save_within_the_budget() {
-    let policy = RefreshPolicy {
-        save_give_up: Duration::ZERO,
-        ..RefreshPolicy::default()
-    };
-    let account = expired(Kind::Memory, policy).await;
-    account.store.next_saves([INTENT]);
-    account.store.every_save(Fate::Fail);
-    account.token().await.expect("a token");
-    account.store.next_saves([const { Fate::Fail }; 3]);
-    account.store.every_save(Fate::Work);
-    account.manager.shutdown().await.expect("saved");
-    assert_eq!(account.saved().await.1, "refresh-1");
-}

@@ -4,18 +4,21 @@ use std::{sync::Arc, time::Duration};
 
 use dropbox_sign_oauth::{
     AccountId, Clock, EndpointErrorKind, ErrorKind, EventKind, ExpiresIn, LostResponse,
-    RefreshPolicy, Seeded, TokenGrant, TokenManager, TokenSet, Unfinished,
-    store::{MemoryStore, StoreError},
+    RefreshPolicy, Seeded, TokenGrant, TokenManager, TokenSet, Unfinished, store::MemoryStore,
     testing::FakeClock,
 };
-use tokio::{sync::Semaphore, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
-    stores::{Call, Hook, HookedStore, Moment},
-    support::{Endpoint, Fate, HOUR, Kind, MINUTE, SECOND, ScriptedStore, TestAccount, pair},
+    stores::HookedStore,
+    support::{
+        Call, Endpoint, Fate, Gate, HOUR, Kind, MINUTE, SECOND, ScriptedStore, TestAccount, pair,
+    },
 };
 
-const ONLY: fn(&str) -> TokenSet = |token| TokenSet::from_refresh_token(token);
+fn only(token: &str) -> TokenSet {
+    TokenSet::from_refresh_token(token)
+}
 
 /// Publishes at once, and goes on saving.
 fn impatient() -> RefreshPolicy {
@@ -74,7 +77,7 @@ async fn a_shutdown_reports_that_its_save_gave_up() {
 async fn a_save_that_gave_the_lease_to_a_seed_goes_on() {
     let account = unsaved().await;
     sleep(SECOND).await;
-    let seeded = account.handle.seed(ONLY("seed")).await.expect("seeded");
+    let seeded = account.handle.seed(only("seed")).await.expect("seeded");
     assert_eq!(seeded, Seeded::Kept);
     account.store.every_save(Fate::Work);
     sleep(MINUTE / 2).await;
@@ -108,7 +111,7 @@ async fn a_seed_replaces_a_refused_refresh_token_beside_a_revoked_access_token()
         ErrorKind::GrantRefused
     );
     let next = account.in_another_process();
-    let seeded = next.handle.seed(ONLY("seed")).await.expect("seeded");
+    let seeded = next.handle.seed(only("seed")).await.expect("seeded");
     assert_eq!(seeded, Seeded::Installed);
 }
 
@@ -120,7 +123,7 @@ async fn an_installation_by_another_process_lifts_the_refusal_of_the_same_token(
         .fail_with([EndpointErrorKind::GrantRefused]);
     account.token().await.expect_err("refused");
     let other = account.in_another_process();
-    let again = other.handle.install(ONLY("refresh-0")).await;
+    let again = other.handle.install(only("refresh-0")).await;
     again.expect("installed");
     account.clock.advance(MINUTE);
     account.token().await.expect("a token");
@@ -133,7 +136,7 @@ async fn an_installation_by_another_process_allows_to_present_the_same_token() {
     account.endpoint.fail_with([EndpointErrorKind::Ambiguous]);
     account.token().await.expect_err("may be spent");
     let other = account.in_another_process();
-    let again = other.handle.install(ONLY("refresh-0")).await;
+    let again = other.handle.install(only("refresh-0")).await;
     again.expect("installed");
     account.clock.advance(MINUTE);
     account.token().await.expect("a token");
@@ -152,7 +155,7 @@ async fn a_seed_does_not_replace_a_token_that_was_granted_again_after_its_refusa
     account.endpoint.respond_with(Ok(grant));
     account.token().await.expect("a token");
     account.clock.advance(2 * HOUR);
-    let seeded = account.handle.seed(ONLY("seed")).await.expect("seeded");
+    let seeded = account.handle.seed(only("seed")).await.expect("seeded");
     assert_eq!(seeded, Seeded::Kept);
 }
 
@@ -168,7 +171,7 @@ async fn a_caller_after_an_installation_gets_no_token_of_the_sign_in_before() {
     let mut before = Box::pin(account.token());
     account.until_posted(&mut before).await;
     // The lease is taken. The tokens are in use all the same.
-    let installed = account.handle.install(ONLY("refresh-new")).await;
+    let installed = account.handle.install(only("refresh-new")).await;
     assert_eq!(
         installed.expect_err("unsaved").kind(),
         ErrorKind::SaveFailed
@@ -206,65 +209,6 @@ async fn an_earlier_installation_that_fails_late_does_not_replace_a_later_one() 
     assert_eq!(token.access_token().expose_secret(), "access-second");
 }
 
-/// Stops one call until it is opened, and then fails the call or not.
-#[derive(Clone, Debug)]
-struct Gate(Arc<GateState>);
-
-#[derive(Debug)]
-struct GateState {
-    call: Call,
-    armed: std::sync::Mutex<Option<bool>>,
-    stopped: Semaphore,
-    opened: Semaphore,
-}
-
-impl Gate {
-    fn new(call: Call) -> Self {
-        Self(Arc::new(GateState {
-            call,
-            armed: std::sync::Mutex::new(None),
-            stopped: Semaphore::new(0),
-            opened: Semaphore::new(0),
-        }))
-    }
-
-    fn stop_one(&self) {
-        *self.0.armed.lock().expect("not poisoned") = Some(false);
-    }
-
-    fn fail_one(&self) {
-        *self.0.armed.lock().expect("not poisoned") = Some(true);
-    }
-
-    async fn until_stopped(&self) {
-        self.0.stopped.acquire().await.expect("open").forget();
-    }
-
-    fn open(&self) {
-        self.0.opened.add_permits(1);
-    }
-}
-
-impl Hook for Gate {
-    async fn on(&self, moment: Moment, call: Call, _: &AccountId) -> Result<(), StoreError> {
-        if (moment, call) != (Moment::Before, self.0.call) {
-            return Ok(());
-        }
-        let armed = self.0.armed.lock().expect("not poisoned").take();
-        let Some(fails) = armed else { return Ok(()) };
-        self.0.stopped.add_permits(1);
-        self.0.opened.acquire().await.expect("open").forget();
-        match fails {
-            true => Err(StoreError::new(
-                dropbox_sign_oauth::store::StoreErrorKind::LeaseTimeout,
-                "gate",
-                "scripted",
-            )),
-            false => Ok(()),
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_caller_that_joins_a_look_gets_the_tokens_that_were_installed_meanwhile() {
     let clock = FakeClock::new();
@@ -276,14 +220,14 @@ async fn a_caller_that_joins_a_look_gets_the_tokens_that_were_installed_meanwhil
         .build()
         .expect("a manager");
     let handle = manager.account(AccountId::default());
-    handle.install(ONLY("refresh-0")).await.expect("installed");
+    handle.install(only("refresh-0")).await.expect("installed");
     let token = handle.token().await.expect("a token");
     gate.stop_one();
     let looking = handle.clone();
     let looking = tokio::spawn(async move { looking.replace_rejected(token.generation()).await });
     gate.until_stopped().await;
     handle
-        .install(ONLY("refresh-new"))
+        .install(only("refresh-new"))
         .await
         .expect("installed");
     let (joined, ()) = tokio::join!(handle.token(), async { gate.open() });
@@ -296,8 +240,8 @@ async fn a_seed_that_was_kept_ends_the_wait_of_an_account_that_was_not_signed_in
     let account = TestAccount::new(Kind::Memory).await;
     account.token().await.expect_err("not signed in");
     let other = account.in_another_process();
-    other.handle.seed(ONLY("seed")).await.expect("seeded");
-    let seeded = account.handle.seed(ONLY("seed")).await.expect("seeded");
+    other.handle.seed(only("seed")).await.expect("seeded");
+    let seeded = account.handle.seed(only("seed")).await.expect("seeded");
     assert_eq!(seeded, Seeded::Kept);
     account.token().await.expect("a token");
 }
@@ -323,11 +267,11 @@ async fn a_shutdown_does_not_save_a_refusal_over_tokens_that_were_pasted() {
     account.store.every_save(Fate::Work);
     // An operator pastes a token into the record, and restarts the program.
     let mut pasted = account.record().await.expect("a record");
-    pasted.tokens = ONLY("refresh-pasted");
+    pasted.tokens = only("refresh-pasted");
     account.save_elsewhere(&pasted).await;
     let _ = account.manager.shutdown().await;
     let record = account.record().await.expect("a record");
-    assert_eq!(record.tokens, ONLY("refresh-pasted"));
+    assert_eq!(record.tokens, only("refresh-pasted"));
 }
 
 #[tokio::test]
@@ -479,7 +423,7 @@ async fn a_caller_of_a_flight_that_lost_its_lease_to_a_sign_in_gets_its_tokens()
     let mut late = Box::pin(account.token());
     account.until_posted(&mut late).await;
     // The lease has ended, and another process signs the account in.
-    let newer = dropbox_sign_oauth::store::Record::new(ONLY("refresh-newer"));
+    let newer = dropbox_sign_oauth::store::Record::new(only("refresh-newer"));
     account.save_elsewhere(&newer).await;
     account.endpoint.release();
     late.await.expect("a token of the sign-in");
