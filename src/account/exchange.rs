@@ -9,6 +9,7 @@ use super::{
     intent::Intent,
     lease::HeldLease,
     outcome::{failed, failed_for_good},
+    record_state::Refusal,
     state::Outcome,
 };
 use crate::{
@@ -114,9 +115,12 @@ impl AccountContext {
         if error.may_be_spent() && !is_replaced && policy.lost_response == LostResponse::NeverReplay
         {
             let error = self.endpoint_error(ErrorKind::Ambiguous, error);
-            let (token, lineage) = (intent.refresh_token.clone(), intent.record.lineage.clone());
-            self.record_state()
-                .forbid_replay(token, lineage, error.clone());
+            self.record_state().refuse(Refusal {
+                token: intent.refresh_token.clone(),
+                lineage: intent.record.lineage.clone(),
+                error: error.clone(),
+                refused_at: None,
+            });
             return failed_for_good(error);
         }
         match error.kind() {

@@ -21,6 +21,7 @@ use super::{
     intent::Intent,
     lease::HeldLease,
     live_token::LiveToken,
+    record_state::Refusal,
     reload::Reloaded,
     single_flight::Flight,
     state::{Aim, Outcome},
@@ -211,9 +212,13 @@ impl AccountContext {
             // A process without our lease may have presented the token and saved the next one. The
             // next reload finds the next one, or this refusal.
             let error = self.endpoint_error(ErrorKind::GrantRefused, error);
-            let now = self.clocks().wall();
-            let (token, lineage) = (intent.refresh_token, intent.record.lineage);
-            self.record_state().refuse(token, lineage, error, now);
+            let refused_at = Some(self.clocks().wall());
+            self.record_state().refuse(Refusal {
+                token: intent.refresh_token,
+                lineage: intent.record.lineage,
+                error,
+                refused_at,
+            });
         }
         let error = self
             .error(ErrorKind::Unavailable)

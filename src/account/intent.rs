@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{
     context::AccountContext,
     outcome::failed_for_good,
-    record_state::{LeftIntent, SaveState},
+    record_state::{LeftIntent, Refusal, SaveState},
     reload::Refreshable,
     retry_pauses::RetryPauses,
     state::Outcome,
@@ -44,10 +44,12 @@ impl AccountContext {
         let error = self
             .error(ErrorKind::Ambiguous)
             .with_detail("an earlier refresh was about to present it and has saved no result");
-        let token = stored.refresh_token.clone();
-        let lineage = stored.record.lineage.clone();
-        self.record_state()
-            .forbid_replay(token, lineage, error.clone());
+        self.record_state().refuse(Refusal {
+            token: stored.refresh_token.clone(),
+            lineage: stored.record.lineage.clone(),
+            error: error.clone(),
+            refused_at: None,
+        });
         Err(failed_for_good(error))
     }
 

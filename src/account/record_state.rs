@@ -1,8 +1,13 @@
 //! What this process knows of an account's record: the newest tokens, whether the store has them,
 //! the intents that this process wrote, and the refresh token that must not be presented again.
 
+mod known;
+
+pub(super) use known::SaveState;
+
 use std::time::SystemTime;
 
+use self::known::Known;
 use crate::{
     error::Error,
     secret::RefreshToken,
@@ -29,13 +34,14 @@ pub(super) struct LeftIntent {
 
 /// A refresh token that this process must not present.
 #[derive(Debug)]
-struct Refusal {
-    token: RefreshToken,
+pub(super) struct Refusal {
+    pub(super) token: RefreshToken,
     /// A newer sign-in with the same token lifts the refusal.
-    lineage: Lineage,
-    error: Error,
-    /// When the token endpoint refused the token; `None` if the policy forbids a replay.
-    refused_at: Option<SystemTime>,
+    pub(super) lineage: Lineage,
+    pub(super) error: Error,
+    /// When the token endpoint refused the token for good; `None` if the token may be spent, and the
+    /// policy forbids a replay.
+    pub(super) refused_at: Option<SystemTime>,
 }
 
 /// The last intent of this process.
@@ -44,76 +50,10 @@ struct OwnIntent {
     version: Version,
     /// The earlier intent of this process that this intent replaces, if its outcome is known. The
     /// store holds the earlier intent until this one is saved.
-    settled: Option<Version>,
+    closed: Option<Version>,
     /// The refresh token was presented, and the outcome is unknown: the request is under way, or its
     /// flight was aborted.
     is_open: bool,
-}
-
-/// The newest record that this process knows.
-#[derive(Debug)]
-struct Known {
-    record: Record,
-    save: SaveState,
-    /// The versions that this record has replaced by a save of this process, if it was granted. A
-    /// store that failed over may hold one of them again, whose refresh token is spent.
-    replaced: Vec<Version>,
-    /// The refresh token that was spent for this record, if the record was granted to this process.
-    spent: Option<RefreshToken>,
-}
-
-/// Whether the store has a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SaveState {
-    /// The record is the stored one.
-    Saved,
-    /// The record is to replace the stored intent. A store that failed over may have lost the
-    /// intent, and hold the record before the intent again. Any other stored record is newer.
-    Pending {
-        intent: Version,
-        before_intent: Version,
-    },
-    /// The record belongs to a sign-in, and is to replace the record of any older sign-in.
-    PendingInstall {
-        /// The store held a record at the time. If the store holds no record later, another process has
-        /// signed the account out.
-        replaces_record: bool,
-    },
-}
-
-impl Known {
-    /// Whether the record is to replace the stored one.
-    fn is_ahead_of(&self, stored: Option<&Record>) -> bool {
-        if stored.is_some_and(|stored| self.has_spent_token_of(stored)) {
-            return true;
-        }
-        match self.save {
-            SaveState::Pending {
-                intent,
-                before_intent,
-            } => stored.is_some_and(|stored| [intent, before_intent].contains(&stored.version)),
-            SaveState::PendingInstall { replaces_record } => match stored {
-                Some(stored) => !stored.lineage.is_as_new_as(&self.record.lineage),
-                None => !replaces_record,
-            },
-            SaveState::Saved => {
-                stored.is_some_and(|stored| self.replaced.contains(&stored.version))
-            }
-        }
-    }
-}
-
-impl Known {
-    /// Whether the stored record holds but the refresh token that was spent for this one: another
-    /// process found it, and got nowhere with it. A process that presents the token has its chance.
-    fn has_spent_token_of(&self, stored: &Record) -> bool {
-        let (ours, theirs) = (&self.record, stored.tokens.refresh_token());
-        self.spent.is_some()
-            && self.spent.as_ref() == theirs
-            && ours.tokens.refresh_token() != theirs
-            && stored.presented_at.is_none()
-            && ours.lineage.is_as_new_as(&stored.lineage)
-    }
 }
 
 /// How the stored record compares with the one that this process knows.
@@ -255,10 +195,10 @@ impl RecordState {
 
     /// Remembers an intent that is about to be saved.
     pub(super) fn write_intent(&mut self, replaces: Version, version: Version) {
-        let settled = self.is_settled(replaces).then_some(replaces);
+        let closed = self.is_closed(replaces).then_some(replaces);
         self.own_intent = Some(OwnIntent {
             version,
-            settled,
+            closed,
             is_open: false,
         });
     }
@@ -300,40 +240,19 @@ impl RecordState {
     pub(super) fn open_intent(&self, record: &Record) -> Option<SystemTime> {
         record
             .presented_at
-            .filter(|_| !self.is_settled(record.version))
+            .filter(|_| !self.is_closed(record.version))
     }
 
     /// Whether this is an intent of this process whose outcome is known.
-    fn is_settled(&self, version: Version) -> bool {
+    fn is_closed(&self, version: Version) -> bool {
         self.own_intent.is_some_and(|own| {
-            own.settled == Some(version) || own.version == version && !own.is_open
+            own.closed == Some(version) || own.version == version && !own.is_open
         })
     }
 
-    /// Remembers that the token endpoint refused this refresh token for good.
-    pub(super) fn refuse(
-        &mut self,
-        token: RefreshToken,
-        lineage: Lineage,
-        error: Error,
-        refused_at: SystemTime,
-    ) {
-        self.refusal = Some(Refusal {
-            token,
-            lineage,
-            error,
-            refused_at: Some(refused_at),
-        });
-    }
-
-    /// Never presents this refresh token again, since the token may be spent.
-    pub(super) fn forbid_replay(&mut self, token: RefreshToken, lineage: Lineage, error: Error) {
-        self.refusal = Some(Refusal {
-            token,
-            lineage,
-            error,
-            refused_at: None,
-        });
+    /// Remembers that a refresh token must not be presented.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.refusal = Some(refusal);
     }
 
     /// Forgets that this refresh token was refused: the token endpoint has granted tokens for it.

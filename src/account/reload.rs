@@ -3,8 +3,11 @@
 use std::{sync::Arc, time::SystemTime};
 
 use super::{
-    context::AccountContext, live_token::LiveToken, outcome::failed_for_good,
-    record_state::Reconciled, state::Outcome,
+    context::AccountContext,
+    live_token::LiveToken,
+    outcome::failed_for_good,
+    record_state::{Reconciled, Refusal},
+    state::Outcome,
 };
 use crate::{
     deadlines::Freshness,
@@ -105,12 +108,12 @@ impl AccountContext {
         let error = self
             .error(ErrorKind::GrantRefused)
             .with_detail("the token endpoint refused the stored refresh token");
-        self.record_state().refuse(
-            token.clone(),
-            record.lineage.clone(),
-            error.clone(),
-            refused_at,
-        );
+        self.record_state().refuse(Refusal {
+            token: token.clone(),
+            lineage: record.lineage.clone(),
+            error: error.clone(),
+            refused_at: Some(refused_at),
+        });
         Some(error)
     }
 

@@ -188,12 +188,18 @@ fn a_refusal_holds_for_its_token_until_the_state_is_cleared() {
     let mut state = RecordState::default();
     let lineage = signed_in("refused", 5).lineage;
     let at = SystemTime::UNIX_EPOCH;
-    state.refuse(refused.clone(), lineage.clone(), error.clone(), at);
+    let refusal = |refused_at| Refusal {
+        token: refused.clone(),
+        lineage: lineage.clone(),
+        error: error.clone(),
+        refused_at,
+    };
+    state.refuse(refusal(Some(at)));
     // Other records that the store brings meanwhile.
     state.reconcile(Some(record("other")));
     state.set(record("installed"), INSTALL);
-    let refusal = state.refusal(&refused, &lineage, |at| at == SystemTime::UNIX_EPOCH);
-    let kind = refusal.map(|error| error.kind());
+    let found = state.refusal(&refused, &lineage, |at| at == SystemTime::UNIX_EPOCH);
+    let kind = found.map(|error| error.kind());
     assert_eq!(kind, Some(ErrorKind::GrantRefused));
     let is_refused = |state: &RecordState, token: &RefreshToken, lineage, recent| {
         state.refusal(token, lineage, |_| recent).is_some()
@@ -202,7 +208,7 @@ fn a_refusal_holds_for_its_token_until_the_state_is_cleared() {
     assert!(!is_refused(&state, &"new".into(), &lineage, true));
     assert!(!is_refused(&state, &refused, &lineage, false));
     assert!(!is_refused(&state, &refused, &newer, true));
-    state.forbid_replay(refused.clone(), lineage.clone(), error);
+    state.refuse(refusal(None));
     assert!(is_refused(&state, &refused, &lineage, false));
     assert!(!is_refused(&state, &refused, &newer, false));
     state.lift_refusal(&"new".into());
