@@ -21,8 +21,8 @@ use crate::{
 };
 
 const LIFETIME: Duration = Duration::from_secs(4);
-/// A tenth of the lifetime. The middleware does not refresh a token that is rejected sooner.
-const COOLDOWN: Duration = Duration::from_millis(400);
+/// A newly granted token is not replaced for `RefreshPolicy::min_refresh_interval`.
+const COOLDOWN: Duration = Duration::from_millis(1_050);
 const AT_ONCE: usize = 200;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
