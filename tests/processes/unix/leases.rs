@@ -73,13 +73,8 @@ async fn s14_a_stopped_process_that_resumes_presents_no_token(kind: Kind) {
 
     two.advance(LONG_LEASES.time_to_live).await;
     two.resume_holder().await;
+    // The holder finds its lease lost, and uses the token of the other process.
     let results = two.holder.results().await;
-    assert_eq!(results.try_again.len(), 1, "{results:?}");
-    assert!(results.try_again[0].contains("lease"), "{results:?}");
-    assert_eq!(two.service.fake.max_uses_of_one_refresh_token(), 1);
-
-    two.advance(SECOND).await;
-    let results = two.holder.request(1).await;
     assert!(results.are_ok(), "{results:?}");
     assert_eq!(two.service.fake.token_requests(), 1);
     two.service.assert_unharmed();
