@@ -26,20 +26,23 @@ pub(crate) fn header() -> String {
     format!("Bearer {ACCESS_TOKEN}")
 }
 
-/// A manager whose default account has a fresh token.
+/// A manager whose default account has a fresh token, which was granted to this process. A token that
+/// was installed or found in a store is judged by the wall clock too.
 pub(crate) async fn fresh() -> TokenManager {
-    signed_in(Endpoint::new(), SystemTime::now()).await
+    let endpoint = Endpoint::new();
+    endpoint.respond();
+    let manager = expired(endpoint).await;
+    let token = manager.account(AccountId::default()).token().await;
+    token.expect("a token");
+    manager
 }
 
 /// A manager whose default account has an expired token.
 pub(crate) async fn expired(endpoint: Endpoint) -> TokenManager {
-    signed_in(endpoint, SystemTime::now() - 2 * HOUR).await
-}
-
-async fn signed_in(endpoint: Endpoint, issued_at: SystemTime) -> TokenManager {
     let manager = TokenManager::builder(endpoint, MemoryStore::new())
         .build()
         .expect("a valid configuration");
+    let issued_at = SystemTime::now() - 2 * HOUR;
     let tokens = TokenSet::new(ACCESS_TOKEN, issued_at, HOUR).with_refresh_token("refresh-0");
     manager
         .account(AccountId::default())
