@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     context::AccountContext,
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     deadlines::{Deadlines, Freshness},
     error::{Error, ErrorKind},
-    runtime::{is_current, within},
+    runtime::is_current,
     token::Generation,
 };
 
@@ -157,7 +157,7 @@ impl AccountContext {
         Ok(self.copy(&token))
     }
 
-    /// Carries the decision out, within the caller's bound.
+    /// Carries the decision out, within the caller's bound. Runs on a runtime.
     async fn follow(
         self: &Arc<Self>,
         decision: Decision<Waiter, Flight>,
@@ -174,16 +174,16 @@ impl AccountContext {
             true => left / 2,
             false => left,
         };
-        let result = within(wait, async {
+        let result = timeout(wait, async {
             match waiter.result().await {
                 Some(result) => result,
                 None => self.follow_next_flight(decide_again).await,
             }
         });
         match (result.await, waiter.into_fallback()) {
-            (Some(Ok(token)), _) | (_, Some(token)) => Ok(token),
-            (Some(error), None) => error,
-            (None, None) => Err(self.error(ErrorKind::Timeout).with_detail(format!(
+            (Ok(Ok(token)), _) | (_, Some(token)) => Ok(token),
+            (Ok(error), None) => error,
+            (Err(_), None) => Err(self.error(ErrorKind::Timeout).with_detail(format!(
                 "{} ended; the refresh goes on",
                 self.name_of(bound)
             ))),
@@ -238,7 +238,7 @@ impl AccountContext {
         }
     }
 
-    /// The thread's own copy, made only where there is none: waiters come in crowds.
+    /// The thread's own copy. Many waiters wake on one thread, and only the first makes the copy.
     fn copy(&self, token: &LiveToken) -> BearerToken {
         let is_same = |deadlines: &Deadlines| *deadlines == token.deadlines;
         thread_cache::find(self.key, token.generation(), is_same).unwrap_or_else(|| {

@@ -181,8 +181,7 @@ impl Account {
     /// Nothing is lost: the installation runs to its end in a task of its own.
     pub async fn install(&self, tokens: impl Into<TokenSet>) -> Result<(), Error> {
         let account = Arc::clone(self.context());
-        let work = account.install(tokens.into());
-        self.context().run_task(work).await
+        self.run(account.install(tokens.into())).await
     }
 
     /// Takes tokens into use that a program passes at each start, from its environment for example,
@@ -227,13 +226,7 @@ impl Account {
     /// Nothing is lost: the work runs to its end in a task of its own.
     pub async fn seed(&self, tokens: impl Into<TokenSet>) -> Result<Seeded, Error> {
         let account = Arc::clone(self.context());
-        let tokens = tokens.into();
-        let work = async move {
-            let seeded = Arc::clone(&account).seed(tokens).await;
-            account.go_on_saving();
-            seeded
-        };
-        self.context().run_task(work).await
+        self.run(account.seed(tokens.into())).await
     }
 
     /// Forgets the account's tokens, in memory and in the store, after a refresh in progress.
@@ -253,12 +246,7 @@ impl Account {
     /// Nothing is lost: the removal runs to its end in a task of its own.
     pub async fn sign_out(&self) -> Result<(), Error> {
         let account = Arc::clone(self.context());
-        let work = async move {
-            let signed_out = Arc::clone(&account).sign_out().await;
-            account.go_on_saving();
-            signed_out
-        };
-        self.context().run_task(work).await
+        self.run(account.sign_out()).await
     }
 
     /// The token in use and its freshness, without any I/O.
@@ -292,6 +280,20 @@ impl Account {
         deadline: Option<Instant>,
     ) -> Boxed<'_, Option<BearerToken>> {
         Box::pin(self.context().replace(rejected, deadline))
+    }
+
+    /// Runs work that may have taken the lease over from a flight with unsaved tokens.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let account = Arc::clone(self.context());
+        let work = async move {
+            let result = work.await;
+            account.go_on_saving();
+            result
+        };
+        self.context().run_task(work).await
     }
 
     /// Starts a refresh that no caller waits for, because the API rejected this token. Says whether

@@ -108,9 +108,6 @@ impl AccountContext {
 
     /// The last chance before the process ends.
     pub(super) async fn save_leftovers(self: &Arc<Self>) -> Result<(), Error> {
-        if !self.record_state().has_leftovers() {
-            return Ok(());
-        }
         let saved = self.with_lease(self.save_what_is_left()).await;
         saved.map_err(|error| self.save_failed(error))
     }

@@ -147,11 +147,8 @@ impl AccountContext {
     /// Whether the record has a refresh token that may be presented, or a valid access token beside
     /// a refresh token that was not refused. A revocation ends both.
     fn may_be_good(&self, stored: &Record) -> bool {
-        if stored
-            .tokens
-            .refresh_token()
-            .is_some_and(|token| self.is_refused(stored, token))
-        {
+        let refresh_token = stored.tokens.refresh_token();
+        if refresh_token.is_some_and(|token| self.is_refused(stored, token)) {
             return false;
         }
         let token = self.found_token(&stored.tokens, self.next_generation());
@@ -159,12 +156,9 @@ impl AccountContext {
         if token.is_some_and(|token| token.freshness(now) != Freshness::Expired) {
             return true;
         }
-        let Some(refresh_token) = stored.tokens.refresh_token() else {
-            return false;
-        };
         let may_be_spent = self.policy().lost_response == LostResponse::NeverReplay
             && self.record_state().open_intent(stored).is_some();
-        !may_be_spent && refresh_token.flaw().is_none()
+        !may_be_spent && refresh_token.is_some_and(|token| token.flaw().is_none())
     }
 
     fn is_refused(&self, stored: &Record, token: &RefreshToken) -> bool {
