@@ -45,8 +45,8 @@ async fn unsaved() -> TestAccount {
     account
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_shutdown_retries_its_save_within_the_budget() {
+/// An account whose flight has given up saving its grant. Needs paused time.
+async fn given_up() -> TestAccount {
     let policy = RefreshPolicy {
         save_give_up: Duration::ZERO,
         ..RefreshPolicy::default()
@@ -57,6 +57,12 @@ async fn a_shutdown_retries_its_save_within_the_budget() {
     account.store.every_save(Fate::Fail);
     account.token().await.expect("published unsaved");
     sleep(MINUTE).await;
+    account
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_retries_its_save_within_the_budget() {
+    let account = given_up().await;
     account.store.next_saves([Fate::Fail, Fate::Fail]);
     account.store.every_save(Fate::Work);
     account.manager.shutdown().await.expect("saved");
@@ -436,16 +442,7 @@ async fn an_unsaved_grant_replaces_what_other_processes_made_of_the_spent_token(
         EndpointErrorKind::NotSent,
         EndpointErrorKind::AccountRestricted,
     ] {
-        let policy = RefreshPolicy {
-            save_give_up: Duration::ZERO,
-            ..RefreshPolicy::default()
-        };
-        let account = TestAccount::with_policy(Kind::Memory, policy).await;
-        account.install_expired().await;
-        account.store.next_saves([Fate::Work]);
-        account.store.every_save(Fate::Fail);
-        account.token().await.expect("published unsaved");
-        sleep(MINUTE).await;
+        let account = given_up().await;
         // Another process finds the intent and the spent token, and gets nowhere with it.
         let other = account.in_another_process();
         other.endpoint.fail_with([kind; 100]);

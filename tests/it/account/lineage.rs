@@ -39,11 +39,7 @@ async fn s63_a_sign_in_whose_save_failed_gives_way_to_tokens_that_came_from_it()
 async fn s63_a_sign_in_whose_save_failed_gives_way_to_a_newer_sign_in() {
     for kind in Kind::all() {
         let account = TestAccount::expired(kind).await;
-        install_unsaved(&account, Fate::Fail).await;
-        account.clock.advance(SECOND);
-        let other = account.in_another_process();
-        let newer = pair("newer", account.clock.wall(), HOUR);
-        other.handle.install(newer).await.expect("installed");
+        install_unsaved_before_a_newer_sign_in(&account).await;
         account.clock.advance(HOUR);
         account.token().await.expect("a token");
         assert_eq!(account.presented(), ["refresh-newer"]);
@@ -54,14 +50,18 @@ async fn s63_a_sign_in_whose_save_failed_gives_way_to_a_newer_sign_in() {
 async fn s63_a_shutdown_does_not_save_a_sign_in_over_a_newer_one() {
     for kind in Kind::all() {
         let account = TestAccount::expired(kind).await;
-        install_unsaved(&account, Fate::Fail).await;
-        account.clock.advance(SECOND);
-        let other = account.in_another_process();
-        let newer = pair("newer", account.clock.wall(), HOUR);
-        other.handle.install(newer).await.expect("installed");
+        install_unsaved_before_a_newer_sign_in(&account).await;
         account.manager.shutdown().await.expect("nothing to save");
         assert_eq!(account.saved().await.1, "refresh-newer");
     }
+}
+
+async fn install_unsaved_before_a_newer_sign_in(account: &TestAccount) {
+    install_unsaved(account, Fate::Fail).await;
+    account.clock.advance(SECOND);
+    let other = account.in_another_process();
+    let newer = pair("newer", account.clock.wall(), HOUR);
+    other.handle.install(newer).await.expect("installed");
 }
 
 async fn install_unsaved(account: &TestAccount, fate: Fate) {

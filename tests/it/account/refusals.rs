@@ -7,14 +7,19 @@ use dropbox_sign_oauth::{
 
 use crate::support::{Call, Fate, HOUR, Kind, MINUTE, TestAccount, acme, pair};
 
+/// Lets the account present its refresh token, which the endpoint refuses.
+async fn refuse(account: &TestAccount) {
+    account
+        .endpoint
+        .fail_with([EndpointErrorKind::GrantRefused]);
+    account.token().await.expect_err("refused");
+}
+
 #[tokio::test]
 async fn s61_a_refusal_is_known_to_all_processes_that_share_the_store() {
     for kind in Kind::all() {
         let account = TestAccount::expired(kind).await;
-        account
-            .endpoint
-            .fail_with([EndpointErrorKind::GrantRefused]);
-        account.token().await.expect_err("refused");
+        refuse(&account).await;
         let record = account.record().await.expect("a record");
         assert_eq!(record.refused_at, Some(account.clock.wall()));
         assert_eq!(record.presented_at, None, "the outcome is known");
@@ -57,10 +62,7 @@ async fn s61_a_refused_token_is_presented_once_more_in_the_refusal_lifetime_by_a
 async fn s61_a_refusal_ends_with_another_refresh_token_in_the_record() {
     for kind in Kind::all() {
         let account = TestAccount::expired(kind).await;
-        account
-            .endpoint
-            .fail_with([EndpointErrorKind::GrantRefused]);
-        account.token().await.expect_err("refused");
+        refuse(&account).await;
         // An operator pastes a token, and leaves the rest of the record as it is.
         let stored = account.record().await.expect("a record");
         let mut pasted = stored.with_version(Version::unique());
@@ -88,34 +90,33 @@ async fn s61_a_refusal_from_a_clock_that_was_far_ahead_does_not_last() {
     other.token().await.expect("a token");
 }
 
-#[tokio::test(start_paused = true)]
-async fn s61_a_refusal_that_could_not_be_saved_is_saved_later() {
+/// An account whose refusal could not be saved.
+async fn with_unsaved_refusal() -> TestAccount {
     let account = TestAccount::expired(Kind::Memory).await;
-    account
-        .endpoint
-        .fail_with([EndpointErrorKind::GrantRefused]);
     account
         .store
         .next_saves([Fate::Work, Fate::Fail, Fate::Fail]);
-    account.token().await.expect_err("refused");
-    tokio::time::sleep(MINUTE).await;
+    refuse(&account).await;
+    account
+}
+
+async fn assert_refusal_is_saved(account: &TestAccount) {
     let record = account.record().await.expect("a record");
     assert!(record.refused_at.is_some() && record.presented_at.is_none());
 }
 
 #[tokio::test(start_paused = true)]
+async fn s61_a_refusal_that_could_not_be_saved_is_saved_later() {
+    let account = with_unsaved_refusal().await;
+    tokio::time::sleep(MINUTE).await;
+    assert_refusal_is_saved(&account).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn s61_a_shutdown_saves_a_refusal_that_could_not_be_saved() {
-    let account = TestAccount::expired(Kind::Memory).await;
-    account
-        .endpoint
-        .fail_with([EndpointErrorKind::GrantRefused]);
-    account
-        .store
-        .next_saves([Fate::Work, Fate::Fail, Fate::Fail]);
-    account.token().await.expect_err("refused");
+    let account = with_unsaved_refusal().await;
     account.manager.shutdown().await.expect("saved");
-    let record = account.record().await.expect("a record");
-    assert!(record.refused_at.is_some() && record.presented_at.is_none());
+    assert_refusal_is_saved(&account).await;
 }
 
 #[tokio::test]
