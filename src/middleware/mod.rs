@@ -196,11 +196,14 @@ impl TokenRefreshMiddleware {
         // Without the URL's path, query and credentials.
         let origin = request.url().origin().ascii_serialization();
         unlisted::trace(&origin);
-        let chosen = self.chosen(extensions).ok().flatten();
         let result = next.run(request, extensions).await;
-        let account = chosen.as_ref().or(self.bound.as_ref());
-        let status = result.as_ref().ok().map(Response::status);
-        self.settings.unlisted.report(origin, account, status);
+        let unlisted = &self.settings.unlisted;
+        if unlisted.has_news(&origin) {
+            let chosen = self.chosen(extensions).ok().flatten();
+            let account = chosen.as_ref().or(self.bound.as_ref());
+            let status = result.as_ref().ok().map(Response::status);
+            unlisted.report(origin, account, status);
+        }
         result
     }
 

@@ -17,6 +17,11 @@ pub(super) struct Unlisted {
 struct Seen(Mutex<Vec<String>>);
 
 impl Unlisted {
+    /// Whether a request to this origin may have something to report.
+    pub(super) fn has_news(&self, origin: &str) -> bool {
+        self.warned.would_be_new(origin) || self.emitted.would_be_new(origin)
+    }
+
     /// Reports a request to this origin, once for each origin. `status` is the status of the response.
     pub(super) fn report(
         &self,
@@ -44,9 +49,18 @@ impl Seen {
     /// Origins beyond this number are not remembered, and not reported.
     const LIMIT: usize = 64;
 
+    fn would_be_new(&self, origin: &str) -> bool {
+        Self::lacks(&self.0.lock(), origin)
+    }
+
+    fn lacks(seen: &[String], origin: &str) -> bool {
+        seen.len() < Self::LIMIT && seen.iter().all(|known| known != origin)
+    }
+
+    /// Remembers the origin.
     fn is_new(&self, origin: &str) -> bool {
         let mut seen = self.0.lock();
-        let is_new = seen.len() < Self::LIMIT && seen.iter().all(|known| known != origin);
+        let is_new = Self::lacks(&seen, origin);
         if is_new {
             seen.push(origin.to_owned());
         }
