@@ -29,6 +29,14 @@ pub(crate) enum Unfit {
     NoTimer,
 }
 
+/// Why a task ended without a result.
+pub(crate) fn end_of_task(is_panic: bool) -> &'static str {
+    match is_panic {
+        true => "a panic ended its task",
+        false => "its runtime was shut down",
+    }
+}
+
 /// The runtime for a task of a manager that was built on `built_on`.
 ///
 /// A multi-thread runtime runs on its own, and outlives its callers. A current-thread runtime

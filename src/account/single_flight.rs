@@ -22,6 +22,7 @@ use crate::{
     clock::{Clocks, Moment},
     error::{Error, ErrorKind},
     policy::Backoff,
+    runtime::end_of_task,
     token::Generation,
 };
 
@@ -233,11 +234,8 @@ impl Drop for Flight {
             return;
         }
         let is_panic = thread::panicking();
-        let cause = match is_panic {
-            true => "a panic ended its task",
-            false => "its runtime was shut down",
-        };
-        let error = Error::new(ErrorKind::Aborted, &self.single_flight.account).with_detail(cause);
+        let error = Error::new(ErrorKind::Aborted, &self.single_flight.account)
+            .with_detail(end_of_task(is_panic));
         let outcome = self.single_flight.failed(error, None);
         let result = outcome.to_result();
         self.end(outcome);

@@ -90,10 +90,7 @@ impl AccountContext {
         result: Result<Result<T, Error>, JoinError>,
     ) -> Result<T, Error> {
         result.unwrap_or_else(|ended| {
-            let cause = match ended.is_panic() {
-                true => "a panic ended its task",
-                false => "its runtime was shut down",
-            };
+            let cause = runtime::end_of_task(ended.is_panic());
             Err(self.error(ErrorKind::Aborted).with_detail(cause))
         })
     }
