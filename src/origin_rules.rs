@@ -23,13 +23,18 @@ pub(crate) fn parse_base_url(setting: &'static str, text: &str) -> Result<Url, C
     match (url.scheme(), url.host_str()) {
         ("https", Some(_)) => Ok(url),
         ("http", Some(host)) if is_loopback(host) => Ok(url),
-        ("http", Some(_)) => Err(ConfigError::Insecure { setting }),
+        ("http", Some(_)) => Err(ConfigError::Insecure {
+            setting,
+            reason: "the URL would send secrets unencrypted; use https (http is for loopback \
+                     addresses only)",
+        }),
         _ => Err(invalid("its scheme must be https, or http for loopback")),
     }
 }
 
-/// `localhost` is believed by its name: resolvers map it to loopback (RFC 6761, section 6.3).
-fn is_loopback(host: &str) -> bool {
+/// Whether a URL's host is this machine. `localhost` is believed by its name: resolvers map it to
+/// loopback (RFC 6761, section 6.3).
+pub(crate) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }

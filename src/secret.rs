@@ -8,6 +8,7 @@ pub(crate) use scrub::scrub;
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
 
 macro_rules! secret {
     ($(#[$docs:meta])* $name:ident) => {
@@ -36,7 +37,9 @@ macro_rules! secret {
 
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
-                self.expose_secret() == other.expose_secret()
+                // In constant time: the time says nothing of how much is the same.
+                let (ours, theirs) = (self.expose_secret(), other.expose_secret());
+                ours.as_bytes().ct_eq(theirs.as_bytes()).into()
             }
         }
 

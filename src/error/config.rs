@@ -19,14 +19,13 @@ pub enum ConfigError {
         /// What is wrong with the URL.
         reason: String,
     },
-    /// Plain http to a host that is not loopback.
-    #[error(
-        "{setting}: the URL would send secrets unencrypted; use https (http is for loopback \
-         addresses only)"
-    )]
+    /// A connection to another machine that is not encrypted, or does not verify the server.
+    #[error("{setting}: {reason}")]
     Insecure {
         /// The builder method.
         setting: &'static str,
+        /// What is insecure, and what would be right.
+        reason: &'static str,
     },
     /// A setting that is out of range, or contradicts another.
     #[error("{setting}: {reason}")]
