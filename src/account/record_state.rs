@@ -2,12 +2,13 @@
 //! the intents that this process wrote, and the refresh token that must not be presented again.
 
 mod known;
+mod replaced;
 
 pub(super) use known::SaveState;
 
 use std::time::SystemTime;
 
-use self::known::Known;
+use self::{known::Known, replaced::Replaced};
 use crate::{
     error::Error,
     secret::RefreshToken,
@@ -17,6 +18,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct RecordState {
     known: Option<Known>,
+    replaced: Replaced,
     refusal: Option<Refusal>,
     own_intent: Option<OwnIntent>,
     left_intent: Option<LeftIntent>,
@@ -96,8 +98,7 @@ impl RecordState {
         match self.known.as_ref()? {
             Known {
                 record,
-                save: SaveState::Pending { intent, .. },
-                ..
+                save: SaveState::Pending { intent },
             } => Some((record.clone(), *intent)),
             _ => None,
         }
@@ -107,7 +108,7 @@ impl RecordState {
     pub(super) fn is_ahead(&self, unsaved: &Record, stored: Option<&Record>) -> bool {
         let known = self.known.as_ref();
         known.is_some_and(|known| {
-            known.record.version == unsaved.version && known.is_ahead_of(stored)
+            known.record.version == unsaved.version && known.is_ahead_of(stored, &self.replaced)
         })
     }
 
@@ -126,38 +127,37 @@ impl RecordState {
         {
             return;
         }
-        let same = self.known.take();
-        let same = same.filter(|known| known.record.version == record.version);
-        let replaced = match save {
-            SaveState::Pending {
-                intent,
-                before_intent,
-            } => vec![intent, before_intent],
-            SaveState::PendingInstall { .. } | SaveState::Saved => same
-                .as_ref()
-                .map_or_else(Vec::new, |known| known.replaced.clone()),
-        };
-        self.known = Some(Known {
-            record,
-            save,
-            replaced,
-            spent: same.and_then(|known| known.spent),
-        });
+        self.known = Some(Known { record, save });
     }
 
-    /// Keeps a record that was granted for the refresh token `spent`, and that is to be saved.
-    pub(super) fn set_granted(&mut self, record: Record, save: SaveState, spent: RefreshToken) {
-        let version = record.version;
-        self.set(record, save);
-        if let Some(known) = &mut self.known
-            && known.record.version == version
-        {
-            known.spent = Some(spent);
+    /// Keeps a record that was granted to this process, and that is to replace the intent.
+    pub(super) fn set_granted(&mut self, granted: Record, intent: &Record, before_intent: Version) {
+        self.replaced.add(before_intent, &intent.tokens);
+        self.replaced.add(intent.version, &intent.tokens);
+        let intent = intent.version;
+        self.set(granted, SaveState::Pending { intent });
+    }
+
+    /// Keeps the record of a sign-in, and forgets what is known of the sign-in before.
+    pub(super) fn set_installed(
+        &mut self,
+        installed: Record,
+        save: SaveState,
+        replaced: Option<&Record>,
+    ) {
+        self.clear();
+        if let Some(replaced) = replaced {
+            self.replaced.add(replaced.version, &replaced.tokens);
         }
+        self.set(installed, save);
     }
 
+    /// Forgets the record. What was replaced stays replaced.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            replaced: std::mem::take(&mut self.replaced),
+            ..Self::default()
+        };
     }
 
     /// Compares the stored record with the known one, and follows the store unless the known one
@@ -173,7 +173,7 @@ impl RecordState {
                 known.save = SaveState::Saved;
                 return Reconciled::Unchanged(known.record.clone());
             }
-            if known.is_ahead_of(stored.as_ref()) {
+            if known.is_ahead_of(stored.as_ref(), &self.replaced) {
                 return Reconciled::Unsaved {
                     record: known.record.clone(),
                     replaces: stored.map(|record| record.version),
@@ -184,8 +184,6 @@ impl RecordState {
         self.known = stored.clone().map(|record| Known {
             record,
             save: SaveState::Saved,
-            replaced: Vec::new(),
-            spent: None,
         });
         match stored {
             Some(record) => Reconciled::Newer { record, conflict },

@@ -56,13 +56,9 @@ impl AccountContext {
         intent: &Intent,
     ) -> Result<Option<Arc<LiveToken>>, Outcome> {
         let replaces = Some(intent.record.version);
-        let save = SaveState::Pending {
-            intent: intent.record.version,
-            before_intent: intent.replaced,
-        };
         // From here on this process knows the record, even if no save succeeds.
         self.record_state()
-            .set_granted(granted.clone(), save, intent.refresh_token.clone());
+            .set_granted(granted.clone(), &intent.record, intent.replaced);
         let policy = self.policy();
         let attempts = self.try_saving(granted, replaces, policy.save_budget, Series::First);
         match attempts.await {

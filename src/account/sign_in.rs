@@ -44,7 +44,8 @@ impl AccountContext {
         saved.map_err(|error| {
             // A newer sign-in may have come while this one waited for the lease.
             if !self.record_state().lineage().is_as_new_as(&record.lineage) {
-                self.put_into_use(&record, SaveState::PendingInstall { replaces_record });
+                let save = SaveState::PendingInstall { replaces_record };
+                self.put_into_use(&record, save, None);
                 self.expect_no_loss();
             }
             self.save_failed(error)
@@ -96,7 +97,7 @@ impl AccountContext {
             if let Some(stored) = &stored {
                 *record = self.record_of_sign_in(record.tokens.clone(), &stored.lineage);
             }
-            let version = stored.map(|stored| stored.version);
+            let version = stored.as_ref().map(|stored| stored.version);
             let is_saved = match self.swap(version, record).await {
                 Ok(swap) => swap == Swap::Saved,
                 // The save may have taken effect all the same.
@@ -106,7 +107,7 @@ impl AccountContext {
                 },
             };
             if is_saved {
-                self.put_into_use(record, SaveState::Saved);
+                self.put_into_use(record, SaveState::Saved, stored.as_ref());
                 return Ok(());
             }
         }
@@ -134,10 +135,10 @@ impl AccountContext {
             }
             let earlier = stored.as_ref().map(|stored| stored.lineage.clone());
             let record = self.record_of_sign_in(tokens.clone(), &earlier.unwrap_or_default());
-            let version = stored.map(|stored| stored.version);
+            let version = stored.as_ref().map(|stored| stored.version);
             // After a lost response, the next call finds the seed in the store.
             if self.swap(version, &record).await? == Swap::Saved {
-                self.put_into_use(&record, SaveState::Saved);
+                self.put_into_use(&record, SaveState::Saved, stored.as_ref());
                 return Ok(Seeded::Installed);
             }
         }
@@ -168,12 +169,9 @@ impl AccountContext {
         refusal.is_some() || stored.refusal_of(token).is_some()
     }
 
-    fn put_into_use(&self, record: &Record, save: SaveState) {
-        {
-            let mut state = self.record_state();
-            state.clear();
-            state.set(record.clone(), save);
-        }
+    fn put_into_use(&self, record: &Record, save: SaveState, replaced: Option<&Record>) {
+        self.record_state()
+            .set_installed(record.clone(), save, replaced);
         self.single_flight.update(|state| {
             state.forget();
             let generation = state.next_generation();

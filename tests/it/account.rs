@@ -16,6 +16,7 @@ mod overlaps;
 mod paused;
 mod refusals;
 mod rejected;
+mod rollback;
 mod runtimes;
 mod seeds;
 mod sign_in;

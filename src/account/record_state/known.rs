@@ -1,20 +1,13 @@
 //! The newest record that this process knows, and whether it is ahead of the stored one.
 
-use crate::{
-    secret::RefreshToken,
-    store::{Record, Version},
-};
+use super::replaced::Replaced;
+use crate::store::{Record, Version};
 
 /// The newest record that this process knows.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) record: Record,
     pub(super) save: SaveState,
-    /// The versions that this record has replaced by a save of this process, if it was granted. A
-    /// store that failed over may hold one of them again, whose refresh token is spent.
-    pub(super) replaced: Vec<Version>,
-    /// The refresh token that was spent for this record, if the record was granted to this process.
-    pub(super) spent: Option<RefreshToken>,
 }
 
 /// Whether the store has a record.
@@ -22,12 +15,8 @@ pub(super) struct Known {
 pub(in crate::account) enum SaveState {
     /// The record is the stored one.
     Saved,
-    /// The record is to replace the stored intent. A store that failed over may have lost the
-    /// intent, and hold the record before the intent again. Any other stored record is newer.
-    Pending {
-        intent: Version,
-        before_intent: Version,
-    },
+    /// The record was granted, and is to replace the stored intent.
+    Pending { intent: Version },
     /// The record belongs to a sign-in, and is to replace the record of any older sign-in.
     PendingInstall {
         /// The store held a record at the time. If the store holds no record later, another process has
@@ -38,34 +27,29 @@ pub(in crate::account) enum SaveState {
 
 impl Known {
     /// Whether the record is to replace the stored one.
-    pub(super) fn is_ahead_of(&self, stored: Option<&Record>) -> bool {
-        if stored.is_some_and(|stored| self.has_spent_token_of(stored)) {
-            return true;
-        }
-        match self.save {
-            SaveState::Pending {
-                intent,
-                before_intent,
-            } => stored.is_some_and(|stored| [intent, before_intent].contains(&stored.version)),
-            SaveState::PendingInstall { replaces_record } => match stored {
-                Some(stored) => !stored.lineage.is_as_new_as(&self.record.lineage),
-                None => !replaces_record,
-            },
-            SaveState::Saved => {
-                stored.is_some_and(|stored| self.replaced.contains(&stored.version))
-            }
-        }
+    pub(super) fn is_ahead_of(&self, stored: Option<&Record>, replaced: &Replaced) -> bool {
+        let Some(stored) = stored else {
+            // Without a record to replace, another process has signed the account out.
+            let replaces_record = match self.save {
+                SaveState::PendingInstall { replaces_record } => replaces_record,
+                SaveState::Pending { .. } | SaveState::Saved => true,
+            };
+            return !replaces_record;
+        };
+        let is_older_sign_in = matches!(self.save, SaveState::PendingInstall { .. })
+            && !stored.lineage.is_as_new_as(&self.record.lineage);
+        is_older_sign_in
+            || replaced.contains(stored)
+            || self.has_replaced_token_of(stored, replaced)
     }
 
-    /// Whether the stored record has only the refresh token that was spent for this record: another
-    /// process found the spent token, and was granted nothing for it. While another process presents the
-    /// token, its record stands.
-    fn has_spent_token_of(&self, stored: &Record) -> bool {
-        let (ours, theirs) = (&self.record, stored.tokens.refresh_token());
-        self.spent.is_some()
-            && self.spent.as_ref() == theirs
-            && ours.tokens.refresh_token() != theirs
+    /// Whether the stored record has only a refresh token that this process has replaced: another process
+    /// found the spent token, and was granted nothing for it. While another process presents the token,
+    /// its record stands.
+    fn has_replaced_token_of(&self, stored: &Record, replaced: &Replaced) -> bool {
+        self.record.tokens.refresh_token() != stored.tokens.refresh_token()
+            && replaced.contains_token_of(stored)
             && stored.presented_at.is_none()
-            && ours.lineage.is_as_new_as(&stored.lineage)
+            && self.record.lineage.is_as_new_as(&stored.lineage)
     }
 }

@@ -19,33 +19,46 @@ const INSTALL: SaveState = SaveState::PendingInstall {
     replaces_record: false,
 };
 
-fn pending(intent: Version) -> SaveState {
-    SaveState::Pending {
-        intent,
-        before_intent: Version::unique(),
-    }
+fn with_refresh(token: &str) -> Record {
+    Record::new(TokenSet::from_refresh_token(token))
 }
 
-#[test]
-fn an_unsaved_record_stands_while_the_store_holds_the_replaced_version() {
-    let (old, new) = (record("old"), record("new"));
+/// A state with a grant over an intent that replaced the record `before`.
+fn granted(grant: &Record, before: &Record) -> (RecordState, Record) {
     let mut state = RecordState::default();
-    state.set(new.clone(), pending(old.version));
-    let version = old.version;
-    match state.reconcile(Some(old)) {
-        Reconciled::Unsaved { record, replaces } => {
-            assert_eq!((record, replaces), (new, Some(version)));
-        }
-        other => panic!("{other:?}"),
-    }
-    assert!(state.is_unsaved());
+    let intent = before.to_intent(SystemTime::UNIX_EPOCH);
+    state.set(intent.clone(), SaveState::Saved);
+    state.set_granted(grant.clone(), &intent, before.version);
+    (state, intent)
 }
 
 #[test]
-fn an_unsaved_record_gives_way_to_a_newer_one_and_to_a_removal() {
-    for stored in [Some(record("winner")), None] {
-        let mut state = RecordState::default();
-        state.set(record("new"), pending(Version::unique()));
+fn a_grant_stands_while_the_store_holds_the_intent_or_the_record_from_before() {
+    let (before, grant) = (with_refresh("spent"), with_refresh("grant"));
+    for is_saved in [false, true] {
+        let (mut state, intent) = granted(&grant, &before);
+        if is_saved {
+            state.set(grant.clone(), SaveState::Saved);
+        }
+        for stored in [intent, before.clone()] {
+            assert!(state.is_ahead(&grant, Some(&stored)));
+            assert!(!state.is_ahead(&record("other"), Some(&stored)));
+            let version = stored.version;
+            match state.reconcile(Some(stored)) {
+                Reconciled::Unsaved { record, replaces } => {
+                    assert_eq!((&record, replaces), (&grant, Some(version)));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(state.is_unsaved(), !is_saved);
+    }
+}
+
+#[test]
+fn an_unsaved_grant_gives_way_to_a_newer_record_and_to_a_removal() {
+    for stored in [Some(with_refresh("winner")), None] {
+        let (mut state, _) = granted(&with_refresh("grant"), &with_refresh("spent"));
         match state.reconcile(stored.clone()) {
             Reconciled::Newer { record, conflict } => {
                 assert!(conflict);
@@ -56,6 +69,51 @@ fn an_unsaved_record_gives_way_to_a_newer_one_and_to_a_removal() {
         }
         assert!(!state.is_unsaved());
     }
+}
+
+#[test]
+fn s103_the_last_sixteen_refreshes_are_remembered_whichever_record_is_known() {
+    let tokens: Vec<_> = (0..=17).map(|n| with_refresh(&n.to_string())).collect();
+    let mut state = RecordState::default();
+    let mut intents = Vec::new();
+    for pair in tokens.windows(2) {
+        let intent = pair[0].to_intent(SystemTime::UNIX_EPOCH);
+        state.set_granted(pair[1].clone(), &intent, pair[0].version);
+        state.set(pair[1].clone(), SaveState::Saved);
+        intents.push(intent);
+    }
+    // Another process has refreshed since.
+    state.reconcile(Some(with_refresh("other")));
+    for remembered in tokens[1..17].iter().chain(&intents[1..]) {
+        let found = state.reconcile(Some(remembered.clone()));
+        assert!(matches!(found, Reconciled::Unsaved { .. }), "{found:?}");
+    }
+    let forgotten = state.reconcile(Some(tokens[0].clone()));
+    assert!(matches!(forgotten, Reconciled::Newer { .. }));
+}
+
+#[test]
+fn s103_a_sign_in_replaces_the_record_that_it_was_saved_over() {
+    let (old, new) = (with_refresh("old"), with_refresh("new"));
+    let mut state = RecordState::default();
+    state.set_installed(new.clone(), SaveState::Saved, Some(&old));
+    let found = state.reconcile(Some(old.clone()));
+    assert!(matches!(found, Reconciled::Unsaved { record, .. } if record == new));
+    // After a sign-out, there is nothing to put in the place of the stored record.
+    state.clear();
+    assert!(matches!(
+        state.reconcile(Some(old)),
+        Reconciled::Newer { .. }
+    ));
+}
+
+#[test]
+fn a_replaced_record_into_which_tokens_were_pasted_is_newer() {
+    let before = with_refresh("spent");
+    let (mut state, intent) = granted(&with_refresh("grant"), &before);
+    let pasted = with_refresh("pasted").with_version(intent.version);
+    let found = state.reconcile(Some(pasted.clone()));
+    assert!(matches!(found, Reconciled::Newer { record, .. } if record == pasted));
 }
 
 #[test]
@@ -86,34 +144,16 @@ fn an_installed_record_replaces_the_records_of_older_sign_ins_alone() {
 
 #[test]
 fn a_failed_save_that_took_effect_is_recognised() {
-    for saved in [pending(Version::unique()), INSTALL, SaveState::Saved] {
+    let (granted, _) = granted(&with_refresh("new"), &with_refresh("spent"));
+    let states = [INSTALL, SaveState::Saved].map(|save| {
         let mut state = RecordState::default();
-        state.set(record("new"), saved);
+        state.set(with_refresh("new"), save);
+        state
+    });
+    for mut state in states.into_iter().chain([granted]) {
         let stored = state.known.as_ref().map(|known| known.record.clone());
         assert!(matches!(state.reconcile(stored), Reconciled::Unchanged(_)));
         assert!(!state.is_unsaved());
-    }
-}
-
-#[test]
-fn a_grant_replaces_the_record_from_before_the_intent_after_a_failover() {
-    let (before, grant) = (record("before"), record("grant"));
-    let mut state = RecordState::default();
-    let save = SaveState::Pending {
-        intent: Version::unique(),
-        before_intent: before.version,
-    };
-    state.set(grant.clone(), save);
-    assert!(state.is_ahead(&grant, Some(&before)));
-    assert!(!state.is_ahead(&record("other"), Some(&before)));
-    for stored in [None, Some(record("another"))] {
-        assert!(!state.is_ahead(&grant, stored.as_ref()));
-    }
-    match state.reconcile(Some(before.clone())) {
-        Reconciled::Unsaved { record, replaces } => {
-            assert_eq!((record, replaces), (grant, Some(before.version)));
-        }
-        other => panic!("{other:?}"),
     }
 }
 

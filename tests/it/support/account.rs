@@ -89,8 +89,12 @@ impl TestAccount {
 
     /// The same, with an endpoint that responds after [`Endpoint::release`].
     pub(crate) async fn gated(kind: Kind) -> Self {
+        Self::gated_with_policy(kind, RefreshPolicy::default()).await
+    }
+
+    pub(crate) async fn gated_with_policy(kind: Kind, policy: RefreshPolicy) -> Self {
         let store = ScriptedStore::new(kind).await;
-        let account = Self::of(Endpoint::gated(), store, RefreshPolicy::default());
+        let account = Self::of(Endpoint::gated(), store, policy);
         account.install_expired().await;
         account
     }

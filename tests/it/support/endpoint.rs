@@ -44,6 +44,11 @@ impl Endpoint {
         self.0.gate.add_permits(Semaphore::MAX_PERMITS / 2);
     }
 
+    /// Lets the endpoint respond to a single call.
+    pub(crate) fn release_one(&self) {
+        self.0.gate.add_permits(1);
+    }
+
     /// Makes the next calls fail, each with one of these kinds.
     pub(crate) fn fail_with(&self, kinds: impl IntoIterator<Item = EndpointErrorKind>) {
         for kind in kinds {
@@ -90,7 +95,8 @@ impl TokenEndpoint for Endpoint {
             presented.push(refresh_token.clone());
             nth = presented.len();
         });
-        let _permit = self.0.gate.acquire().await.expect("never closed");
+        let permit = self.0.gate.acquire().await.expect("never closed");
+        permit.forget();
         if let Some(response) = self.0.responses.lock().expect("not poisoned").pop_front() {
             return response;
         }
