@@ -26,14 +26,10 @@ const SCHEME: &str = "Bearer ";
 pub(crate) struct LiveToken {
     pub(crate) bearer: BearerToken,
     pub(crate) deadlines: Deadlines,
-    /// Set if the token was granted to this process.
-    granted: Option<Granted>,
-}
-
-struct Granted {
-    /// On the monotonic clock.
-    at: Duration,
-    cooldown: Duration,
+    /// When the token was asked for, on the monotonic clock, if it was granted to this process.
+    granted_at: Option<Duration>,
+    /// Until then the token is newly granted, on the monotonic clock.
+    new_until: Duration,
 }
 
 impl LiveToken {
@@ -45,10 +41,9 @@ impl LiveToken {
         context: (&AccountId, &RefreshPolicy),
     ) -> Option<Self> {
         let mut live = Self::new(access, generation, sent, access.lifetime, context)?;
-        live.granted = Some(Granted {
-            at: sent.monotonic,
-            cooldown: context.1.cooldown(access.lifetime),
-        });
+        live.granted_at = Some(sent.monotonic);
+        let cooldown = context.1.cooldown(access.lifetime);
+        live.new_until = sent.monotonic.saturating_add(cooldown);
         Some(live)
     }
 
@@ -78,6 +73,20 @@ impl LiveToken {
         Some(live)
     }
 
+    /// A found token that another process, or an earlier run of this one, was granted by a refresh.
+    pub(crate) fn refreshed_elsewhere(
+        access: &Access,
+        generation: Generation,
+        now: Moment,
+        context: (&AccountId, &RefreshPolicy),
+    ) -> Option<Self> {
+        let mut live = Self::found(access, generation, now, context)?;
+        let age = now.wall.saturating_sub(access.issued_at);
+        let rest = context.1.cooldown(access.lifetime).saturating_sub(age);
+        live.new_until = now.monotonic.saturating_add(rest);
+        Some(live)
+    }
+
     fn new(
         access: &Access,
         generation: Generation,
@@ -93,7 +102,8 @@ impl LiveToken {
                 expires_at: access.expires_at(),
             },
             deadlines: Deadlines::new(moment, remaining, windows),
-            granted: None,
+            granted_at: None,
+            new_until: Duration::ZERO,
         })
     }
 
@@ -107,14 +117,12 @@ impl LiveToken {
 
     /// When the token was asked for, on the monotonic clock, if it was granted to this process.
     pub(crate) fn granted_at(&self) -> Option<Duration> {
-        self.granted.as_ref().map(|granted| granted.at)
+        self.granted_at
     }
 
     /// Whether the token was granted only a moment ago, so that another would be rejected as well.
     pub(crate) fn is_newly_granted(&self, now: Moment) -> bool {
-        self.granted
-            .as_ref()
-            .is_some_and(|granted| now.monotonic < granted.at.saturating_add(granted.cooldown))
+        now.monotonic < self.new_until
     }
 }
 

@@ -62,7 +62,7 @@ impl AccountContext {
         generation: Generation,
         reason: RefreshReason,
     ) -> Result<Reloaded, Outcome> {
-        let found = self.found_token(&record.tokens, generation);
+        let found = self.found_token(&record, generation);
         if let Some(token) = found.filter(|token| self.is_adoptable(token, reason)) {
             self.emit(EventKind::Adopted {
                 generation: token.generation(),

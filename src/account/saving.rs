@@ -216,7 +216,7 @@ impl AccountContext {
 
     /// Puts tokens into use that were withheld until their record was saved.
     fn publish_if_withheld(&self, saved: &Record, generation: Generation) {
-        let Some(token) = self.found_token(&saved.tokens, generation) else {
+        let Some(token) = self.found_token(saved, generation) else {
             return;
         };
         self.single_flight.update(|state| {

@@ -152,7 +152,7 @@ impl AccountContext {
         if refresh_token.is_some_and(|token| self.is_refused(stored, token)) {
             return false;
         }
-        let token = self.found_token(&stored.tokens, self.next_generation());
+        let token = self.found_token(stored, self.next_generation());
         let now = self.clocks().now();
         if token.is_some_and(|token| token.freshness(now) != Freshness::Expired) {
             return true;
@@ -175,7 +175,7 @@ impl AccountContext {
         self.single_flight.update(|state| {
             state.forget();
             let generation = state.next_generation();
-            if let Some(token) = self.found_token(&record.tokens, generation) {
+            if let Some(token) = self.found_token(record, generation) {
                 state.publish(token);
             }
         });

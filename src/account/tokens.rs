@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{context::AccountContext, live_token::LiveToken};
 use crate::{
     clock::Moment,
+    store::Record,
     token::{Generation, TokenSet},
 };
 
@@ -15,15 +16,24 @@ impl AccountContext {
         self.single_flight.update(|state| state.next_generation())
     }
 
-    /// Makes a `LiveToken` from stored tokens; `None` without an access token that can be sent.
+    /// Makes a `LiveToken` from a stored record; `None` without an access token that can be sent.
     pub(super) fn found_token(
         &self,
-        tokens: &TokenSet,
+        record: &Record,
         generation: Generation,
     ) -> Option<Arc<LiveToken>> {
-        let now = self.clocks().now();
+        let make = match record.is_refreshed() {
+            true => LiveToken::refreshed_elsewhere,
+            false => LiveToken::found,
+        };
         let context = (&self.id, self.policy());
-        LiveToken::found(tokens.access()?, generation, now, context).map(Arc::new)
+        make(
+            record.tokens.access()?,
+            generation,
+            self.clocks().now(),
+            context,
+        )
+        .map(Arc::new)
     }
 
     /// Makes a `LiveToken` from tokens that were asked for at `sent`; `None` as above.

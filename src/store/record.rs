@@ -126,6 +126,13 @@ impl Record {
         self.refreshed(self.tokens.clone())
     }
 
+    /// Whether a refresh brought the access token, not the sign-in. A record of unknown origin counts as
+    /// a sign-in's.
+    pub(crate) fn is_refreshed(&self) -> bool {
+        let times = self.lineage.began_at().zip(self.tokens.issued_at());
+        times.is_some_and(|(began_at, issued_at)| issued_at > began_at)
+    }
+
     /// When the token endpoint refused this refresh token. The record may hold another refresh token
     /// by now, which an operator pasted.
     pub(crate) fn refusal_of(&self, token: &RefreshToken) -> Option<SystemTime> {

@@ -82,6 +82,18 @@ fn a_found_token_lives_for_the_rest_of_its_lifetime_and_never_longer() {
 }
 
 #[test]
+fn s109_the_cooldown_of_a_token_that_another_process_was_granted_counts_from_the_grant() {
+    let aged = live(LiveToken::refreshed_elsewhere, NOW.wall - 4 * SECOND);
+    assert!(aged.is_newly_granted(after(5)) && !aged.is_newly_granted(after(6)));
+    assert_eq!(aged.granted_at(), None);
+    let old = live(LiveToken::refreshed_elsewhere, NOW.wall - 30 * SECOND);
+    assert!(!old.is_newly_granted(after(0)));
+    // The other process's clock was ahead.
+    let ahead = live(LiveToken::refreshed_elsewhere, NOW.wall + 30 * SECOND);
+    assert!(ahead.is_newly_granted(after(9)) && !ahead.is_newly_granted(after(10)));
+}
+
+#[test]
 fn an_unshared_copy_says_the_same_from_memory_of_its_own() {
     let bearer = live(LiveToken::granted, NOW.wall).bearer;
     let copy = bearer.unshared();

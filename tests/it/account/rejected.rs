@@ -69,6 +69,29 @@ async fn s67_an_account_that_was_signed_out_elsewhere_is_not_served_its_rejected
     assert!(account.handle.current().is_none());
 }
 
+#[tokio::test]
+async fn s109_short_lived_processes_do_not_replace_a_rejected_token_that_was_just_granted() {
+    for kind in Kind::all() {
+        let account = TestAccount::new(kind).await;
+        account.install().await;
+        account.clock.advance(SECOND);
+        // The API rejects each token. The first process may replace the token of the sign-in.
+        for n in 0..100 {
+            let process = account.in_another_process();
+            let rejected = process.handle.token().await.expect("a token");
+            let newer = process.handle.replace_rejected(rejected.generation());
+            let newer = newer.await.expect("no failure");
+            assert_eq!(newer.is_some(), n == 0, "{kind:?}");
+            assert_eq!(process.endpoint.posts(), usize::from(n == 0), "{kind:?}");
+        }
+        account.clock.advance(MINUTE);
+        let process = account.in_another_process();
+        let rejected = process.handle.token().await.expect("a token");
+        let newer = process.handle.replace_rejected(rejected.generation());
+        newer.await.expect("no failure").expect("a newer token");
+    }
+}
+
 fn second(n: usize) -> TokenGrant {
     TokenGrant::new(format!("access-{n}"))
         .with_refresh_token(format!("refresh-{n}"))
