@@ -45,6 +45,24 @@ fn assert_chain(error: Error, causes: usize) -> String {
 }
 
 #[tokio::test]
+async fn s110_the_name_of_a_tenant_forges_no_line_of_a_log() {
+    let forged = "acme\nERROR save failed: \u{1b}[31m".to_owned() + &"x".repeat(10_000);
+    for kind in Kind::all() {
+        let account = TestAccount::new(kind).await;
+        let tenant = account.manager.account(forged.as_str());
+        let not_authorized = tenant.token().await.expect_err("not signed in");
+        account.store.set_down(true);
+        let unavailable = tenant.sign_out().await.expect_err("the store is down");
+        for error in [&not_authorized, &unavailable] {
+            let texts = chain(error);
+            assert!(texts[0].contains(r"account `acme\nERROR"), "{texts:?}");
+            let shown = format!("{} {error:?}", texts.join(""));
+            assert!(!shown.contains(char::is_control) && shown.len() < 2_000);
+        }
+    }
+}
+
+#[tokio::test]
 async fn s74_an_error_of_the_connection_names_the_host_and_the_cause() {
     let gone = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = gone.local_addr().expect("an address");
