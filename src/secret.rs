@@ -3,6 +3,8 @@
 
 mod scrub;
 
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
+pub(crate) use scrub::check_scrubbing;
 pub(crate) use scrub::scrub;
 
 use std::fmt;

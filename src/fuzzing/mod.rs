@@ -8,7 +8,9 @@
 #[cfg(test)]
 mod short_run;
 
-use crate::{api::check_response, middleware::check_origins, store::check_file};
+use crate::{
+    api::check_response, middleware::check_origins, secret::check_scrubbing, store::check_file,
+};
 
 /// Reads a response of the token endpoint: a status, header lines, an empty line, the body.
 pub fn token_response(data: &[u8]) {
@@ -23,4 +25,9 @@ pub fn file_format(data: &[u8]) {
 /// Matches the URL of a request with origins, a line each.
 pub fn origin(data: &[u8]) {
     check_origins(data);
+}
+
+/// Takes secrets out of a text: the text, then the secrets, a line each.
+pub fn scrub(data: &[u8]) {
+    check_scrubbing(data);
 }

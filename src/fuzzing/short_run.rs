@@ -9,7 +9,7 @@ use std::{
 
 use proptest::{prelude::*, sample::Index};
 
-use super::{file_format, origin, token_response};
+use super::{file_format, origin, scrub, token_response};
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -33,6 +33,11 @@ proptest! {
     fn s43_no_url_takes_the_token_to_another_origin(data in data("origin")) {
         origin(&data.0);
     }
+
+    #[test]
+    fn s112_no_text_hides_a_secret_or_costs_more_than_its_length(data in data("scrub")) {
+        scrub(&data.0);
+    }
 }
 
 #[test]
@@ -40,6 +45,7 @@ fn every_seed_holds_as_it_stands() {
     check_seeds("token_response", token_response);
     check_seeds("file_format", file_format);
     check_seeds("origin", origin);
+    check_seeds("scrub", scrub);
 }
 
 fn check_seeds(target: &str, check: fn(&[u8])) {
