@@ -1,4 +1,4 @@
-//! A guide: the order of middlewares, and generated clients.
+//! A guide: the order of middlewares, generated clients, and logs.
 //!
 //! # Order
 //!
@@ -85,3 +85,13 @@
 //!   their requests untouched, since the token host is not on the list. But an operation that refreshes
 //!   spends a refresh token behind the account's back. Use [`OAuthApi`](crate::OAuthApi) for sign-ins;
 //!   accounts refresh by themselves.
+//!
+//! # Logs
+//!
+//! The `Authorization` header is marked sensitive: `Debug` of a request, and hyper's logs, show
+//! `Sensitive` in its place. These log the header all the same:
+//!
+//! - `connection_verbose(true)` of reqwest's `ClientBuilder`, which writes all that is sent and received
+//!   to the log at the level `TRACE`;
+//! - a middleware that reads `HeaderValue::as_bytes`, or a proxy that logs headers;
+//! - a TLS key log (`SSLKEYLOGFILE`) beside a recording of the network.
