@@ -4,6 +4,7 @@ mod builder;
 mod envelope;
 mod key;
 mod open;
+mod padding;
 mod seal;
 
 pub use self::{builder::EncryptedStoreBuilder, key::EncryptionKey};
@@ -39,7 +40,8 @@ use crate::account_id::AccountId;
 /// ```
 ///
 /// The other store gets a record with a refresh token only,
-/// `sealed:2:<key id>:<base64url of nonce and ciphertext>`. The plaintext is [`Record::to_json`].
+/// `sealed:2:<key id>:<base64url of nonce and ciphertext>`. The plaintext is [`Record::to_json`],
+/// padded with spaces: its length does not tell whether a refresh is under way.
 ///
 /// # What encryption does not prevent
 ///

@@ -12,6 +12,7 @@ use super::{
     },
     EncryptionKey,
     envelope::{Binding, Envelope, Format},
+    padding::padded_json,
 };
 use crate::token::{SEALED, TokenSet};
 
@@ -25,7 +26,7 @@ pub(super) fn seal(
     binding: Binding<'_>,
     record: &Record,
 ) -> Result<Record, Fault> {
-    let plaintext = json::write_record(record)?;
+    let plaintext = padded_json(record)?;
     let envelope = encrypt(Format::NEWEST, key, binding, plaintext)?;
     // The plaintext holds the intent.
     Ok(Record::new(TokenSet::from_refresh_token(envelope)).with_version(record.version))
