@@ -82,7 +82,7 @@ pub use self::redis::{RedisStore, RedisStoreBuilder};
 pub use crate::secret::EncryptionKeyText;
 #[cfg(feature = "encryption")]
 #[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
-pub use encrypted::{EncryptedStore, EncryptedStoreBuilder, EncryptionKey};
+pub use encrypted::{EncryptedStore, EncryptedStoreBuilder, EncryptionKey, Rewrapped};
 pub use error::{StoreError, StoreErrorKind};
 pub use file::FileStore;
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]

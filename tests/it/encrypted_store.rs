@@ -1,6 +1,7 @@
 //! Encryption around other stores.
 
 mod bindings;
+mod rewrap;
 
 use std::time::{Duration, SystemTime};
 

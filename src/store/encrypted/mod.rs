@@ -5,9 +5,10 @@ mod envelope;
 mod key;
 mod open;
 mod padding;
+mod rewrap;
 mod seal;
 
-pub use self::{builder::EncryptedStoreBuilder, key::EncryptionKey};
+pub use self::{builder::EncryptedStoreBuilder, key::EncryptionKey, rewrap::Rewrapped};
 
 use async_trait::async_trait;
 
@@ -60,7 +61,8 @@ use crate::account_id::AccountId;
 /// environment is a second barrier, for deployments that share a key by mistake. The first format,
 /// `sealed:1`, knows no environment, and the store reads such records by default, so that records of
 /// earlier versions of this crate keep working. Each record changes to `sealed:2` with its next save
-/// ; then call [`refuse_first_format`](EncryptedStoreBuilder::refuse_first_format).
+/// or [`rewrap`](Self::rewrap); then call
+/// [`refuse_first_format`](EncryptedStoreBuilder::refuse_first_format).
 ///
 /// A program that already has `sealed:2` records and changes its environment reads the earlier
 /// environment too, until all records have changed:
@@ -84,12 +86,14 @@ use crate::account_id::AccountId;
 /// ```
 ///
 /// If several processes share the store, first let all of them read with the new key.
+/// [`rewrap`](Self::rewrap) changes the records of accounts that seldom refresh. Then the old key can
+/// go.
 ///
 /// # Beginning to encrypt
 ///
 /// A program that has records in plaintext wraps its store and calls
 /// [`accept_unencrypted`](EncryptedStoreBuilder::accept_unencrypted). Each record is encrypted with
-/// its next refresh. Then the program leaves `accept_unencrypted` out
+/// its next refresh or [`rewrap`](Self::rewrap). Then the program leaves `accept_unencrypted` out
 /// again: from then on, a record that is not encrypted is an error.
 ///
 /// # Errors
