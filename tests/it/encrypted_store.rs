@@ -2,6 +2,7 @@
 
 mod bindings;
 mod rewrap;
+mod unencrypted;
 
 use std::time::{Duration, SystemTime};
 

@@ -37,7 +37,8 @@ impl<S: TokenStore> EncryptedStoreBuilder<S> {
     }
 
     /// Refuses records of the first format, `sealed:1`, which are bound to no environment. The store
-    /// reads them by default. Call this once all records have changed.
+    /// reads them by default. Call this once [`rewrap`](EncryptedStore::rewrap) has changed all
+    /// records.
     pub fn refuse_first_format(mut self) -> Self {
         self.store.refuses_first_format = true;
         self
@@ -46,7 +47,9 @@ impl<S: TokenStore> EncryptedStoreBuilder<S> {
     /// Also reads records that are not encrypted, while a program [begins to
     /// encrypt](EncryptedStore#beginning-to-encrypt).
     ///
-    /// Meanwhile, a user who can write to the inner store can pass off tokens as yours.
+    /// Meanwhile, a user who can write to the inner store can pass off tokens as yours. Each record
+    /// that is read without encryption is reported as
+    /// [`EventKind::ReadUnencrypted`](crate::EventKind::ReadUnencrypted).
     pub fn accept_unencrypted(mut self) -> Self {
         self.store.accepts_unencrypted = true;
         self

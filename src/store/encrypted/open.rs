@@ -74,7 +74,10 @@ impl<S: TokenStore> EncryptedStore<S> {
             let fault = Fault::new(Undecryptable, "the record is not encrypted");
             return Err(fault.with_help(SIGN_IN_AGAIN));
         }
-        let record = stored.clone();
+        let record = Record {
+            is_read_unencrypted: true,
+            ..stored.clone()
+        };
         Ok(Opened {
             record,
             is_current: false,
