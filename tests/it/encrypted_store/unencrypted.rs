@@ -1,11 +1,15 @@
 //! Records that are read without encryption, while a program begins to encrypt.
 
+use std::{fs, sync::Arc};
+
 use dropbox_sign_oauth::{
     AccountId, Clock, Event, EventKind, TokenManager, TokenSet,
     store::{EncryptedStore, MemoryStore, Record, StoreErrorKind, TokenStore},
     testing::FakeClock,
 };
+use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
+use tracing::subscriber::NoSubscriber;
 
 use super::{key, record, saved_by};
 use crate::support::{Endpoint, HOUR, MINUTE, pair};
@@ -130,4 +134,24 @@ async fn s108_a_refused_record_names_no_setting_that_would_accept_it() {
     let text = error.to_string();
     assert!(text.contains("sign in again"), "{text}");
     assert!(!text.contains("accept"), "{text}");
+}
+
+#[tokio::test]
+async fn s108_the_log_warns_of_a_record_that_was_read_unencrypted() {
+    let log = NamedTempFile::new().expect("a file");
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(Arc::new(log.reopen().expect("the file")))
+        .with_ansi(false)
+        .finish();
+    // With a single subscriber, the first thread at a log statement decides for all threads whether
+    // the statement is enabled.
+    let _second = tracing::Dispatch::new(NoSubscriber::default());
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    Setup::new().await.token().await;
+    let log = fs::read_to_string(log.path()).expect("text");
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("account=default"), "{log}");
+    assert!(log.contains("is not encrypted"), "{log}");
 }
