@@ -1,6 +1,8 @@
 //! Encryption around other stores.
 
 mod bindings;
+#[cfg(target_os = "linux")]
+mod memory;
 mod rewrap;
 mod unencrypted;
 
