@@ -1,9 +1,12 @@
 //! The text of a sealed record, `sealed:<format>:<key id>:<base64url of nonce and ciphertext>`, and
 //! the associated data.
 
-use super::super::{
-    Record, StoreErrorKind, Version,
-    fault::{Fault, corrupt},
+use super::{
+    super::{
+        Record, StoreErrorKind, Version,
+        fault::{Fault, corrupt},
+    },
+    key::is_name,
 };
 use crate::{account_id::AccountId, token::SEALED};
 
@@ -43,6 +46,10 @@ impl<'a> Envelope<'a> {
         let (format, rest) = envelope.split_once(':').ok_or_else(cut_off)?;
         let format = Format::from_text(format)?;
         let (key_id, base64) = rest.split_once(':').ok_or_else(cut_off)?;
+        // Errors show the id, and a user who can write to the store chose it.
+        if !is_name(key_id) {
+            return Err(corrupt("the sealed record names no key"));
+        }
         Ok(Some(Self {
             format,
             key_id,
@@ -148,6 +155,7 @@ mod tests {
             ("sealed:0:a:AAAA", StoreErrorKind::Corrupt),
             ("sealed:x:a:AAAA", StoreErrorKind::Corrupt),
             ("sealed:2:a", StoreErrorKind::Corrupt),
+            ("sealed:2:a\nforged log line:AAAA", StoreErrorKind::Corrupt),
             ("sealed:", StoreErrorKind::Corrupt),
         ] {
             let stored = Record::new(crate::TokenSet::from_refresh_token(text));

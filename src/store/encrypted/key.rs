@@ -119,15 +119,17 @@ pub(super) fn is_name(text: &str) -> bool {
 /// Why no random source gave these bytes as a key.
 fn flaw(key: &[u8]) -> Option<&'static str> {
     let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
-    if key.len() != KEY_BYTES {
-        Some("the key must have 32 random bytes: make one with `EncryptionKey::generate`")
-    } else if key.iter().all(|byte| *byte == key[0]) {
-        Some("the key is one byte repeated, not random: make one with `EncryptionKey::generate`")
-    } else if key.iter().all(is_text) {
+    let has_length = key.len() == KEY_BYTES;
+    if has_length && key.windows(2).all(|pair| pair[0] == pair[1]) {
+        Some("the key is one byte repeated, not random: make a key with `EncryptionKey::generate`")
+    } else if !key.is_empty() && key.iter().all(is_text) {
         Some(
-            "the key is printable text, which is a password, or the hex or base64 form of a key cut \
-             off: decode the whole text, or make a key with `EncryptionKey::generate`",
+            "the key is printable text, a password, or the hex or base64 form of a key for example: \
+             pass the 32 bytes that the form stands for, or make a key with \
+             `EncryptionKey::generate`",
         )
+    } else if !has_length {
+        Some("the key must have 32 random bytes: make a key with `EncryptionKey::generate`")
     } else {
         None
     }
@@ -191,7 +193,9 @@ mod tests {
             b"correct horse battery staple 123",
             b"0123456789abcdef0123456789abcdef",
             b"q83vEjRWeJCrze8SNFZ4kKvN7xI0Vni\n",
-        ] {
+            &b"0123456789abcdef".repeat(4),
+        ] as [&[u8]; 4]
+        {
             let error = refused(text);
             assert!(error.contains("printable text"), "{error}");
             assert!(error.contains("EncryptionKey::generate"), "{error}");
