@@ -9,9 +9,13 @@ use dropbox_sign_oauth::{
     AccountId, TokenSet,
     store::{EncryptedStore, EncryptionKey, MemoryStore, Record, TokenStore},
 };
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::{key, saved_by};
+
+/// A search reads the secrets of other tests into its buffer. So one test runs at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// A secret that the test itself keeps inverted only.
 struct Inverted(Vec<u8>);
@@ -77,6 +81,7 @@ impl Inverted {
 
 #[tokio::test]
 async fn s105_no_copy_of_a_key_outlives_its_last_clone() {
+    let _alone = ALONE.lock().await;
     let secret = Inverted::of((0..32).map(|n: u8| n.wrapping_mul(37).wrapping_add(11)));
     {
         let read = EncryptionKey::new("a", &secret.reveal()).expect("a key");
@@ -99,6 +104,7 @@ async fn s105_no_copy_of_a_key_outlives_its_last_clone() {
 
 #[tokio::test]
 async fn s106_no_copy_of_a_token_outlives_its_record() {
+    let _alone = ALONE.lock().await;
     let secret = Inverted::of((0..40).map(|n: u8| b'a' + n.wrapping_mul(7) % 26));
     let inner = MemoryStore::new();
     {
