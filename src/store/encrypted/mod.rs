@@ -62,11 +62,13 @@ use crate::account_id::AccountId;
 /// `sealed:1`, knows no environment, and the store reads such records by default, so that records of
 /// earlier versions of this crate keep working. Each record changes to `sealed:2` with its next save
 /// or [`rewrap`](Self::rewrap); then call
-/// [`refuse_first_format`](EncryptedStoreBuilder::refuse_first_format).
+/// [`refuse_first_format`](EncryptedStoreBuilder::refuse_first_format). Versions of this crate that
+/// write `sealed:1` do not read `sealed:2`: upgrade all processes that share a store together.
 ///
-/// A program that already has `sealed:2` records and changes its environment reads the earlier
-/// environment too, until all records have changed:
-/// [`read_environment`](EncryptedStoreBuilder::read_environment).
+/// A program that has `sealed:2` records and changes its environment also reads the earlier
+/// environment until all records have changed:
+/// [`read_environment`](EncryptedStoreBuilder::read_environment). If several processes share the
+/// store, first let all of them read the new environment.
 ///
 /// # Changing the key
 ///
@@ -98,9 +100,9 @@ use crate::account_id::AccountId;
 ///
 /// # Errors
 ///
-/// A record that no key opens is [`StoreErrorKind::Undecryptable`](super::StoreErrorKind). So is a
-/// record that is not encrypted, unless the program accepts it. The store neither overwrites nor
-/// removes such a record.
+/// A record that no key opens is [`Undecryptable`](super::StoreErrorKind::Undecryptable). So is a
+/// record that is not encrypted, unless the program accepts such records. The store neither overwrites
+/// nor removes an undecryptable record.
 #[derive(Clone, Debug)]
 pub struct EncryptedStore<S> {
     inner: S,
@@ -114,7 +116,8 @@ pub struct EncryptedStore<S> {
 }
 
 impl<S: TokenStore> EncryptedStore<S> {
-    /// A store that keeps its records in `inner`, and reads and writes them with `key`.
+    /// A store that keeps its records in `inner`, and reads and writes them with `key` alone. For an
+    /// environment and further keys, call [`builder`](Self::builder).
     pub fn new(inner: S, key: EncryptionKey) -> Self {
         Self {
             name: format!("encrypted {}", inner.name()),

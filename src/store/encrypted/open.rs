@@ -8,9 +8,11 @@ use super::{
 };
 use crate::account_id::AccountId;
 
-/// The help for a record that may be forged: no setting that would accept the record.
-const SIGN_IN_AGAIN: &str = "it was left as it is: move it away and sign in again; if this program \
-                             has just begun to encrypt, see the docs of `EncryptedStore`";
+// A record that is refused may be forged. No help names a setting that would accept the record.
+const SIGN_IN_AGAIN: &str = "it was left as it is: move it away and sign in again";
+const BEGIN_OR_SIGN_IN: &str = "it was left as it is: move it away and sign in again; if this \
+                                program has just begun to encrypt, see the docs of \
+                                `EncryptedStore`";
 
 /// A record that was opened.
 pub(super) struct Opened {
@@ -72,7 +74,7 @@ impl<S: TokenStore> EncryptedStore<S> {
     fn open_unencrypted(&self, stored: &Record) -> Result<Opened, Fault> {
         if !self.accepts_unencrypted {
             let fault = Fault::new(Undecryptable, "the record is not encrypted");
-            return Err(fault.with_help(SIGN_IN_AGAIN));
+            return Err(fault.with_help(BEGIN_OR_SIGN_IN));
         }
         let record = Record {
             is_read_unencrypted: true,

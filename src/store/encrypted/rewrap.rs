@@ -131,12 +131,12 @@ impl<S: TokenStore> EncryptedStore<S> {
         }
     }
 
-    /// A new version for an intent would look like another process's record to the process that wrote
-    /// the intent: its granted tokens would give way.
     async fn task_for(&self, account: &AccountId) -> Result<Task, StoreError> {
         Ok(match self.load_opened(account).await? {
             None => Task::Nothing(Rewrapped::Absent),
             Some(opened) if opened.is_current => Task::Nothing(Rewrapped::Current),
+            // The process that wrote the intent would take a new version for another process's record,
+            // and its granted tokens would give way.
             Some(opened) if opened.record.presented_at.is_some() => {
                 Task::Nothing(Rewrapped::HoldsIntent)
             }

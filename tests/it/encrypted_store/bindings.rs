@@ -144,3 +144,21 @@ fn s104_an_environment_has_a_simple_name() {
     let store = EncryptedStore::builder(MemoryStore::new(), key("a", 1));
     assert!(store.read_environment("a b").build().is_err());
 }
+
+/// What the store does not promise: the older record has its own version, and all that it is bound to.
+#[tokio::test]
+async fn an_older_record_that_another_user_puts_back_whole_opens() {
+    let inner = MemoryStore::new();
+    let store = in_environment(&inner, "production");
+    let (account, older) = (AccountId::default(), record());
+    saved_by(store.clone(), &older).await;
+    let kept = loaded_by(inner.clone()).await.expect("loads");
+    let kept = kept.expect("a record");
+    let newer = record();
+    let swap = store.compare_and_swap(&account, Some(older.version), &newer);
+    assert_eq!(swap.await.expect("saved"), Swap::Saved);
+
+    let swap = inner.compare_and_swap(&account, Some(newer.version), &kept);
+    assert_eq!(swap.await.expect("saved"), Swap::Saved);
+    assert_eq!(loaded_by(store).await, Ok(Some(older)));
+}
