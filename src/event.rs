@@ -63,6 +63,14 @@ pub enum EventKind {
         /// When the refresh token was about to be presented.
         presented_at: SystemTime,
     },
+    /// The account took up a record that [`EncryptedStore`] read without encryption, since the program
+    /// accepts such records while it begins to encrypt. If the record of this account was encrypted
+    /// before, another user has written to the store.
+    ///
+    /// Reported once for each record and process.
+    ///
+    /// [`EncryptedStore`]: crate::store#stores
+    ReadUnencrypted,
     /// A token request could not be sent or its response was lost, and the request is sent again.
     #[non_exhaustive]
     RequestRepeated {

@@ -87,6 +87,12 @@ secret! {
     AuthorizationCode
 }
 
+#[cfg(feature = "encryption")]
+secret! {
+    /// The text of an [`EncryptionKey`](crate::store::EncryptionKey).
+    EncryptionKeyText
+}
+
 impl RefreshToken {
     /// Why the token cannot be a refresh token, as the predicate of "the refresh token …".
     pub(crate) fn flaw(&self) -> Option<&'static str> {

@@ -16,7 +16,9 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    claims::Claims, lease_demand::LeaseDemand, record_state::RecordState,
+    claims::Claims,
+    lease_demand::LeaseDemand,
+    record_state::{Reconciled, RecordState},
     single_flight::SingleFlight,
 };
 use crate::{
@@ -123,6 +125,18 @@ impl AccountContext {
             return Err(error.with_help(help));
         }
         Ok(record)
+    }
+
+    /// Compares the stored record with the known one. A record that the account takes up from the
+    /// store is reported if it was not encrypted; later loads of the record find it known.
+    pub(super) fn reconcile(&self, stored: Option<Record>) -> Reconciled {
+        let reconciled = self.record_state().reconcile(stored);
+        if let Reconciled::Newer { record, .. } = &reconciled
+            && record.is_read_unencrypted
+        {
+            self.emit(EventKind::ReadUnencrypted);
+        }
+        reconciled
     }
 
     pub(super) async fn swap(

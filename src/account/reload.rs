@@ -39,7 +39,7 @@ impl AccountContext {
     pub(super) async fn reload(&self, reason: RefreshReason) -> Result<Reloaded, Outcome> {
         let generation = self.next_generation();
         let stored = self.load().await.map_err(|e| self.store_failed(e))?;
-        let reconciled = self.record_state().reconcile(stored);
+        let reconciled = self.reconcile(stored);
         if reconciled.is_conflict() {
             self.emit(EventKind::SaveConflict);
         }

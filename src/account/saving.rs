@@ -118,7 +118,7 @@ impl AccountContext {
     async fn save_unsaved(&self) -> Result<(), StoreError> {
         let generation = self.next_generation();
         let stored = self.load().await?;
-        let reconciled = self.record_state().reconcile(stored);
+        let reconciled = self.reconcile(stored);
         let Reconciled::Unsaved { record, replaces } = reconciled else {
             return Ok(());
         };

@@ -117,7 +117,7 @@ impl AccountContext {
     async fn seed_if_needed(&self, tokens: TokenSet) -> Result<Seeded, StoreError> {
         for _ in 0..MOST_CONFLICTS {
             let stored = self.load().await?;
-            let reconciled = self.record_state().reconcile(stored);
+            let reconciled = self.reconcile(stored);
             let stored = match reconciled {
                 Reconciled::Missing { .. } => None,
                 Reconciled::Unsaved { .. } => return Ok(Seeded::Kept),

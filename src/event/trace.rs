@@ -37,6 +37,12 @@ pub(super) fn trace(account: &AccountId, kind: &EventKind) {
         EventKind::IntentFound { presented_at } => {
             tracing::warn!(target: TARGET, %account, ?presented_at, "refresh token may be spent");
         }
+        EventKind::ReadUnencrypted => {
+            tracing::warn!(
+                target: TARGET, %account,
+                "the stored record is not encrypted: if it was before, another user wrote it"
+            );
+        }
         // The middleware warns by itself, since a request may have no account.
         EventKind::OriginNotListed { .. } => {}
         other => tracing::debug!(target: TARGET, %account, event = ?other),

@@ -59,7 +59,7 @@ impl Fault {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "encryption"))]
 impl Fault {
     pub(super) fn kind(&self) -> StoreErrorKind {
         self.kind

@@ -127,6 +127,7 @@ impl StoredFields {
             refused_at: self.refused_at_ms.map(time).transpose()?,
             lineage: Lineage::from_text(&self.lineage.unwrap_or_default())
                 .ok_or_else(|| corrupt("a record's lineage is not understood"))?,
+            is_read_unencrypted: false,
         })
     }
 }

@@ -88,18 +88,23 @@ impl fmt::Debug for RecordJson {
 }
 
 pub(super) fn write_record(record: &Record) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let fields = Fields::new(record)?;
+    write(|writer| write_fields(writer, &fields))
+}
+
+pub(super) fn write_fields(
+    writer: &mut dyn io::Write,
+    fields: &Fields<'_>,
+) -> serde_json::Result<()> {
     #[derive(Serialize)]
     struct Out<'a> {
         format: u64,
         #[serde(flatten)]
-        fields: Fields<'a>,
+        fields: &'a Fields<'a>,
     }
 
-    let out = Out {
-        format: FORMAT,
-        fields: Fields::new(record)?,
-    };
-    write(|writer| serde_json::to_writer(writer, &out))
+    let format = FORMAT;
+    serde_json::to_writer(writer, &Out { format, fields })
 }
 
 /// Reads a record. JSON without a `format` counts as of the `default` format.
@@ -136,16 +141,28 @@ pub(super) fn read<'de, T: Deserialize<'de>>(json: &'de [u8], holder: &str) -> R
 pub(super) fn write(
     json: impl Fn(&mut dyn io::Write) -> serde_json::Result<()>,
 ) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let length = length(&json)?;
+    let bytes = write_into(length, json)?;
+    debug_assert_eq!(bytes.len(), length, "the first run measured another length");
+    Ok(bytes)
+}
+
+/// Writes JSON of at most `capacity` bytes.
+pub(super) fn write_into(
+    capacity: usize,
+    json: impl Fn(&mut dyn io::Write) -> serde_json::Result<()>,
+) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
+    json(&mut *bytes).map_err(|_| cannot_write())?;
+    Ok(bytes)
+}
+
+pub(super) fn length(
+    json: impl Fn(&mut dyn io::Write) -> serde_json::Result<()>,
+) -> Result<usize, Fault> {
     let mut length = Length(0);
     json(&mut length).map_err(|_| cannot_write())?;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
-    json(&mut *bytes).map_err(|_| cannot_write())?;
-    debug_assert_eq!(
-        bytes.len(),
-        length.0,
-        "the first run measured another length"
-    );
-    Ok(bytes)
+    Ok(length.0)
 }
 
 /// Counts bytes and drops them.

@@ -36,6 +36,10 @@ impl Lineage {
     /// Any older token that a deployment still passes as a seed is among the last sixteen.
     const MOST_TRIED: usize = 16;
 
+    /// The length of the longest text: a time of 15 digits, and each hash with a space.
+    #[cfg(feature = "encryption")]
+    pub(super) const LONGEST_TEXT: usize = 15 + 17 * Self::MOST_TRIED;
+
     /// The lineage that a store has kept; `None` for a text that is no lineage.
     pub fn from_text(text: &str) -> Option<Self> {
         if text.is_empty() {

@@ -79,7 +79,10 @@ mod version;
 pub use self::redis::{RedisStore, RedisStoreBuilder};
 #[cfg(feature = "encryption")]
 #[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
-pub use encrypted::{EncryptedStore, EncryptionKey};
+pub use crate::secret::EncryptionKeyText;
+#[cfg(feature = "encryption")]
+#[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
+pub use encrypted::{EncryptedStore, EncryptedStoreBuilder, EncryptionKey, Rewrapped};
 pub use error::{StoreError, StoreErrorKind};
 pub use file::FileStore;
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]

@@ -63,7 +63,7 @@ use crate::{secret::RefreshToken, token::TokenSet};
 /// }
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq)]
 pub struct Record {
     /// The tokens.
     pub tokens: TokenSet,
@@ -80,6 +80,9 @@ pub struct Record {
     pub refused_at: Option<SystemTime>,
     /// The sign-in that the tokens come from.
     pub lineage: Lineage,
+    /// An encrypting store read this record without encryption. Stores know no event sinks, so the
+    /// account reports the record. Not stored, and absent from every record made of this record.
+    pub(crate) is_read_unencrypted: bool,
 }
 
 impl Record {
@@ -91,6 +94,7 @@ impl Record {
             presented_at: None,
             refused_at: None,
             lineage: Lineage::default(),
+            is_read_unencrypted: false,
         }
     }
 
@@ -145,5 +149,24 @@ impl Record {
         record.refused_at = Some(now);
         record.lineage = record.lineage.with_tried(token);
         record
+    }
+}
+
+/// Compares what a store keeps. How the record was read is no part of the record.
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            tokens,
+            version,
+            presented_at,
+            refused_at,
+            lineage,
+            is_read_unencrypted: _,
+        } = self;
+        *tokens == other.tokens
+            && *version == other.version
+            && *presented_at == other.presented_at
+            && *refused_at == other.refused_at
+            && *lineage == other.lineage
     }
 }

@@ -1,27 +1,29 @@
 //! Encryption around other stores.
 
+mod bindings;
+#[cfg(target_os = "linux")]
+mod memory;
+mod rewrap;
+mod unencrypted;
+
 use std::time::{Duration, SystemTime};
 
 use dropbox_sign_oauth::{
     AccountId, ErrorKind, RefreshPolicy, TokenManager, TokenSet,
-    store::{
-        EncryptedStore, EncryptionKey, FileStore, MemoryStore, Record, StoreErrorKind, Swap,
-        TokenStore,
-    },
+    store::{EncryptedStore, FileStore, MemoryStore, Record, StoreErrorKind, Swap, TokenStore},
     testing::store_conformance,
 };
 use tempfile::TempDir;
 
-use crate::support::{Endpoint, HOUR};
 #[cfg(unix)]
 use crate::{
     servers::Redis,
     support::{Kind, ScriptedStore},
 };
-
-fn key(id: &str, byte: u8) -> EncryptionKey {
-    EncryptionKey::new(id, &[byte; 32]).expect("a key")
-}
+use crate::{
+    stores::encryption_key as key,
+    support::{Endpoint, HOUR},
+};
 
 fn record() -> Record {
     let tokens = TokenSet::new("canary-access", SystemTime::UNIX_EPOCH, HOUR)
@@ -77,9 +79,9 @@ async fn s46_the_inner_store_gets_no_readable_token() {
     let store = EncryptedStore::new(file, key("a", 1));
     saved_by(store.clone(), &record()).await;
     let text = std::fs::read_to_string(path).expect("a file");
-    assert!(text.contains("sealed:1:a:"), "the documented envelope");
+    assert!(text.contains("sealed:2:a:"), "the documented envelope");
     assert!(!text.contains("canary"));
-    assert!(!format!("{store:?}").contains("[1, 1"), "no key");
+    assert!(!format!("{store:?}").contains("[1, 2"), "no key");
 }
 
 #[tokio::test]
@@ -88,7 +90,10 @@ async fn an_old_key_reads_and_the_new_key_writes() {
     let old = record();
     saved_by(EncryptedStore::new(inner.clone(), key("old", 1)), &old).await;
 
-    let store = EncryptedStore::new(inner.clone(), key("new", 2)).read_with(key("old", 1));
+    let store = EncryptedStore::builder(inner.clone(), key("new", 2))
+        .read_with(key("old", 1))
+        .build()
+        .expect("a store");
     assert_eq!(loaded_by(store.clone()).await, Ok(Some(old.clone())));
 
     let new = record();
@@ -115,11 +120,14 @@ async fn an_unencrypted_record_is_read_only_if_the_program_accepts_it() {
     let inner = MemoryStore::new();
     let record = record();
     saved_by(inner.clone(), &record).await;
-    let store = EncryptedStore::new(inner, key("a", 1));
+    let store = EncryptedStore::new(inner.clone(), key("a", 1));
     let undecryptable = Err(StoreErrorKind::Undecryptable);
-    assert_eq!(loaded_by(store.clone()).await, undecryptable);
-    let accepting = store.accept_unencrypted();
-    assert_eq!(loaded_by(accepting).await, Ok(Some(record)));
+    assert_eq!(loaded_by(store).await, undecryptable);
+    let accepting = EncryptedStore::builder(inner, key("a", 1)).accept_unencrypted();
+    assert_eq!(
+        loaded_by(accepting.build().expect("a store")).await,
+        Ok(Some(record))
+    );
 }
 
 #[tokio::test]

@@ -64,9 +64,14 @@ impl Kind {
         if !self.is_encrypted() {
             return Arc::new(store);
         }
-        let key = EncryptionKey::new("test", &[7; 32]).expect("a key");
-        Arc::new(EncryptedStore::new(store, key))
+        Arc::new(EncryptedStore::new(store, encryption_key("test", 7)))
     }
+}
+
+/// A key for tests, of 32 bytes from `first` on.
+pub(crate) fn encryption_key(id: &str, first: u8) -> EncryptionKey {
+    let bytes: [u8; 32] = std::array::from_fn(|n| first + n as u8);
+    EncryptionKey::new(id, &bytes).expect("a key")
 }
 
 /// As a test's name has it.

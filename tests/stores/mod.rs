@@ -12,6 +12,6 @@ use super::servers;
 pub(crate) use self::{
     address::{StoreAddress, unique_name},
     hooked::{Call, Hook, HookedStore, Moment},
-    kind::Kind,
+    kind::{Kind, encryption_key},
     place::Place,
 };

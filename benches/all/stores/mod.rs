@@ -100,7 +100,7 @@ fn subjects(places: &Places) -> Vec<Subject<'_>> {
 }
 
 fn encrypted(store: Arc<dyn TokenStore>) -> Arc<dyn TokenStore> {
-    let key = EncryptionKey::new("bench", &[7; 32]).expect("a key");
+    let key = EncryptionKey::generate("bench").expect("a key");
     Arc::new(EncryptedStore::new(store, key))
 }
 

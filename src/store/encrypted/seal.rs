@@ -1,120 +1,93 @@
 //! Seals records in envelopes, and opens envelopes.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
-use chacha20poly1305::{
-    XNonce,
-    aead::{Aead, Generate, Payload},
-};
+use chacha20poly1305::{XNonce, aead::AeadInOut};
 use zeroize::Zeroizing;
 
 use super::{
     super::{
-        Record, StoreErrorKind, Version,
+        Record, StoreErrorKind,
         fault::{Fault, corrupt},
         json,
     },
     EncryptionKey,
+    envelope::{Binding, Envelope, Format},
+    padding::padded_json,
 };
-use crate::{
-    account_id::AccountId,
-    token::{SEALED, TokenSet},
-};
+use crate::token::{SEALED, TokenSet};
 
-/// The envelope's own format, after [`SEALED`].
-const ENVELOPE: &str = "1:";
+/// The format of a plaintext that has no `format`.
 const FIRST_FORMAT: u64 = 1;
 const NONCE_BYTES: usize = 24;
 
 /// The record for the inner store.
 pub(super) fn seal(
     key: &EncryptionKey,
-    account: &AccountId,
+    binding: Binding<'_>,
     record: &Record,
 ) -> Result<Record, Fault> {
-    let plaintext = json::write_record(record)?;
-    let envelope = encrypt(key, account, record.version, &plaintext)?;
+    let plaintext = padded_json(record)?;
+    let envelope = encrypt(Format::NEWEST, key, binding, plaintext)?;
     // The plaintext holds the intent.
     Ok(Record::new(TokenSet::from_refresh_token(envelope)).with_version(record.version))
 }
 
 fn encrypt(
+    format: Format,
     key: &EncryptionKey,
-    account: &AccountId,
-    version: Version,
-    plaintext: &[u8],
+    binding: Binding<'_>,
+    mut plaintext: Zeroizing<Vec<u8>>,
 ) -> Result<String, Fault> {
-    let nonce = XNonce::try_generate().map_err(|_| {
-        Fault::new(
-            StoreErrorKind::Unavailable,
-            "the operating system gives no random numbers",
-        )
+    let mut nonce = XNonce::default();
+    getrandom::fill(&mut nonce).map_err(|_| {
+        let message = "the operating system gives no random numbers";
+        Fault::new(StoreErrorKind::Unavailable, message)
     })?;
-    let payload = Payload {
-        msg: plaintext,
-        aad: &associated_data(account, version),
-    };
-    let ciphertext = key
-        .cipher
-        .encrypt(&nonce, payload)
+    let associated_data = format.associated_data(key.id(), binding);
+    // The ciphertext takes the plaintext's place.
+    key.cipher()
+        .encrypt_in_place(&nonce, &associated_data, &mut *plaintext)
         .map_err(|_| corrupt("the record is too long to be encrypted"))?;
-    let mut bytes = nonce.to_vec();
-    bytes.extend(ciphertext);
-    Ok(format!(
-        "{SEALED}{ENVELOPE}{}:{}",
-        key.id,
-        BASE64.encode(bytes)
-    ))
+    let (number, id) = (format.number(), key.id());
+    let mut envelope = format!("{SEALED}{number}:{id}:");
+    // The nonce's 24 bytes end at a character, so that the two parts read as one.
+    BASE64.encode_string(nonce, &mut envelope);
+    BASE64.encode_string(&*plaintext, &mut envelope);
+    Ok(envelope)
 }
 
-/// The id of the key that seals the record; `None` if the record is not sealed.
-pub(super) fn key_id(stored: &Record) -> Option<&str> {
-    envelope(stored).map(|(id, _)| id)
-}
-
-/// The record that was sealed.
+/// The record that was sealed with `key`.
 pub(super) fn open(
+    envelope: &Envelope<'_>,
     key: &EncryptionKey,
-    account: &AccountId,
-    stored: &Record,
+    binding: Binding<'_>,
 ) -> Result<Record, Fault> {
-    let (_, text) = envelope(stored).ok_or_else(|| corrupt("the record is not sealed"))?;
-    let bytes = BASE64
-        .decode(text)
-        .map_err(|_| corrupt("the sealed record is not base64url"))?;
-    let (nonce, ciphertext) = bytes
-        .split_first_chunk::<NONCE_BYTES>()
-        .ok_or_else(|| corrupt("the sealed record is cut off"))?;
-    let payload = Payload {
-        msg: ciphertext,
-        aad: &associated_data(account, stored.version),
-    };
-    let plaintext = key
-        .cipher
-        .decrypt(&XNonce::from(*nonce), payload)
+    let mut bytes = BASE64
+        .decode(envelope.base64)
         .map(Zeroizing::new)
-        .map_err(|_| {
-            let message = format!(
-                "key `{}` does not open the record: the key is wrong, or the record was changed or \
-                 moved",
-                key.id
-            );
-            Fault::new(StoreErrorKind::Undecryptable, message)
-        })?;
+        .map_err(|_| corrupt("the sealed record is not base64url"))?;
+    let nonce: [u8; NONCE_BYTES] = *bytes
+        .first_chunk()
+        .ok_or_else(|| corrupt("the sealed record is cut off"))?;
+    bytes.drain(..NONCE_BYTES);
+    let associated_data = envelope.format.associated_data(key.id(), binding);
+    // The plaintext takes the ciphertext's place.
+    key.cipher()
+        .decrypt_in_place(&XNonce::from(nonce), &associated_data, &mut *bytes)
+        .map_err(|_| does_not_open(key.id()))?;
     // The first versions of this crate sealed records without a format.
-    json::read_record(&plaintext, Some(FIRST_FORMAT))
+    json::read_record(&bytes, Some(FIRST_FORMAT))
 }
 
-fn envelope(stored: &Record) -> Option<(&str, &str)> {
-    let token = stored.tokens.refresh_token()?;
-    let envelope = token.expose_secret().strip_prefix(SEALED)?;
-    envelope.strip_prefix(ENVELOPE)?.split_once(':')
-}
-
-/// The account and the version. The version has a fixed length, so no two pairs give the same bytes.
-fn associated_data(account: &AccountId, version: Version) -> Vec<u8> {
-    let mut data = version.as_u64().to_be_bytes().to_vec();
-    data.extend(account.as_str().as_bytes());
-    data
+fn does_not_open(key_id: &str) -> Fault {
+    let message = format!(
+        "key `{key_id}` does not open the record: the key or the environment is another, or the \
+         record was changed or moved"
+    );
+    Fault::new(StoreErrorKind::Undecryptable, message).with_help(
+        "it was left as it is: configure the key and the environment that it was written with, or \
+         move it away and sign in again",
+    )
 }
 
 #[cfg(test)]
@@ -122,9 +95,10 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+    use crate::{account_id::AccountId, store::Version};
 
     fn key() -> EncryptionKey {
-        EncryptionKey::new("a", &[7; 32]).expect("a key")
+        EncryptionKey::unchecked("a", 7)
     }
 
     fn record() -> Record {
@@ -133,22 +107,40 @@ mod tests {
         Record::new(tokens).to_intent(UNIX_EPOCH + Duration::from_secs(1))
     }
 
+    fn binding(account: &AccountId, version: Version) -> Binding<'_> {
+        Binding {
+            environment: "production",
+            account,
+            version,
+        }
+    }
+
     fn sealed() -> (Record, String) {
-        let sealed = seal(&key(), &"acme".into(), &record()).expect("sealed");
+        let record = record();
+        let sealed = seal(&key(), binding(&"acme".into(), record.version), &record);
+        let sealed = sealed.expect("sealed");
         let token = sealed.tokens.refresh_token().expect("an envelope");
         let text = token.expose_secret().to_owned();
         (sealed, text)
     }
 
+    fn opened(stored: &Record, binding: Binding<'_>) -> Result<Record, StoreErrorKind> {
+        let opened = Envelope::of(stored).and_then(|envelope| {
+            let envelope = envelope.ok_or_else(|| corrupt("not sealed"))?;
+            open(&envelope, &key(), binding)
+        });
+        opened.map_err(|fault| fault.kind())
+    }
+
     fn opened_as(text: &str, sealed: &Record) -> Result<Record, StoreErrorKind> {
         let stored = Record::new(TokenSet::from_refresh_token(text)).with_version(sealed.version);
-        open(&key(), &"acme".into(), &stored).map_err(|fault| fault.kind())
+        opened(&stored, binding(&"acme".into(), sealed.version))
     }
 
     #[test]
     fn s46_an_envelope_shows_the_key_s_id_and_no_token() {
         let (sealed, text) = sealed();
-        assert_eq!(key_id(&sealed), Some("a"));
+        assert!(text.starts_with("sealed:2:a:"));
         assert!(sealed.tokens.access_token().is_none() && sealed.presented_at.is_none());
         let bytes = BASE64
             .decode(text.rsplit(':').next().expect("base64"))
@@ -159,8 +151,9 @@ mod tests {
 
     #[test]
     fn two_envelopes_of_one_record_differ() {
-        let record = record();
-        let seal = || seal(&key(), &"acme".into(), &record).expect("sealed");
+        let (record, account) = (record(), "acme".into());
+        let binding = binding(&account, record.version);
+        let seal = || seal(&key(), binding, &record).expect("sealed");
         assert_ne!(seal().tokens, seal().tokens);
     }
 
@@ -168,7 +161,7 @@ mod tests {
     fn a_changed_envelope_does_not_open() {
         let (sealed, text) = sealed();
         assert!(opened_as(&text, &sealed).is_ok());
-        let start = SEALED.len() + ENVELOPE.len() + "a:".len();
+        let start = SEALED.len() + "2:a:".len();
         for at in start..text.len() {
             let other = if &text[at..=at] == "A" { "B" } else { "A" };
             let changed = format!("{}{other}{}", &text[..at], &text[at + 1..]);
@@ -185,29 +178,67 @@ mod tests {
     #[test]
     fn an_envelope_is_bound_to_its_account_and_version() {
         let (sealed, _) = sealed();
-        let moved = open(&key(), &"globex".into(), &sealed).map_err(|fault| fault.kind());
-        assert_eq!(moved, Err(StoreErrorKind::Undecryptable));
-        let put_back = sealed.with_version(Version::unique());
-        let put_back = open(&key(), &"acme".into(), &put_back).map_err(|fault| fault.kind());
-        assert_eq!(put_back, Err(StoreErrorKind::Undecryptable));
+        let version = sealed.version;
+        let undecryptable = Err(StoreErrorKind::Undecryptable);
+        let moved = opened(&sealed, binding(&"globex".into(), version));
+        assert_eq!(moved, undecryptable);
+        let put_back = opened(&sealed, binding(&"acme".into(), Version::unique()));
+        assert_eq!(put_back, undecryptable);
     }
 
     #[test]
-    fn a_record_that_was_sealed_without_its_format_opens() {
+    fn s104_an_envelope_is_bound_to_its_environment_and_format() {
+        let (sealed, text) = sealed();
+        let account = "acme".into();
+        for environment in ["", "staging", "productio", "production2"] {
+            let elsewhere = Binding {
+                environment,
+                ..binding(&account, sealed.version)
+            };
+            let undecryptable = Err(StoreErrorKind::Undecryptable);
+            assert_eq!(opened(&sealed, elsewhere), undecryptable, "{environment}");
+        }
+        let downgraded = text.replacen("sealed:2:", "sealed:1:", 1);
+        let undecryptable = Err(StoreErrorKind::Undecryptable);
+        assert_eq!(opened_as(&downgraded, &sealed), undecryptable);
+    }
+
+    #[test]
+    fn s104_an_envelope_is_bound_to_the_id_of_its_key() {
+        let (sealed, text) = sealed();
+        let renamed = text.replacen(":a:", ":b:", 1);
+        let stored = Record::new(TokenSet::from_refresh_token(renamed));
+        let envelope = Envelope::of(&stored).expect("sound").expect("sealed");
+        let same_bytes = EncryptionKey::unchecked("b", 7);
+        let account = "acme".into();
+        let opened = open(&envelope, &same_bytes, binding(&account, sealed.version));
+        let kind = opened.map_err(|fault| fault.kind());
+        assert_eq!(kind, Err(StoreErrorKind::Undecryptable));
+    }
+
+    #[test]
+    fn s104_a_record_of_the_first_format_opens() {
         let version = Version::from_u64(3).expect("a version");
         let sealed = Record::new(TokenSet::from_refresh_token(concat!(
             "sealed:1:a:N1L7Yq575OZlp1AXGdYuBcskC896RcIQ2ozLeP00-vVMcXXLHYIK7JUxkVwnLKsLQsgcAbHwmcAn",
             "hwPGaAZfZgrWsPbYavJluJEPQq5T3MSISwaZGoGtiYqreWo_Rgxxb-i8O9hkO0rD1INvf2C0zc4o85qKnLEpaJKf",
             "rkCPqlBIiSw5NcDFtLddhpBl7bEPsx9SVmzuGDVXd79OUqEdNdQcxKxV78HZbTiTGtk4VOpL8GU",
         )));
-        let opened = open(&key(), &"acme".into(), &sealed.with_version(version));
-        assert_eq!(opened.expect("a record"), record().with_version(version));
+        let opened = opened(&sealed, binding(&"acme".into(), version));
+        assert_eq!(opened, Ok(record().with_version(version)));
     }
 
     #[test]
     fn s27_a_sealed_record_of_a_newer_format_is_recognised() {
         let (sealed, _) = sealed();
-        let newer = encrypt(&key(), &"acme".into(), sealed.version, br#"{"format":2}"#);
+        let newer = Zeroizing::new(br#"{"format":2}"#.to_vec());
+        let account = "acme".into();
+        let newer = encrypt(
+            Format::NEWEST,
+            &key(),
+            binding(&account, sealed.version),
+            newer,
+        );
         let newer = newer.expect("encrypted");
         assert_eq!(opened_as(&newer, &sealed), Err(StoreErrorKind::NewerFormat));
     }

@@ -34,8 +34,9 @@ pub enum StoreErrorKind {
     /// A newer version of this crate wrote the record. The store leaves the record as it is, and the
     /// program has to be upgraded.
     NewerFormat,
-    /// The record is encrypted with a key that is not configured, or is not encrypted at all. The
-    /// store leaves the record as it is, and the program needs the key.
+    /// The record is encrypted with a key that is not configured, is not encrypted at all, or was
+    /// changed, moved or forged. The store leaves the record as it is. The program needs the key, or
+    /// the operator has to move the record away.
     Undecryptable,
     /// The location cannot do what a store needs, such as locking files. The program has to use
     /// another location or another store.

@@ -4,12 +4,12 @@ use std::{fs, path::Path};
 
 use dropbox_sign_oauth::{
     ErrorKind,
-    store::{EncryptedStore, EncryptionKey, FileStore},
+    store::{EncryptedStore, FileStore},
 };
 use tempfile::TempDir;
 
 use super::Expected;
-use crate::support::save;
+use crate::{stores::encryption_key, support::save};
 
 #[tokio::test]
 async fn s27_the_key_is_unknown() {
@@ -27,7 +27,10 @@ async fn s27_the_key_is_another_of_the_same_name() {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("tokens.json");
     save(&encrypted(&file, "a", 1), None, "old").await;
-    let expected = expected(&file, "key `a` does not open the record");
+    let expected = Expected {
+        help: "configure the key and the environment that it was written with, or move it away",
+        ..expected(&file, "key `a` does not open the record")
+    };
     expected
         .assert_on(encrypted(&file, "a", 2), || bytes(&file))
         .await;
@@ -39,7 +42,7 @@ async fn s27_the_record_is_not_encrypted() {
     let file = directory.path().join("tokens.json");
     save(&plain(&file), None, "old").await;
     let expected = Expected {
-        help: "allow it with `accept_unencrypted`",
+        help: "move it away and sign in again",
         ..expected(&file, "the record is not encrypted")
     };
     expected
@@ -57,8 +60,7 @@ fn expected<'a>(file: &Path, problem: &'a str) -> Expected<'a> {
 }
 
 fn encrypted(file: &Path, id: &str, byte: u8) -> EncryptedStore<FileStore> {
-    let key = EncryptionKey::new(id, &[byte; 32]).expect("a key");
-    EncryptedStore::new(plain(file), key)
+    EncryptedStore::new(plain(file), encryption_key(id, byte))
 }
 
 fn plain(file: &Path) -> FileStore {

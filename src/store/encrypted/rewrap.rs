@@ -1,0 +1,146 @@
+//! Seals stored records anew, with the store's present key.
+
+use std::time::Duration;
+
+use super::{
+    super::{
+        LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version, fault::Fault,
+    },
+    EncryptedStore,
+};
+use crate::account_id::AccountId;
+
+/// A load and a save end long before.
+const LEASE_TIME_TO_LIVE: Duration = Duration::from_secs(60);
+/// As long as a flight waits by default.
+const LEASE_WAIT: Duration = Duration::from_secs(20);
+
+/// The result of a [`rewrap`](EncryptedStore::rewrap) for one account.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewrapped {
+    /// The record was saved with the store's key, under a new version.
+    Changed,
+    /// The record was sealed with the store's key, environment and format before.
+    Current,
+    /// The record holds an intent, whose process may be about to save new tokens over this version.
+    /// The record was left as it is, and changes with its next refresh.
+    HoldsIntent,
+    /// The store has no record of the account.
+    Absent,
+}
+
+/// What there is to do about a record.
+enum Task {
+    Save(Record),
+    Nothing(Rewrapped),
+}
+
+impl<S: TokenStore> EncryptedStore<S> {
+    /// Saves the records of these accounts anew, with the store's key, environment and format, and
+    /// returns a result for each account.
+    ///
+    /// For accounts that seldom refresh, after a change of the key for example. The store must
+    /// [read](super::EncryptedStoreBuilder::read_with) the records, and all other processes that share
+    /// the store must read records of the new key. Tokens, refusals and lineages stay the same; nothing is
+    /// sent to the service.
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::{AccountId, TokenSet};
+    /// # use dropbox_sign_oauth::store::{MemoryStore, Record, TokenStore};
+    /// use dropbox_sign_oauth::store::{EncryptedStore, EncryptionKey, Rewrapped};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let inner = MemoryStore::new();
+    /// # let (old, new) = (EncryptionKey::generate("2025")?, EncryptionKey::generate("2026")?);
+    /// # let record = Record::new(TokenSet::from_refresh_token("refresh"));
+    /// # let store = EncryptedStore::new(inner.clone(), old.clone());
+    /// # store.compare_and_swap(&"acme".into(), None, &record).await?;
+    /// let store = EncryptedStore::builder(inner, new).read_with(old).build()?;
+    /// for (account, result) in store.rewrap(["acme", "globex"]).await {
+    ///     match result {
+    ///         Ok(Rewrapped::Changed | Rewrapped::Current) => {}
+    ///         Ok(other) => println!("{account}: {other:?}"),
+    ///         Err(error) => eprintln!("{error}"),
+    ///     }
+    /// }
+    /// # let results = store.rewrap(["acme", "globex"]).await;
+    /// # assert_eq!(results[0].1.as_ref().ok(), Some(&Rewrapped::Current));
+    /// # assert_eq!(results[1].1.as_ref().ok(), Some(&Rewrapped::Absent));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The accounts take their turns. A record that has to change is saved under the account's lease, for
+    /// which a turn waits for up to 20 seconds. Call `rewrap` again for the accounts that failed.
+    ///
+    /// # Errors
+    ///
+    /// Each account has a result of its own, and an error does not keep the other accounts from their
+    /// turns: [`LeaseTimeout`](StoreErrorKind::LeaseTimeout) if another process refreshes the account
+    /// all the while, [`Undecryptable`](StoreErrorKind::Undecryptable) for a record that no key opens and
+    /// that was left as it is, and the inner store's own failures.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, each record is the old record or the new record, whole. The lease is
+    /// released as soon as the inner store can. Call `rewrap` again with the same accounts.
+    pub async fn rewrap<A: Into<AccountId>>(
+        &self,
+        accounts: impl IntoIterator<Item = A>,
+    ) -> Vec<(AccountId, Result<Rewrapped, StoreError>)> {
+        let mut results = Vec::new();
+        for account in accounts.into_iter().map(Into::into) {
+            let result = self.rewrap_account(&account).await;
+            results.push((account, result));
+        }
+        results
+    }
+
+    async fn rewrap_account(&self, account: &AccountId) -> Result<Rewrapped, StoreError> {
+        // Most accounts need no lease.
+        if let Task::Nothing(result) = self.task_for(account).await? {
+            return Ok(result);
+        }
+        let request = LeaseRequest::new(LEASE_TIME_TO_LIVE, LEASE_WAIT);
+        let lease = self.inner.lease(account, request).await?;
+        let result = self.rewrap_under_lease(account).await;
+        // If this fails, the lease ends with its time to live, and the record is as the result says.
+        let _ = lease.release().await;
+        result
+    }
+
+    async fn rewrap_under_lease(&self, account: &AccountId) -> Result<Rewrapped, StoreError> {
+        let record = match self.task_for(account).await? {
+            Task::Save(record) => record,
+            Task::Nothing(result) => return Ok(result),
+        };
+        let expected = record.version;
+        let record = record.with_version(Version::unique());
+        match self
+            .compare_and_swap(account, Some(expected), &record)
+            .await?
+        {
+            Swap::Saved => Ok(Rewrapped::Changed),
+            Swap::Conflict => {
+                let message = "another process saved the record meanwhile";
+                let fault = Fault::new(StoreErrorKind::LeaseLost, message);
+                Err(self.error(fault.with_help("rewrap the account again"), account))
+            }
+        }
+    }
+
+    async fn task_for(&self, account: &AccountId) -> Result<Task, StoreError> {
+        Ok(match self.load_opened(account).await? {
+            None => Task::Nothing(Rewrapped::Absent),
+            Some(opened) if opened.is_current => Task::Nothing(Rewrapped::Current),
+            // The process that wrote the intent would take a new version for another process's record,
+            // and its granted tokens would give way.
+            Some(opened) if opened.record.presented_at.is_some() => {
+                Task::Nothing(Rewrapped::HoldsIntent)
+            }
+            Some(opened) => Task::Save(opened.record),
+        })
+    }
+}
