@@ -6,7 +6,7 @@ use redis::{Client, ConnectionInfo};
 
 use super::{
     super::server_settings::check_times, Inner, RedisStore, cluster::Cluster,
-    connection::Connection, keys, node::Node, url,
+    connection::Connection, keys, node::Node, transport, url,
 };
 use crate::error::ConfigError;
 
@@ -18,6 +18,7 @@ pub struct RedisStoreBuilder {
     prefix: String,
     timeout: Duration,
     poll_interval: Duration,
+    accepts_insecure_transport: bool,
 }
 
 /// A server or a cluster, as URLs that may hold a password.
@@ -34,6 +35,7 @@ impl RedisStoreBuilder {
             prefix: "dropbox-sign-oauth:".to_owned(),
             timeout: Duration::from_secs(5),
             poll_interval: Duration::from_secs(1),
+            accepts_insecure_transport: false,
         }
     }
 
@@ -64,14 +66,28 @@ impl RedisStoreBuilder {
         self
     }
 
+    /// Accepts connections to other machines that TLS does not protect: `redis://`, or `rediss://` with
+    /// `#insecure`. Default: [`build`](Self::build) fails.
+    ///
+    /// The password and the tokens then go over the network in the clear, or to any server that takes
+    /// the place of yours. This choice is for a network that protects the connection in another way:
+    /// a tunnel, a service mesh, a container's private network.
+    pub fn danger_accept_insecure_transport(mut self) -> Self {
+        self.accepts_insecure_transport = true;
+        self
+    }
+
     /// Checks the settings and builds the store. The store connects when it is first used, on a
     /// Tokio runtime.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`]: a URL that is malformed, or has a scheme, a database or an option that the
-    /// redis crate does not accept; TLS without a TLS feature of the redis crate; URLs that cannot
-    /// belong to one cluster; a prefix whose first braces are empty; a time out of its bounds.
+    /// [`ConfigError::Insecure`]: a URL of another machine without TLS, or with TLS that does not
+    /// verify the server.
+    ///
+    /// Another [`ConfigError`]: a URL that is malformed, or has a scheme, a database or an option that
+    /// the redis crate does not accept; TLS without a feature for TLS; URLs that cannot belong to one
+    /// cluster; a prefix whose first braces are empty; a time out of its bounds.
     pub fn build(self) -> Result<RedisStore, ConfigError> {
         check_times(self.timeout, self.poll_interval)?;
         if !keys::is_usable(&self.prefix) {
@@ -79,7 +95,7 @@ impl RedisStoreBuilder {
                           hash slot";
             return Err(ConfigError::invalid("prefix", reason));
         }
-        let (name, connection) = self.target.open(self.timeout)?;
+        let (name, connection) = self.connection()?;
         Ok(RedisStore(Arc::new(Inner {
             name,
             prefix: self.prefix,
@@ -87,28 +103,38 @@ impl RedisStoreBuilder {
             connection,
         })))
     }
-}
 
-impl Target {
     /// The store's name in errors, and the way to the server.
-    fn open(self, timeout: Duration) -> Result<(String, Connection), ConfigError> {
-        match self {
-            Self::Server(url) => {
-                let settings = url::parse("url", &url)?;
+    fn connection(&self) -> Result<(String, Connection), ConfigError> {
+        let timeout = self.timeout;
+        match &self.target {
+            Target::Server(url) => {
+                let settings = self.server("url", url)?;
                 let database = settings.redis_settings().db();
                 let name = format!("redis store {}/{database}", settings.addr());
                 let unusable = |_| ConfigError::invalid("url", "the `redis` crate cannot use it");
                 let node = Node::new(Client::open(settings).map_err(unusable)?);
                 Ok((name, Connection::Server { node, timeout }))
             }
-            Self::Cluster(urls) => {
-                let nodes = urls.iter().map(|url| url::parse("urls", url));
-                let nodes = nodes.collect::<Result<Vec<ConnectionInfo>, _>>()?;
+            Target::Cluster(urls) => {
+                let nodes = urls.iter().map(|url| self.server("urls", url));
+                let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
                 let addresses: Vec<_> = nodes.iter().map(|n| n.addr().to_string()).collect();
                 let name = format!("redis cluster {}", addresses.join(","));
                 let cluster = Cluster::new(nodes, timeout)?;
                 Ok((name, Connection::Cluster(Arc::new(cluster))))
             }
+        }
+    }
+
+    /// How to connect to the server at a URL. `setting` names the URL in errors.
+    fn server(&self, setting: &'static str, url: &str) -> Result<ConnectionInfo, ConfigError> {
+        let settings = url::parse(setting, url)?;
+        match transport::danger(settings.addr()) {
+            Some(reason) if !self.accepts_insecure_transport => {
+                Err(ConfigError::Insecure { setting, reason })
+            }
+            _ => Ok(settings),
         }
     }
 }
@@ -120,6 +146,10 @@ impl fmt::Debug for RedisStoreBuilder {
             .field("prefix", &self.prefix)
             .field("timeout", &self.timeout)
             .field("poll_interval", &self.poll_interval)
+            .field(
+                "accepts_insecure_transport",
+                &self.accepts_insecure_transport,
+            )
             .finish_non_exhaustive()
     }
 }

@@ -11,6 +11,7 @@ mod lease;
 mod node;
 mod script;
 mod token_store;
+mod transport;
 mod url;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -85,7 +86,7 @@ use crate::account_id::AccountId;
 /// use dropbox_sign_oauth::{OAuthApi, TokenManager, store::RedisStore};
 ///
 /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
-/// let store = RedisStore::builder("redis://:password@redis.internal:6379/0")
+/// let store = RedisStore::builder("rediss://:password@redis.internal:6379/0")
 ///     .prefix("billing:dropbox-sign:")
 ///     .build()?;
 /// let api = OAuthApi::builder("client-id", "client-secret").build()?;
@@ -105,8 +106,8 @@ struct Inner {
 }
 
 impl RedisStore {
-    /// Builds a store on the server at a URL: `redis://[user][:password@]host[:port][/database]`,
-    /// `rediss://` with TLS, or `redis+unix:///path`.
+    /// Builds a store on the server at a URL: `rediss://[user][:password@]host[:port][/database]`,
+    /// `redis://` without TLS on this machine, or `redis+unix:///path`.
     pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
         RedisStoreBuilder::new(Target::Server(url.into()))
     }
@@ -119,7 +120,7 @@ impl RedisStore {
     /// ```no_run
     /// # use dropbox_sign_oauth::store::RedisStore;
     /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
-    /// let nodes = ["redis://:password@redis-1:6379", "redis://:password@redis-2:6379"];
+    /// let nodes = ["rediss://:password@redis-1:6379", "rediss://:password@redis-2:6379"];
     /// let store = RedisStore::cluster(nodes).build()?;
     /// # Ok(())
     /// # }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dropbox_sign_oauth::store::RedisStore;
+use dropbox_sign_oauth::{ConfigError, store::RedisStore};
 
 #[test]
 fn settings_that_cannot_work_are_errors_without_the_url() {
@@ -21,6 +21,40 @@ fn settings_that_cannot_work_are_errors_without_the_url() {
         let text = error.to_string();
         assert!(text.starts_with(&format!("{setting}: ")), "{text}");
         assert!(!format!("{text} {error:?}").contains("canary"), "{text}");
+    }
+}
+
+#[test]
+fn s98_a_plain_url_of_another_machine_is_refused_without_the_opt_out() {
+    for (builder, setting) in [
+        (
+            RedisStore::builder("redis://:canary@redis.internal/"),
+            "url: ",
+        ),
+        (RedisStore::builder("valkey://:canary@192.0.2.1/"), "url: "),
+        (
+            RedisStore::cluster(["redis://:canary@127.0.0.1/", "redis://:canary@redis-2/"]),
+            "urls: ",
+        ),
+    ] {
+        let error = builder.clone().build().expect_err(setting);
+        assert!(matches!(error, ConfigError::Insecure { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.starts_with(setting), "{text}");
+        for part in ["unencrypted", "danger_accept_insecure_transport()"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!format!("{text} {error:?}").contains("canary"), "{text}");
+        let built = builder.danger_accept_insecure_transport().build();
+        built.expect("the program has chosen so");
+    }
+    for url in [
+        "redis://:p@127.0.0.1/",
+        "redis://[::1]/",
+        "redis://localhost/",
+        "redis+unix:///run/redis.sock",
+    ] {
+        RedisStore::builder(url).build().expect(url);
     }
 }
 
@@ -45,7 +79,8 @@ fn urls_that_cannot_belong_to_one_cluster_are_errors() {
         (&["redis+unix:///canary"], "no Unix socket"),
     ];
     for (urls, mistake) in cases {
-        let error = RedisStore::cluster(urls.iter().copied()).build();
+        let cluster = RedisStore::cluster(urls.iter().copied());
+        let error = cluster.danger_accept_insecure_transport().build();
         let error = error.expect_err(mistake);
         let text = error.to_string();
         assert!(text.starts_with("urls: "), "{text}");
