@@ -4,6 +4,7 @@ mod access;
 mod broken;
 mod cluster;
 mod cluster_faults;
+mod evil_nodes;
 mod failover;
 mod faults;
 mod leases;

@@ -5,8 +5,13 @@ use std::{fmt, sync::Arc, time::Duration};
 use redis::{Client, ConnectionInfo};
 
 use super::{
-    super::server_settings::check_times, Inner, RedisStore, cluster::Cluster,
-    connection::Connection, keys, node::Node, transport, url,
+    super::server_settings::check_times,
+    Inner, RedisStore,
+    cluster::{Cluster, Trust},
+    connection::Connection,
+    keys,
+    node::Node,
+    transport, url,
 };
 use crate::error::ConfigError;
 
@@ -19,6 +24,7 @@ pub struct RedisStoreBuilder {
     timeout: Duration,
     poll_interval: Duration,
     accepts_insecure_transport: bool,
+    trusted_nodes: Option<Vec<String>>,
 }
 
 /// A server or a cluster, as URLs that may hold a password.
@@ -36,6 +42,7 @@ impl RedisStoreBuilder {
             timeout: Duration::from_secs(5),
             poll_interval: Duration::from_secs(1),
             accepts_insecure_transport: false,
+            trusted_nodes: None,
         }
     }
 
@@ -66,12 +73,39 @@ impl RedisStoreBuilder {
         self
     }
 
+    /// The hosts that the nodes of a cluster may have, beside the hosts of the URLs. Default: every
+    /// host.
+    ///
+    /// An entry is a host name, an IP address, or `*.` and a domain, which stands for every name below
+    /// the domain. Capitals and ports do not matter. The text counts, not the address behind a name: list
+    /// the hosts as the nodes name them in `CLUSTER SLOTS`.
+    ///
+    /// Nodes tell the store where the other nodes are. If a node names a host that is not listed, the
+    /// operation fails with [`StoreErrorKind::Insecure`](super::super::StoreErrorKind::Insecure), and
+    /// nothing is sent to that host.
+    ///
+    /// ```no_run
+    /// # use dropbox_sign_oauth::store::RedisStore;
+    /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
+    /// let endpoint = "rediss://:password@clustercfg.tokens.abc123.use1.cache.amazonaws.com:6379";
+    /// let store = RedisStore::cluster([endpoint])
+    ///     .trusted_nodes(["*.tokens.abc123.use1.cache.amazonaws.com"])
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trusted_nodes(mut self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.trusted_nodes = Some(hosts.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// Accepts connections to other machines that TLS does not protect: `redis://`, or `rediss://` with
     /// `#insecure`. Default: [`build`](Self::build) fails.
     ///
     /// The password and the tokens then go over the network in the clear, or to any server that takes
     /// the place of yours. This choice is for a network that protects the connection in another way:
-    /// a tunnel, a service mesh, a container's private network.
+    /// a tunnel, a service mesh, a container's private network. In a cluster, the choice counts for
+    /// every node.
     pub fn danger_accept_insecure_transport(mut self) -> Self {
         self.accepts_insecure_transport = true;
         self
@@ -87,7 +121,8 @@ impl RedisStoreBuilder {
     ///
     /// Another [`ConfigError`]: a URL that is malformed, or has a scheme, a database or an option that
     /// the redis crate does not accept; TLS without a feature for TLS; URLs that cannot belong to one
-    /// cluster; a prefix whose first braces are empty; a time out of its bounds.
+    /// cluster; a trusted node that is no host, or on a server of its own; a prefix whose first braces
+    /// are empty; a time out of its bounds.
     pub fn build(self) -> Result<RedisStore, ConfigError> {
         check_times(self.timeout, self.poll_interval)?;
         if !keys::is_usable(&self.prefix) {
@@ -108,6 +143,10 @@ impl RedisStoreBuilder {
     fn connection(&self) -> Result<(String, Connection), ConfigError> {
         let timeout = self.timeout;
         match &self.target {
+            Target::Server(_) if self.trusted_nodes.is_some() => {
+                let reason = "a server of its own names no other nodes; use `RedisStore::cluster`";
+                Err(ConfigError::invalid("trusted_nodes", reason))
+            }
             Target::Server(url) => {
                 let settings = self.server("url", url)?;
                 let database = settings.redis_settings().db();
@@ -121,7 +160,9 @@ impl RedisStoreBuilder {
                 let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
                 let addresses: Vec<_> = nodes.iter().map(|n| n.addr().to_string()).collect();
                 let name = format!("redis cluster {}", addresses.join(","));
-                let cluster = Cluster::new(nodes, timeout)?;
+                let trusted = self.trusted_nodes.as_deref();
+                let trust = Trust::new(trusted, self.accepts_insecure_transport)?;
+                let cluster = Cluster::new(nodes, trust, timeout)?;
                 Ok((name, Connection::Cluster(Arc::new(cluster))))
             }
         }

@@ -4,7 +4,7 @@ use redis::ConnectionAddr;
 
 use crate::origin_rules::is_loopback;
 
-/// What a connection to the address would expose, and the way out. `None`: nothing.
+/// The danger of a connection to the address, and the way out. `None`: no danger.
 pub(super) fn danger(address: &ConnectionAddr) -> Option<&'static str> {
     match address {
         ConnectionAddr::Tcp(host, _) if !is_local(host) => Some(
@@ -23,7 +23,7 @@ pub(super) fn danger(address: &ConnectionAddr) -> Option<&'static str> {
     }
 }
 
-/// The parser of these URLs keeps a host's capitals.
+/// The redis crate keeps a host's capitals.
 fn is_local(host: &str) -> bool {
     is_loopback(&host.to_ascii_lowercase())
 }

@@ -59,6 +59,23 @@ fn s98_a_plain_url_of_another_machine_is_refused_without_the_opt_out() {
 }
 
 #[test]
+fn s99_trusted_nodes_are_hosts_of_a_cluster() {
+    let cluster = || RedisStore::cluster(["redis://:canary@127.0.0.1/"]);
+    let server = RedisStore::builder("redis://:canary@127.0.0.1/");
+    for (builder, mistake) in [
+        (server.trusted_nodes(["host"]), "use `RedisStore::cluster`"),
+        (cluster().trusted_nodes(["canary:6379"]), "without scheme"),
+        (cluster().trusted_nodes([""; 0]), "lists no host"),
+    ] {
+        let error = builder.build().expect_err(mistake);
+        let text = error.to_string();
+        assert!(text.starts_with("trusted_nodes: "), "{text}");
+        assert!(text.contains(mistake), "{text}");
+        assert!(!format!("{text} {error:?}").contains("canary"), "{text}");
+    }
+}
+
+#[test]
 fn s46_a_store_shows_no_password() {
     let builder = RedisStore::builder("redis://user:canary@127.0.0.1:1/");
     let shown = format!("{builder:?} {:?}", builder.clone().build());
