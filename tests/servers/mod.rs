@@ -17,7 +17,10 @@ mod unprivileged;
 #[cfg(feature = "rustls")]
 pub(crate) use self::openssl::TlsServer;
 pub(crate) use self::{
-    pgbouncer::PgBouncer, postgres::Postgres, proxy::Proxy, redis::Redis,
+    pgbouncer::PgBouncer,
+    postgres::Postgres,
+    proxy::Proxy,
+    redis::{Redis, documented_rules},
     redis_cluster::RedisCluster,
 };
 

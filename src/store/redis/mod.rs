@@ -53,10 +53,27 @@ use crate::account_id::AccountId;
 /// - **No eviction.** Records have no time to live. `maxmemory-policy` must be `noeviction` or one of
 ///   `volatile-*`. On a server with another policy, operations fail with
 ///   [`StoreErrorKind::Unsupported`](super::StoreErrorKind::Unsupported).
-/// - **Protection.** The tokens are not encrypted: a user who can read the keys has the tokens. On the
-///   prefix's keys and channels the store's user needs `+@hash +@string +@keyspace +@scripting
-///   +@pubsub +@connection -@dangerous +info`, and in a cluster `+cluster|slots`. `INFO` states the
-///   store whether the server evicts.
+/// - **Protection.** The tokens are not encrypted: a user who can read the keys has the tokens, and so
+///   has a reader of the server's files, replicas and backups. A user with the right to `SLOWLOG` or
+///   `MONITOR` sees the tokens in the scripts' arguments: give no one these rights, and switch the slow
+///   log off with `slowlog-log-slower-than -1`. With `EncryptedStore` around this store, all of these
+///   places hold ciphertext.
+/// - **Memory.** The `redis` crate does not wipe its buffers, which hold copies of the tokens.
+///
+/// # Rights
+///
+/// The store's user needs these rights, and no more. The prefix of the keys and channels is that of
+/// the [builder](RedisStoreBuilder::prefix).
+///
+/// ```text
+#[doc = include_str!("acl.txt")]
+/// ```
+///
+/// `INFO` states the store whether the server evicts. Without `PUBLISH` and `SUBSCRIBE`, waiting
+/// processes poll.
+///
+/// Give the channels to no other user (`resetchannels`): a message makes each waiting process ask the
+/// server for the lease. A message carries no secret, and grants nothing.
 ///
 /// # Failover
 ///

@@ -32,9 +32,12 @@ pub(super) fn parse(setting: &'static str, url: &str) -> Result<ConnectionInfo, 
     if !database.is_empty() && database.parse::<i64>().is_err() {
         return Err(invalid("the database must be a number"));
     }
-    url.into_connection_info().map_err(|_| {
+    let settings = url.into_connection_info().map_err(|_| {
         invalid("the `redis` crate does not accept the host, the user, the password or an option")
-    })
+    })?;
+    // With the library's name, the store's user would need the right to `CLIENT`.
+    let login = settings.redis_settings().clone().set_skip_set_lib_name();
+    Ok(settings.set_redis_settings(login))
 }
 
 /// Whether the redis crate was compiled with a TLS feature. The crate does not say, but without
@@ -83,6 +86,7 @@ mod tests {
         ] {
             let read = parse("url", url).expect(url);
             assert_eq!(read.redis_settings().db(), database, "{url}");
+            assert!(read.redis_settings().skip_set_lib_name(), "{url}");
         }
     }
 }
