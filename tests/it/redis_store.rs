@@ -4,11 +4,14 @@ mod access;
 mod broken;
 mod cluster;
 mod cluster_faults;
+mod evil_nodes;
 mod failover;
 mod faults;
 mod leases;
 mod lost_responses;
 mod settings;
+#[cfg(feature = "redis-rustls")]
+mod tls;
 
 use std::time::Duration;
 
@@ -40,7 +43,8 @@ async fn the_redis_store_conforms_with_one_connection_and_threads() {
 #[tokio::test]
 async fn stores_with_different_prefixes_do_not_see_each_other() {
     let Some(redis) = Redis::start() else { return };
-    let [one, other] = ["one:", "other:"].map(|prefix| {
+    let prefixes = ["dropbox-sign-oauth:one:", "dropbox-sign-oauth:other:"];
+    let [one, other] = prefixes.map(|prefix| {
         let builder = RedisStore::builder(redis.url()).prefix(prefix);
         builder.build().expect("a store")
     });

@@ -4,20 +4,27 @@
 //! If a server is not installed, the tests that need the server say so and pass. With
 //! `DROPBOX_SIGN_OAUTH_REQUIRE_SERVERS=1` in the environment, these tests fail.
 
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "redis-rustls", feature = "rustls"))]
 mod openssl;
 mod pgbouncer;
 mod postgres;
 mod proxy;
 mod redis;
 mod redis_cluster;
+#[cfg(feature = "redis-rustls")]
+mod redis_tls;
 mod shared;
 mod unprivileged;
 
 #[cfg(feature = "rustls")]
 pub(crate) use self::openssl::TlsServer;
+#[cfg(feature = "redis-rustls")]
+pub(crate) use self::{openssl::Certificates, redis_tls::RedisTls};
 pub(crate) use self::{
-    pgbouncer::PgBouncer, postgres::Postgres, proxy::Proxy, redis::Redis,
+    pgbouncer::PgBouncer,
+    postgres::Postgres,
+    proxy::Proxy,
+    redis::{Redis, documented_rules},
     redis_cluster::RedisCluster,
 };
 
@@ -116,6 +123,14 @@ fn free_port() -> u16 {
         if TcpListener::bind(loopback(port)).is_ok() {
             return port;
         }
+    }
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !condition() {
+        assert!(since.elapsed() < PATIENCE, "the cluster does not come up");
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -54,8 +54,9 @@ impl Redis {
         loopback(self.port)
     }
 
+    /// The URL of a user who has the rights that the documentation lists, and no more.
     pub(crate) fn url(&self) -> String {
-        format!("redis://{}/", self.address())
+        format!("redis://app:right@{}/", self.address())
     }
 
     /// Kills the process, which has no time to tidy up.
@@ -117,7 +118,25 @@ impl Redis {
     }
 }
 
+/// The rules for the user of the store, as the documentation shows them.
+const RULES: &str = include_str!("../../src/store/redis/acl.txt");
+
+/// The documented rules of a user with the password `right`. The second command has the further rules
+/// for the nodes of a cluster.
+pub(crate) fn documented_rules(is_cluster: bool) -> Vec<String> {
+    let commands = RULES
+        .lines()
+        .filter(|line| line.starts_with("ACL SETUSER "));
+    let rules = commands
+        .take(1 + usize::from(is_cluster))
+        .flat_map(|command| command.split(' ').skip(3));
+    rules
+        .map(|rule| rule.replace(">PASSWORD", ">right"))
+        .collect()
+}
+
 fn command(program: &PathBuf, port: u16, options: &[String], data: &TempDir) -> Command {
+    let is_cluster = options.iter().any(|option| option == "--cluster-enabled");
     let mut command = Command::new(program);
     command
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
@@ -125,6 +144,8 @@ fn command(program: &PathBuf, port: u16, options: &[String], data: &TempDir) -> 
         .args(["--save", "", "--daemonize", "no", "--dir"])
         .arg(data.path())
         .args(options)
+        .args(["--user", "app"])
+        .args(documented_rules(is_cluster))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());

@@ -65,8 +65,9 @@ impl StoreAddress {
         store.expect("a name")
     }
 
+    /// The servers' user has no rights beyond this beginning.
     pub(super) fn redis_prefix(&self) -> String {
-        format!("{}:", self.name)
+        format!("dropbox-sign-oauth:{}:", self.name)
     }
 
     pub(super) fn postgres_table(&self) -> &str {

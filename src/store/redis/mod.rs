@@ -9,8 +9,12 @@ mod hash;
 mod keys;
 mod lease;
 mod node;
+#[cfg(feature = "redis-rustls")]
+mod roots;
 mod script;
+mod tls;
 mod token_store;
+mod transport;
 mod url;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -52,10 +56,27 @@ use crate::account_id::AccountId;
 /// - **No eviction.** Records have no time to live. `maxmemory-policy` must be `noeviction` or one of
 ///   `volatile-*`. On a server with another policy, operations fail with
 ///   [`StoreErrorKind::Unsupported`](super::StoreErrorKind::Unsupported).
-/// - **Protection.** The tokens are not encrypted: a user who can read the keys has the tokens. On the
-///   prefix's keys and channels the store's user needs `+@hash +@string +@keyspace +@scripting
-///   +@pubsub +@connection -@dangerous +info`, and in a cluster `+cluster|slots`. `INFO` states the
-///   store whether the server evicts.
+/// - **Protection.** The tokens are not encrypted: a user who can read the keys has the tokens, and so
+///   has a reader of the server's files, replicas and backups. A user with the right to `SLOWLOG` or
+///   `MONITOR` sees the tokens in the scripts' arguments: give no one these rights, and switch the slow
+///   log off with `slowlog-log-slower-than -1`. With `EncryptedStore` around this store, all of these
+///   places hold ciphertext.
+/// - **Memory.** The `redis` crate does not wipe its buffers, which hold copies of the tokens.
+///
+/// # Rights
+///
+/// The store's user needs these rights, and no more. The prefix of the keys and channels is that of
+/// the [builder](RedisStoreBuilder::prefix).
+///
+/// ```text
+#[doc = include_str!("acl.txt")]
+/// ```
+///
+/// `INFO` states the store whether the server evicts. Without `PUBLISH` and `SUBSCRIBE`, waiting
+/// processes poll.
+///
+/// Give the channels to no other user (`resetchannels`): a message makes each waiting process ask the
+/// server for the lease. A message carries no secret, and grants nothing.
 ///
 /// # Failover
 ///
@@ -72,12 +93,25 @@ use crate::account_id::AccountId;
 ///
 /// # TLS
 ///
-/// Enable one of the redis crate's TLS features in your own `Cargo.toml`, and use a URL with
-/// `rediss://`.
+/// A URL with `rediss://` connects with TLS, and verifies that the server's certificate is for the
+/// URL's host. A URL without TLS is for this machine: [`build`](RedisStoreBuilder::build) refuses the
+/// URL of another machine, unless the program calls
+/// [`danger_accept_insecure_transport`](RedisStoreBuilder::danger_accept_insecure_transport).
+///
+/// Enable the feature `redis-rustls`:
 ///
 /// ```toml
-/// redis = { version = "1.2", default-features = false, features = ["tokio-rustls-comp"] }
+/// dropbox-sign-oauth = { version = "0.1", features = ["redis-rustls"] }
 /// ```
+///
+/// - The system's roots count, or for a private CA those of `RedisStoreBuilder::root_certificate`.
+/// - The store presents no certificate of its own. The server needs `tls-auth-clients no` or
+///   `optional`.
+/// - If the program has not chosen rustls's `CryptoProvider`, building a store with TLS installs
+///   aws-lc-rs for the process.
+///
+/// A TLS feature of the `redis` crate in your own `Cargo.toml` works too, without
+/// `root_certificate`: `tokio-native-tls-comp`, for example.
 ///
 /// # Example
 ///
@@ -85,7 +119,7 @@ use crate::account_id::AccountId;
 /// use dropbox_sign_oauth::{OAuthApi, TokenManager, store::RedisStore};
 ///
 /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
-/// let store = RedisStore::builder("redis://:password@redis.internal:6379/0")
+/// let store = RedisStore::builder("rediss://:password@redis.internal:6379/0")
 ///     .prefix("billing:dropbox-sign:")
 ///     .build()?;
 /// let api = OAuthApi::builder("client-id", "client-secret").build()?;
@@ -105,8 +139,8 @@ struct Inner {
 }
 
 impl RedisStore {
-    /// Builds a store on the server at a URL: `redis://[user][:password@]host[:port][/database]`,
-    /// `rediss://` with TLS, or `redis+unix:///path`.
+    /// Builds a store on the server at a URL: `rediss://[user][:password@]host[:port][/database]`,
+    /// `redis://` without TLS on this machine, or `redis+unix:///path`.
     pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
         RedisStoreBuilder::new(Target::Server(url.into()))
     }
@@ -116,11 +150,23 @@ impl RedisStore {
     /// The store finds the other nodes by itself. Name several nodes, since one of them has to be up
     /// when the program starts. User, password and TLS are the same for all nodes.
     ///
+    /// Nodes tell the store where the other nodes are, and the password and the tokens go there. List
+    /// the hosts in [`trusted_nodes`](RedisStoreBuilder::trusted_nodes). Without the list, the word of
+    /// any node counts:
+    ///
+    /// - With TLS, a node can name any host whose certificate the roots accept. With the system's roots,
+    ///   that is anybody's server; with a private CA, your servers alone.
+    /// - Without TLS, a node can name any address of this machine, or with
+    ///   [`danger_accept_insecure_transport`](RedisStoreBuilder::danger_accept_insecure_transport) any
+    ///   host.
+    ///
     /// ```no_run
     /// # use dropbox_sign_oauth::store::RedisStore;
     /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
-    /// let nodes = ["redis://:password@redis-1:6379", "redis://:password@redis-2:6379"];
-    /// let store = RedisStore::cluster(nodes).build()?;
+    /// let nodes = ["rediss://:password@redis-1:6379", "rediss://:password@redis-2:6379"];
+    /// let store = RedisStore::cluster(nodes)
+    ///     .trusted_nodes(["redis-1", "redis-2", "redis-3"])
+    ///     .build()?;
     /// # Ok(())
     /// # }
     /// ```

@@ -15,8 +15,8 @@ pub(super) fn parse(setting: &'static str, url: &str) -> Result<ConnectionInfo, 
     let database = match url.scheme() {
         "rediss" | "valkeys" if !has_tls() => {
             return Err(invalid(
-                "TLS needs a feature of the `redis` crate: enable `tokio-rustls-comp` or \
-                 `tokio-native-tls-comp` in your own Cargo.toml",
+                "TLS needs the feature `redis-rustls` of dropbox-sign-oauth, or a TLS feature of the \
+                 `redis` crate",
             ));
         }
         "redis" | "valkey" | "rediss" | "valkeys" => url.path().trim_matches('/').to_owned(),
@@ -32,9 +32,12 @@ pub(super) fn parse(setting: &'static str, url: &str) -> Result<ConnectionInfo, 
     if !database.is_empty() && database.parse::<i64>().is_err() {
         return Err(invalid("the database must be a number"));
     }
-    url.into_connection_info().map_err(|_| {
+    let settings = url.into_connection_info().map_err(|_| {
         invalid("the `redis` crate does not accept the host, the user, the password or an option")
-    })
+    })?;
+    // With the library's name, the store's user would need the right to `CLIENT`.
+    let login = settings.redis_settings().clone().set_skip_set_lib_name();
+    Ok(settings.set_redis_settings(login))
 }
 
 /// Whether the redis crate was compiled with a TLS feature. The crate does not say, but without
@@ -55,7 +58,8 @@ mod tests {
             ("redis://host:99999/", "malformed"),
             ("http://u:canary@h/", "the scheme"),
             ("canary:6379", "the scheme"),
-            ("rediss://u:canary@h/", "`tokio-rustls-comp`"),
+            #[cfg(not(feature = "redis-rustls"))]
+            ("rediss://u:canary@h/", "`redis-rustls`"),
             ("redis://u:canary@h/first", "the database must be a number"),
             ("redis+unix:///canary?db=x", "the database must be a number"),
             ("redis://:canary@0.0.0.0/", "does not accept the host"),
@@ -83,6 +87,7 @@ mod tests {
         ] {
             let read = parse("url", url).expect(url);
             assert_eq!(read.redis_settings().db(), database, "{url}");
+            assert!(read.redis_settings().skip_set_lib_name(), "{url}");
         }
     }
 }

@@ -121,7 +121,7 @@ async fn s27_redis_holds_a_record_that_cannot_be_read() {
         ),
     ];
     for (damage, problem, help) in cases {
-        let prefix = format!("{}:", unique_name());
+        let prefix = format!("dropbox-sign-oauth:{}:", unique_name());
         let builder = RedisStore::builder(server.url()).prefix(&*prefix);
         let store = builder.build().expect("a store");
         save(&store, None, "old").await;

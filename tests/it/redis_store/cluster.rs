@@ -8,18 +8,18 @@ use dropbox_sign_oauth::{
 use tokio::time::timeout;
 
 use super::{
-    AT_ONCE, FOR_HOURS, HANGS, LEASE, RECORD,
-    access::{RIGHTS, add_user},
-    acme, save, tokens, until_a_process_listens,
+    AT_ONCE, FOR_HOURS, HANGS, LEASE, RECORD, access::assert_nothing_was_denied, acme, save,
+    tokens, until_a_process_listens,
 };
 use crate::servers::RedisCluster;
 
 #[tokio::test]
-async fn the_redis_store_conforms_on_a_cluster() {
+async fn s101_the_redis_store_conforms_on_a_cluster_with_the_documented_rights() {
     let Some(cluster) = RedisCluster::start() else {
         return;
     };
     store_conformance(async || store(&cluster)).await;
+    cluster.nodes().iter().for_each(assert_nothing_was_denied);
 }
 
 #[tokio::test]
@@ -52,23 +52,6 @@ async fn accounts_are_spread_over_the_nodes_and_an_account_s_keys_are_together()
         spread += usize::from(accounts > 0);
     }
     assert!(spread > 1, "all on one node");
-}
-
-#[tokio::test]
-async fn a_user_with_the_documented_rights_needs_no_more_on_a_cluster() {
-    let Some(cluster) = RedisCluster::start() else {
-        return;
-    };
-    for node in cluster.nodes() {
-        add_user(node, "app", &format!("{RIGHTS} +cluster|slots"));
-    }
-    let urls = cluster.nodes().iter();
-    let urls = urls.map(|node| format!("redis://app:right@{}/", node.address()));
-    let store = RedisStore::cluster(urls).build().expect("a store");
-    let version = save(&store, None, "a").await;
-    let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
-    lease.release().await.expect("released");
-    assert!(store.delete(&acme(), version).await.expect("deleted"));
 }
 
 #[tokio::test]
@@ -139,6 +122,7 @@ async fn an_account_whose_slot_moves_to_another_node_goes_on() {
     lease.release().await.expect("ours");
     assert!(store.delete(&acme(), version).await.expect("deleted"));
     assert_eq!(cluster[to].cli(&["KEYS", "*"]), "");
+    cluster.nodes().iter().for_each(assert_nothing_was_denied);
 }
 
 #[tokio::test]

@@ -6,8 +6,13 @@ use parking_lot::Mutex;
 use redis::{Client, ConnectionAddr, ConnectionInfo, RedisResult};
 
 use super::{
-    super::node::Node,
+    super::{
+        super::{StoreErrorKind, fault::Fault},
+        node::Node,
+        transport,
+    },
     slots::{Address, SlotMap},
+    trust::Trust,
 };
 use crate::error::ConfigError;
 
@@ -16,6 +21,8 @@ pub(super) struct Directory {
     settings: ConnectionInfo,
     /// The nodes that the user named. At least one.
     seeds: Vec<Address>,
+    /// Which nodes beside the seeds get the password and the tokens.
+    trust: Trust,
     slots: Mutex<SlotMap>,
     nodes: Mutex<HashMap<Address, Node>>,
 }
@@ -24,7 +31,7 @@ impl Directory {
     /// # Errors
     ///
     /// If the nodes cannot belong to one cluster.
-    pub(super) fn new(nodes: Vec<ConnectionInfo>) -> Result<Self, ConfigError> {
+    pub(super) fn new(nodes: Vec<ConnectionInfo>, trust: Trust) -> Result<Self, ConfigError> {
         let invalid = |reason| ConfigError::invalid("urls", reason);
         let settings = nodes
             .first()
@@ -52,6 +59,7 @@ impl Directory {
         Ok(Self {
             settings: settings.clone(),
             seeds,
+            trust,
             slots: Mutex::default(),
             nodes: Mutex::default(),
         })
@@ -81,10 +89,47 @@ impl Directory {
         Ok(node)
     }
 
-    pub(super) fn update(&self, slots: SlotMap) {
+    /// Replaces the slots by the response of the node `sender`.
+    ///
+    /// # Errors
+    ///
+    /// If the response names a node that may not be connected to.
+    pub(super) fn update(&self, slots: SlotMap, sender: &Address) -> Result<(), Fault> {
+        for node in slots.nodes() {
+            self.check(node, sender)?;
+        }
         let known = |node: &Address| self.seeds.contains(node) || slots.nodes().any(|n| n == node);
         self.nodes.lock().retain(|node, _| known(node));
         *self.slots.lock() = slots;
+        Ok(())
+    }
+
+    /// Fails if the node may not be connected to. Every address that a node names is checked before
+    /// the address is used.
+    pub(super) fn check(&self, node: &Address, named_by: &Address) -> Result<(), Fault> {
+        let refused = |why: &str, help: &'static str| {
+            let message = format!("its node {named_by} names the node {node}, {why}");
+            Fault::new(StoreErrorKind::Insecure, message).with_help(help)
+        };
+        let is_seed = || {
+            let mut seeds = self.seeds.iter();
+            seeds.any(|seed| seed.host.eq_ignore_ascii_case(&node.host))
+        };
+        if !self.trust.lists(&node.host) && !is_seed() {
+            return Err(refused(
+                "which `trusted_nodes` does not list",
+                "find out who answers there, and list the host if the node is yours",
+            ));
+        }
+        let address = at(self.settings.addr(), node);
+        if !self.trust.accepts_insecure_transport && transport::danger(&address).is_some() {
+            return Err(refused(
+                "to which the password and the tokens would go unprotected",
+                "use `rediss://`, or call `danger_accept_insecure_transport()` if the network itself \
+                 protects the connection",
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -54,11 +54,16 @@ impl Cluster {
         if nodes.iter().any(|address| search.may_try(address)) {
             return Ok(());
         }
-        let message = "no node can be reached";
-        Err(Fault::new(StoreErrorKind::Unavailable, message))
+        let unreachable = || Fault::new(StoreErrorKind::Unavailable, "no node can be reached");
+        Err(search.tls_failure().unwrap_or_else(unreachable))
     }
 
     /// Asks one node which node has which slots. Returns whether the node knew.
+    ///
+    /// # Errors
+    ///
+    /// A failure that does not pass by itself, and a node that may not be connected to: one node
+    /// outside the cluster makes the whole response doubtful.
     pub(super) async fn learn_from(
         &self,
         address: &Address,
@@ -74,7 +79,7 @@ impl Cluster {
             Ok(slots) => {
                 let slots = SlotMap::parse(&slots, address);
                 if !slots.is_empty() {
-                    self.directory.update(slots);
+                    self.directory.update(slots, address)?;
                     return Ok(true);
                 }
                 (ServerErrorKind::ClusterDown.into(), "it knows no slots").into()

@@ -6,6 +6,7 @@ mod directory;
 mod discovery;
 mod search;
 mod slots;
+mod trust;
 
 use std::{future::Future, io, time::Duration};
 
@@ -19,7 +20,7 @@ use self::{directory::Directory, search::Search, slots::Address};
 use super::{super::fault::Fault, fault::no_response, script::Request};
 use crate::error::ConfigError;
 
-pub(super) use self::slots::slot;
+pub(super) use self::{slots::slot, trust::Trust};
 
 /// The first attempts follow each other at once: enough for a connection that broke and a key that
 /// moved.
@@ -35,8 +36,12 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// `nodes` are some of the cluster's nodes, at least one.
-    pub(super) fn new(nodes: Vec<ConnectionInfo>, timeout: Duration) -> Result<Self, ConfigError> {
-        let directory = Directory::new(nodes)?;
+    pub(super) fn new(
+        nodes: Vec<ConnectionInfo>,
+        trust: Trust,
+        timeout: Duration,
+    ) -> Result<Self, ConfigError> {
+        let directory = Directory::new(nodes, trust)?;
         Ok(Self { directory, timeout })
     }
 
@@ -111,6 +116,9 @@ impl Cluster {
             ErrorKind::Server(ServerErrorKind::Ask) => {
                 let to = error.redirect_node().map(|(to, _slot)| to);
                 search.asked = to.and_then(|to| Address::parse(to, &address));
+                if let Some(asked) = &search.asked {
+                    self.directory.check(asked, &address)?;
+                }
             }
             _ => search.failed(&address, error)?,
         }

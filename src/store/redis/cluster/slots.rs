@@ -46,6 +46,8 @@ impl Address {
         match host {
             // The sender does not know the host.
             "?" => None,
+            // A stranger's text, which errors show.
+            host if !host.chars().all(is_host_character) => None,
             "" => Some(Self {
                 host: sender.host.clone(),
                 port,
@@ -56,6 +58,10 @@ impl Address {
             }),
         }
     }
+}
+
+fn is_host_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%')
 }
 
 impl fmt::Display for Address {
@@ -179,6 +185,8 @@ mod tests {
             ("2001:db8::1:7000", Some(at("2001:db8::1", 7000))),
             (":7000", Some(at("here", 7000))),
             ("?:7000", None),
+            ("no host:7000", None),
+            ("a\nb:7000", None),
             ("host", None),
             ("host:port", None),
         ] {
