@@ -9,6 +9,7 @@ mod notifications;
 mod outages;
 mod pooler;
 mod privileges;
+mod strangers;
 
 use std::time::Duration;
 

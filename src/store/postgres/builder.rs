@@ -9,7 +9,7 @@ use super::{
     Inner, PostgresStore,
     connections::Connections,
     notifications::Notifications,
-    schema::{DEFAULT_TABLE, Sql, quoted},
+    table::{DEFAULT_TABLE, TableName},
 };
 use crate::error::ConfigError;
 
@@ -83,24 +83,24 @@ impl PostgresStoreBuilder {
     /// [`ConfigError`]: a name that is no plain table name; a time out of its bounds.
     pub fn build(self) -> Result<PostgresStore, ConfigError> {
         check_times(self.timeout, self.poll_interval)?;
-        let quoted = quoted(&self.table).ok_or_else(|| {
+        let table = TableName::new(&self.table).ok_or_else(|| {
             let reason = "must be `table` or `schema.table`, in lower-case letters, digits and \
                           underscores, with at most 63 characters each";
             ConfigError::invalid("table", reason)
         })?;
-        Ok(self.with_table(&quoted))
+        Ok(self.with_table(table))
     }
 
     /// The store with the default settings, which need no check.
     pub(super) fn with_default_table(self) -> PostgresStore {
-        self.with_table(&format!("\"{DEFAULT_TABLE}\""))
+        let table = TableName::default();
+        self.with_table(table)
     }
 
-    fn with_table(self, quoted: &str) -> PostgresStore {
+    fn with_table(self, table: TableName) -> PostgresStore {
         PostgresStore(Arc::new(Inner {
             name: name(&self.pool, &self.table),
-            sql: Sql::new(quoted),
-            table: self.table,
+            table,
             connections: Connections::new(self.pool),
             timeout: self.timeout,
             poll_interval: self.poll_interval,

@@ -25,15 +25,16 @@ impl LeaseKeeper for PostgresStore {
     type Listener = Listener;
 
     async fn try_acquire(&self, terms: &Terms) -> Result<Attempt, StoreError> {
-        let (account, sql) = (terms.account.as_str(), &self.0.sql);
+        let account = terms.account.as_str();
         let work = async |mut session: Session| {
-            let acquire = sqlx::query(&sql.acquire).bind(account).bind(&terms.owner);
+            let acquire = session.sql.acquire();
+            let acquire = sqlx::query(&acquire).bind(account).bind(&terms.owner);
             let acquire = acquire.bind(milliseconds(terms.time_to_live));
             terms.acquire_is_sent();
             let attempt = match session.write(acquire).await? {
                 0 => {
-                    let row = session.read(sqlx::query(&sql.held_for).bind(account));
-                    let row = row.await?;
+                    let held_for = session.sql.held_for();
+                    let row = session.read(sqlx::query(&held_for).bind(account)).await?;
                     // No row, or a row without a lease: the holder has just released the lease.
                     let held_for = row.map_or(Ok(None), |row| row.try_get::<Option<i64>, _>(0))?;
                     let held_for = held_for.and_then(|ms| u64::try_from(ms).ok());
@@ -49,7 +50,8 @@ impl LeaseKeeper for PostgresStore {
 
     async fn renew(&self, terms: &Terms) -> Result<bool, StoreError> {
         let work = async |mut session: Session| {
-            let renew = sqlx::query(&self.0.sql.renew)
+            let renew = session.sql.renew();
+            let renew = sqlx::query(&renew)
                 .bind(terms.account.as_str())
                 .bind(&terms.owner)
                 .bind(milliseconds(terms.time_to_live));
@@ -61,17 +63,20 @@ impl LeaseKeeper for PostgresStore {
     }
 
     async fn release(&self, terms: &Terms) -> Result<(), StoreError> {
-        let (account, sql) = (terms.account.as_str(), &self.0.sql);
+        let account = terms.account.as_str();
         let work = async |mut session: Session| {
-            let release = match self.0.notifications {
-                Some(_) => sqlx::query(&sql.release_and_notify)
-                    .bind(account)
-                    .bind(&terms.owner)
-                    .bind(payload(&terms.account)),
-                None => sqlx::query(&sql.release).bind(account).bind(&terms.owner),
+            let notifies = self.0.notifications.is_some();
+            let release = match notifies {
+                true => session.sql.release_and_notify(),
+                false => session.sql.release(),
             };
+            let mut release = sqlx::query(&release).bind(account).bind(&terms.owner);
+            if notifies {
+                release = release.bind(payload(&terms.account));
+            }
             if session.write(release).await? == 1 {
-                let tidy = sqlx::query(&sql.tidy).bind(account);
+                let tidy = session.sql.tidy();
+                let tidy = sqlx::query(&tidy).bind(account);
                 session.write_if_permitted(tidy).await?;
             }
             session.commit().await?;

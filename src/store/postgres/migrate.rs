@@ -10,7 +10,7 @@ use super::{PostgresStore, StoreError, session::Session};
 
 /// Locks until the transaction ends. `IF NOT EXISTS` alone fails if two processes create the table
 /// at the same time.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(7238539013725415019)";
+const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(7238539013725415019)";
 
 impl PostgresStore {
     /// Creates the table if it does not exist. Any number of processes may call this at the same
@@ -29,15 +29,16 @@ impl PostgresStore {
     /// A dropped future creates the table, or leaves the database as it is.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let work = async |mut session: Session| {
-            let sql = &self.0.sql;
             session.raw(LOCK).await?;
-            let exists = sqlx::query("SELECT to_regclass($1) IS NOT NULL").bind(&self.0.table);
+            let table = session.sql.table().to_owned();
+            let exists = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
+            let exists = sqlx::query(exists).bind(&table);
             let exists = session.read(exists).await?;
             let exists = exists.is_some_and(|row| row.try_get(0).unwrap_or(false));
             if !exists {
-                session.raw(&sql.create).await?;
+                session.raw(&session.sql.create()).await?;
             }
-            session.raw(&sql.columns_exist).await?;
+            session.raw(&session.sql.columns_exist()).await?;
             session.commit().await?;
             Ok(())
         };

@@ -10,6 +10,7 @@ mod notifications;
 mod row;
 mod schema;
 mod session;
+mod table;
 mod token_store;
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
@@ -23,8 +24,8 @@ use self::{
     fault::{Failure, Retry},
     limit::Limit,
     notifications::Notifications,
-    schema::Sql,
     session::Session,
+    table::TableName,
 };
 use super::{StoreError, fault::Fault};
 use crate::account_id::AccountId;
@@ -99,8 +100,7 @@ struct Inner {
     connections: Connections,
     /// The store's name in errors.
     name: String,
-    table: String,
-    sql: Sql,
+    table: TableName,
     timeout: Duration,
     poll_interval: Duration,
     notifications: Option<Arc<Notifications>>,
@@ -165,7 +165,7 @@ impl PostgresStore {
         let connections = &self.0.connections;
         let connection = connections.acquire(limit).await?;
         let work = async {
-            let session = Session::begin(connection, limit.timeout()).await?;
+            let session = Session::begin(connection, limit.timeout(), &self.0.table).await?;
             connections.server_responded();
             work(session).await
         };
