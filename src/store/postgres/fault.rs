@@ -10,6 +10,10 @@ use super::super::{
 /// The user lacks a privilege.
 pub(super) const NO_PRIVILEGE: &str = "42501";
 
+/// The table, or another object of its name, exists already. The last two come if another
+/// transaction creates the object at the same time.
+pub(super) const EXISTS_ALREADY: &[&str] = &["42P07", "42710", "23505"];
+
 /// The server is a standby, or the transaction is read-only.
 const READ_ONLY: &str = "25006";
 

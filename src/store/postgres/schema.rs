@@ -55,6 +55,26 @@ impl Sql {
         CREATE_TABLE.replace("{table}", &self.table)
     }
 
+    /// The name of the table's owner, and whether the owner is trusted: the current user; a superuser
+    /// or a member of the role that owns the schema or the database; or a group role of the current
+    /// user. A group role cannot log in: up to PostgreSQL 15, a role that logs in may grant itself to
+    /// any other role.
+    pub(super) fn owner(&self) -> String {
+        format!(
+            "SELECT o.rolname::pg_catalog.text AS owner, o.oid {IS} me.oid \
+                 OR pg_catalog.pg_has_role(o.oid, n.nspowner, 'MEMBER') \
+                 OR pg_catalog.pg_has_role(o.oid, d.datdba, 'MEMBER') \
+                 OR NOT o.rolcanlogin AND NOT me.rolsuper \
+                     AND pg_catalog.pg_has_role(me.oid, o.oid, 'MEMBER') AS trusted \
+             FROM pg_catalog.pg_class AS c \
+             JOIN pg_catalog.pg_namespace AS n ON n.oid {IS} c.relnamespace \
+             JOIN pg_catalog.pg_roles AS o ON o.oid {IS} c.relowner \
+             JOIN pg_catalog.pg_roles AS me ON me.rolname {IS} current_user \
+             JOIN pg_catalog.pg_database AS d ON d.datname {IS} pg_catalog.current_database() \
+             WHERE c.oid {IS} pg_catalog.to_regclass($1)::pg_catalog.oid"
+        )
+    }
+
     pub(super) fn columns_exist(&self) -> String {
         let table = &self.table;
         format!("SELECT account, {FIELDS}, lease_owner, lease_until FROM {table} LIMIT 0")

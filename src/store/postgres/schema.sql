@@ -1,4 +1,4 @@
-CREATE TABLE IF NOT EXISTS {table} (
+CREATE TABLE {table} (
     account         pg_catalog.text COLLATE pg_catalog."C" PRIMARY KEY,
     format          bigint,
     version         bigint,

@@ -65,12 +65,35 @@ impl Session {
         statement: Query<'_, Postgres, PgArguments>,
     ) -> Result<(), sqlx::Error> {
         self.raw("SAVEPOINT before").await?;
-        match self.write(statement).await {
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_PRIVILEGE) => {
-                self.raw("ROLLBACK TO SAVEPOINT before").await
-            }
-            written => written.map(drop),
+        let written = self.write(statement).await.map(drop);
+        self.undo_if(&[NO_PRIVILEGE], written).await.map(drop)
+    }
+
+    /// Runs statements without values. Returns the error if its SQLSTATE is one of `codes`; the
+    /// statements then do nothing, and the transaction goes on.
+    pub(super) async fn raw_unless(
+        &mut self,
+        statements: &str,
+        codes: &[&str],
+    ) -> Result<Option<sqlx::Error>, sqlx::Error> {
+        self.raw("SAVEPOINT before").await?;
+        let done = self.raw(statements).await;
+        self.undo_if(codes, done).await
+    }
+
+    /// Goes back to the savepoint if the error's SQLSTATE is one of `codes`.
+    async fn undo_if(
+        &mut self,
+        codes: &[&str],
+        done: Result<(), sqlx::Error>,
+    ) -> Result<Option<sqlx::Error>, sqlx::Error> {
+        let Err(error) = done else { return Ok(None) };
+        let code = error.as_database_error().and_then(|error| error.code());
+        if !code.is_some_and(|code| codes.contains(&&*code)) {
+            return Err(error);
         }
+        self.raw("ROLLBACK TO SAVEPOINT before").await?;
+        Ok(Some(error))
     }
 
     /// Runs statements without values.

@@ -31,30 +31,28 @@ impl TableName {
     }
 
     /// The statement that sets a safe search path until the transaction ends, and gives the table's
-    /// schema in quotes. The schema is NULL if the search path has no schema.
+    /// schema in quotes. Gives no row if the user's search path has no schema.
     ///
-    /// A name without a schema means what it means by the search path before, temporary tables
-    /// left out: the first table of this name, or a new table in the first schema. Triggers find the
-    /// table's schema in the new path.
+    /// A name without a schema means the first table of this name in the user's search path,
+    /// temporary tables left out; or else a table to come, in the first schema of the path. The
+    /// table's schema stays in the path for triggers.
     pub(super) fn set_search_path(&self) -> String {
         let schema = match &self.schema {
-            Some(schema) => format!("SELECT '{schema}'::pg_catalog.name AS schema"),
+            Some(schema) => format!("SELECT '\"{schema}\"'::pg_catalog.text AS schema"),
             None => format!(
-                "SELECT p.schema \
+                "SELECT pg_catalog.quote_ident(p.schema::pg_catalog.text) AS schema \
                  FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) \
                      WITH ORDINALITY AS p (schema, position) \
-                 LEFT JOIN (pg_catalog.pg_namespace AS n JOIN pg_catalog.pg_class AS c \
-                     ON c.relnamespace OPERATOR(pg_catalog.=) n.oid \
-                     AND c.relname OPERATOR(pg_catalog.=) '{}'::pg_catalog.name) \
-                 ON n.nspname OPERATOR(pg_catalog.=) p.schema \
-                 ORDER BY c.oid IS NULL, p.position LIMIT 1",
+                 ORDER BY pg_catalog.to_regclass(pg_catalog.concat( \
+                     pg_catalog.quote_ident(p.schema::pg_catalog.text), '.\"{}\"')) IS NULL, \
+                     p.position \
+                 LIMIT 1",
                 self.name
             ),
         };
         format!(
-            "SELECT pg_catalog.quote_ident(home.schema::pg_catalog.text), \
-             pg_catalog.set_config('search_path', pg_catalog.concat('pg_catalog, ', \
-             pg_catalog.quote_ident(home.schema::pg_catalog.text), ', pg_temp'), true) \
+            "SELECT home.schema, pg_catalog.set_config('search_path', \
+             pg_catalog.concat('pg_catalog, ', home.schema, ', pg_temp'), true) \
              FROM ({schema}) AS home"
         )
     }

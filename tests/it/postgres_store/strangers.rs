@@ -38,8 +38,7 @@ async fn s94_no_temporary_table_takes_the_place_of_the_table() {
         return;
     };
     let options = PgPoolOptions::new().after_connect(|connection, _| {
-        let columns = include_str!("../../../src/store/postgres/schema.sql");
-        let create = columns.replace("{table}", "pg_temp.dropbox_sign_tokens");
+        let create = documented().replace("dropbox_sign_tokens", "pg_temp.dropbox_sign_tokens");
         Box::pin(async move { connection.execute(&*create).await.map(drop) })
     });
     let pool = options.connect_lazy(&server.url()).expect("a URL");
@@ -67,8 +66,7 @@ async fn s94_an_unqualified_table_is_found_by_the_user_s_search_path() {
     let second = "\"Second, \"\"quoted\"\"\".dropbox_sign_tokens";
     for table in [second, "third.dropbox_sign_tokens"] {
         if table == second {
-            let schema = include_str!("../../../src/store/postgres/schema.sql");
-            server.psql(&schema.replace("{table}", second));
+            server.psql(&documented().replace("dropbox_sign_tokens", second));
         } else {
             server.psql(&format!("drop table {second}"));
             by_path
@@ -87,6 +85,93 @@ async fn s94_an_unqualified_table_is_found_by_the_user_s_search_path() {
     let error = nowhere.migrate().await.expect_err("no schema");
     assert_eq!(error.kind(), StoreErrorKind::NotSetUp, "{error}");
     assert!(error.to_string().contains("schema"), "{error}");
+}
+
+#[tokio::test]
+async fn s95_migrate_refuses_a_table_that_a_stranger_made() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    invite_strangers(&server);
+    let (app, admin) = (store(&server.url_for("app:right")), store(&server.url()));
+    server.psql("create role staff; grant staff to mallory");
+    for owner in ["mallory", "staff"] {
+        server.psql_as("mallory", &documented());
+        server.psql_as("mallory", "grant all on dropbox_sign_tokens to public");
+        server.psql(&format!("alter table dropbox_sign_tokens owner to {owner}"));
+        for store in [&app, &admin] {
+            let error = store.migrate().await.expect_err("a stranger's");
+            assert_eq!(error.kind(), StoreErrorKind::Insecure, "{error}");
+            let text = error.to_string();
+            assert!(text.contains(&format!("belongs to {owner:?}")), "{text}");
+            assert!(text.contains("drop the table"), "{text}");
+            assert!(text.contains("OWNER TO"), "{text}");
+        }
+        server.psql("drop table dropbox_sign_tokens");
+    }
+    app.migrate().await.expect("a table of its own");
+    app.migrate().await.expect("nothing to do");
+}
+
+/// Up to PostgreSQL 15, a role that can log in may grant itself to another role.
+#[tokio::test]
+async fn s95_a_stranger_does_not_pass_for_a_group_of_the_user() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    invite_strangers(&server);
+    server.psql("grant mallory to app");
+    server.psql_as("mallory", &documented());
+    let error = store(&server.url_for("app:right")).migrate().await;
+    let error = error.expect_err("a stranger's");
+    assert_eq!(error.kind(), StoreErrorKind::Insecure, "{error}");
+}
+
+#[tokio::test]
+async fn s95_migrate_accepts_a_table_of_an_administrator() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    invite_strangers(&server);
+    server.psql(
+        "create role root superuser; create role keeper login; create role crew; create role boss;
+         grant crew to app; create schema auth authorization keeper; alter database postgres owner to boss;
+         grant usage on schema auth to app; grant create on schema auth to app, crew, boss",
+    );
+    let builder = PostgresStore::builder(pool(&server.url_for("app:right")));
+    let app = builder.table("auth.tokens").build().expect("a store");
+    for owner in ["root", "postgres", "keeper", "crew", "boss", "app"] {
+        server.psql(&documented().replace("dropbox_sign_tokens", "auth.tokens"));
+        server.psql("grant select, insert, update, delete on auth.tokens to app");
+        server.psql(&format!("alter table auth.tokens owner to {owner}"));
+        app.migrate()
+            .await
+            .unwrap_or_else(|error| panic!("{owner}: {error}"));
+        server.psql("drop table auth.tokens");
+    }
+}
+
+/// Any role may take an advisory lock.
+#[tokio::test]
+async fn s95_no_lock_of_another_role_holds_up_migrate() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    invite_strangers(&server);
+    let stranger = PgConnection::connect(&server.url_for("mallory")).await;
+    let mut stranger = stranger.expect("connected");
+    let lock = "select pg_advisory_lock(7238539013725415019)";
+    stranger.execute(lock).await.expect("locked");
+    let app = pool(&server.url_for("app:right"));
+    let app = with_timeout(app, Duration::from_secs(2));
+    app.migrate().await.expect("created");
+    app.migrate().await.expect("nothing to do");
+}
+
+/// The documented statement that creates the table.
+fn documented() -> String {
+    let statement = include_str!("../../../src/store/postgres/schema.sql");
+    statement.replace("{table}", "dropbox_sign_tokens")
 }
 
 /// `app`, who may use the table, and `mallory`, who may create objects in `public` as all roles may

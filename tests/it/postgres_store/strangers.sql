@@ -15,14 +15,15 @@ create collation public."C" from pg_catalog."POSIX";
 
 -- Catalogs.
 create view public.pg_class as select * from pg_catalog.pg_class where public.seen('pg_class');
+create view public.pg_roles as select * from pg_catalog.pg_roles where public.seen('pg_roles');
 create view public.pg_namespace as select * from pg_catalog.pg_namespace where public.seen('pg_namespace');
-grant select on public.pg_class, public.pg_namespace to public;
+grant select on public.pg_class, public.pg_roles, public.pg_namespace to public;
 
 -- Functions and operators, with the arguments of `pg_catalog`'s and with arguments that match better.
 do $make$
 declare
     types constant name[] := '{int2,int4,int8,oid,float8,numeric,text,name,regclass,regnamespace,timestamptz,interval,bool}';
-    functions constant name[] := '{ceil,clock_timestamp,concat,current_schema,current_schemas,date_part,
+    functions constant name[] := '{ceil,clock_timestamp,concat,current_database,current_schema,current_schemas,date_part,
         extract,format,make_interval,num_nonnulls,pg_advisory_xact_lock,pg_get_userbyid,pg_has_role,
         pg_notify,quote_ident,set_config,to_regclass,unnest}';
     operators constant name[] := '{=,<>,<,<=,>,>=,+,-,*,/,~,||,!~,<@,@>}';
