@@ -12,6 +12,7 @@ mod schema;
 mod session;
 mod table;
 mod token_store;
+mod transport;
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -28,7 +29,7 @@ use self::{
     table::TableName,
 };
 use super::{StoreError, fault::Fault};
-use crate::account_id::AccountId;
+use crate::{account_id::AccountId, error::ConfigError};
 
 /// Keeps tokens in a PostgreSQL table, with a row for each account. Clones share the pool.
 ///
@@ -87,8 +88,8 @@ use crate::account_id::AccountId;
 /// use dropbox_sign_oauth::store::PostgresStore;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let pool = sqlx::PgPool::connect("postgres://app@localhost/app").await?;
-/// let store = PostgresStore::new(pool);
+/// let url = "postgres://app@db.internal/app?sslmode=verify-full";
+/// let store = PostgresStore::new(sqlx::PgPool::connect(url).await?)?;
 /// store.migrate().await?;
 /// # Ok(())
 /// # }
@@ -109,8 +110,14 @@ struct Inner {
 impl PostgresStore {
     /// A store in the table `dropbox_sign_tokens`, with the default settings. The store connects
     /// when it is first used.
-    pub fn new(pool: PgPool) -> Self {
-        Self::builder(pool).with_default_table()
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: a pool that leads to another machine, unless its `sslmode` is `verify-full`.
+    /// [`danger_accept_insecure_transport`](PostgresStoreBuilder::danger_accept_insecure_transport)
+    /// accepts such a pool.
+    pub fn new(pool: PgPool) -> Result<Self, ConfigError> {
+        Self::builder(pool).build()
     }
 
     /// Builds a store with other settings.

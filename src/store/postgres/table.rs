@@ -5,8 +5,6 @@
 //! (CVE-2018-1058). So each transaction sets a search path of its own, and each statement names the
 //! schemas of its table, functions, operators and types.
 
-pub(super) const DEFAULT_TABLE: &str = "dropbox_sign_tokens";
-
 /// The longest name that PostgreSQL does not cut.
 const LONGEST_NAME: usize = 63;
 
@@ -60,15 +58,6 @@ impl TableName {
     /// The table's full name, in quotes. `schema` is in quotes, too.
     pub(super) fn within(&self, schema: &str) -> String {
         format!("{schema}.\"{}\"", self.name)
-    }
-}
-
-impl Default for TableName {
-    fn default() -> Self {
-        Self {
-            schema: None,
-            name: DEFAULT_TABLE.to_owned(),
-        }
     }
 }
 

@@ -128,12 +128,7 @@ async fn s27_an_error_names_a_missing_privilege() {
     migrated(&server).await;
     server.psql("create role guest login");
     let guest = pool(&server.url().replace("postgres@", "guest@"));
-    assert_unusable(
-        &PostgresStore::new(guest.clone()),
-        AccessDenied,
-        "lacks a privilege",
-    )
-    .await;
+    assert_unusable(&with_pool(guest.clone()), AccessDenied, "lacks a privilege").await;
     // Since PostgreSQL 15, not every user may create tables in `public`.
     let another = PostgresStore::builder(guest).table("another");
     let another = another.build().expect("a store");

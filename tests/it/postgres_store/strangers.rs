@@ -42,7 +42,7 @@ async fn s94_no_temporary_table_takes_the_place_of_the_table() {
         Box::pin(async move { connection.execute(&*create).await.map(drop) })
     });
     let pool = options.connect_lazy(&server.url()).expect("a URL");
-    let store = PostgresStore::new(pool);
+    let store = with_pool(pool);
     let error = store.load(&acme()).await.expect_err("no table");
     assert_eq!(error.kind(), StoreErrorKind::NotSetUp, "{error}");
     store.migrate().await.expect("migrated");
