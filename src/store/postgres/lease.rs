@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use sqlx::Row;
 
-use super::{
-    PostgresStore,
-    notifications::{Listener, payload},
-    session::Session,
-};
+use super::{PostgresStore, notifications::Listener, session::Session};
 use crate::{
     account_id::AccountId,
     store::{
@@ -33,10 +29,16 @@ impl LeaseKeeper for PostgresStore {
             terms.acquire_is_sent();
             let attempt = match session.write(acquire).await? {
                 0 => {
-                    let held_for = session.sql.held_for();
-                    let row = session.read(sqlx::query(&held_for).bind(account)).await?;
+                    let holder = session.sql.holder();
+                    let row = session.read(sqlx::query(&holder).bind(account)).await?;
                     // No row, or a row without a lease: the holder has just released the lease.
-                    let held_for = row.map_or(Ok(None), |row| row.try_get::<Option<i64>, _>(0))?;
+                    let (holder, held_for): (Option<String>, Option<i64>) = match row {
+                        Some(row) => (row.try_get(0)?, row.try_get(1)?),
+                        None => (None, None),
+                    };
+                    if let (Some(notifications), Some(holder)) = (&self.0.notifications, holder) {
+                        notifications.is_held(&terms.account, holder);
+                    }
                     let held_for = held_for.and_then(|ms| u64::try_from(ms).ok());
                     Attempt::HeldFor(Duration::from_millis(held_for.unwrap_or(0)))
                 }
@@ -65,15 +67,11 @@ impl LeaseKeeper for PostgresStore {
     async fn release(&self, terms: &Terms) -> Result<(), StoreError> {
         let account = terms.account.as_str();
         let work = async |mut session: Session| {
-            let notifies = self.0.notifications.is_some();
-            let release = match notifies {
-                true => session.sql.release_and_notify(),
-                false => session.sql.release(),
+            let release = match self.0.notifications {
+                Some(_) => session.sql.release_and_notify(),
+                None => session.sql.release(),
             };
-            let mut release = sqlx::query(&release).bind(account).bind(&terms.owner);
-            if notifies {
-                release = release.bind(payload(&terms.account));
-            }
+            let release = sqlx::query(&release).bind(account).bind(&terms.owner);
             if session.write(release).await? == 1 {
                 let tidy = session.sql.tidy();
                 let tidy = sqlx::query(&tidy).bind(account);

@@ -128,12 +128,12 @@ impl Sql {
         )
     }
 
-    /// How long the lease is held, in milliseconds: a day at most, since `infinity` has no
-    /// difference from now.
-    pub(super) fn held_for(&self) -> String {
+    /// The lease's owner, and how long the lease is held, in milliseconds: a day at most, since
+    /// `infinity` has no difference from now.
+    pub(super) fn holder(&self) -> String {
         let table = &self.table;
         format!(
-            "SELECT pg_catalog.ceil(1000::pg_catalog.float8 OPERATOR(pg_catalog.*) \
+            "SELECT lease_owner, pg_catalog.ceil(1000::pg_catalog.float8 OPERATOR(pg_catalog.*) \
              pg_catalog.date_part('epoch', LEAST(lease_until, pg_catalog.clock_timestamp() \
              OPERATOR(pg_catalog.+) '1 day'::pg_catalog.interval) \
              OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp()))::pg_catalog.int8 \
@@ -157,10 +157,11 @@ impl Sql {
         )
     }
 
+    /// The notification carries the owner.
     pub(super) fn release_and_notify(&self) -> String {
         format!(
             "WITH released AS ({} RETURNING account) \
-             SELECT pg_catalog.pg_notify('{CHANNEL}', $3) FROM released",
+             SELECT pg_catalog.pg_notify('{CHANNEL}', $2) FROM released",
             self.release()
         )
     }
