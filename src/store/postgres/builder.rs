@@ -67,6 +67,9 @@ impl PostgresStoreBuilder {
     /// for a lease. All processes that share the table should do so. A process that misses a
     /// notification [polls](Self::poll_interval).
     ///
+    /// Every role of the database may listen and notify. A notification carries a random number, which
+    /// tells a stranger that a lease was released, and not whose.
+    ///
     /// `direct_pool` leads to the server itself, not through a pooler in transaction mode. One of its
     /// connections listens while tasks wait. The store's own pool is fine, if it has more than one
     /// connection.

@@ -43,14 +43,41 @@ use crate::{account_id::AccountId, error::ConfigError};
 ///   `PgConnectOptions::extra_float_digits(None)`.)
 /// - If the server is down or grants no connection, operations fail within a second, although the pool
 ///   alone would try until the timeout: the store connects beside the pool to learn the reason.
-/// - For TLS, enable a feature of `sqlx`, `tls-rustls-ring` for example.
+/// - Each transaction sets a search path of its own, and each statement names the schema of its
+///   functions, types and operators: objects that other roles create do not run. The new path holds
+///   `pg_catalog` and the table's schema, and triggers on the table run with this path.
 ///
 /// # Requirements
 ///
 /// - Connect to the primary, since a standby is behind. If a failover loses a save, the only copy of
 ///   a refresh token may be lost: replicate synchronously, and leave `synchronous_commit` on.
-/// - Protect the table and its backups: the tokens are not encrypted.
-/// - `sqlx` does not wipe its send buffers, which hold copies of the tokens.
+/// - Connect with `sslmode=verify-full`, by loopback or by a Unix socket. The store refuses any other
+///   pool, unless the program calls
+///   [`danger_accept_insecure_transport`](PostgresStoreBuilder::danger_accept_insecure_transport). For
+///   TLS, enable a feature of `sqlx`, `tls-rustls-ring` for example.
+/// - Protect the table and its backups: the tokens are not encrypted. `sqlx` does not wipe its send
+///   buffers, which hold copies of the tokens.
+/// - Give the table a schema of its own, and name the schema with
+///   [`table`](PostgresStoreBuilder::table). Up to PostgreSQL 14, and in databases upgraded from there,
+///   every role may create objects in `public`: `REVOKE CREATE ON SCHEMA public FROM PUBLIC`.
+/// - Keep values out of the server's log, as described below.
+///
+/// # The server's log
+///
+/// With `log_statement` set to `mod` or `all`, and for a statement that is slower than
+/// `log_min_duration_statement`, PostgreSQL writes the bound values into its log: the tokens. If a row
+/// violates a constraint, PostgreSQL writes the whole row as DETAIL. A superuser turns both off for the
+/// store's user:
+///
+/// ```sql
+/// ALTER ROLE app SET log_parameter_max_length = 0;
+/// ALTER ROLE app SET log_parameter_max_length_on_error = 0;
+/// ALTER ROLE app SET log_error_verbosity = terse
+/// ```
+///
+/// The first two settings exist since PostgreSQL 13. `terse` leaves DETAIL out of `stderr` and `syslog`,
+/// but not out of `csvlog` and `jsonlog`. With `EncryptedStore` (feature `encryption`), the log has
+/// encrypted tokens only.
 ///
 /// # Failover
 ///
@@ -75,8 +102,8 @@ use crate::{account_id::AccountId, error::ConfigError};
 /// stays.
 ///
 /// ```sql
-/// GRANT USAGE ON SCHEMA public TO app;
-/// GRANT SELECT, INSERT, UPDATE, DELETE ON dropbox_sign_tokens TO app
+/// GRANT USAGE ON SCHEMA auth TO app;
+/// GRANT SELECT, INSERT, UPDATE, DELETE ON auth.dropbox_sign_tokens TO app
 /// ```
 ///
 /// If a later version of the crate needs more columns, the changelog says so, and `migrate` adds
@@ -89,7 +116,10 @@ use crate::{account_id::AccountId, error::ConfigError};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let url = "postgres://app@db.internal/app?sslmode=verify-full";
-/// let store = PostgresStore::new(sqlx::PgPool::connect(url).await?)?;
+/// let pool = sqlx::PgPool::connect(url).await?;
+/// let store = PostgresStore::builder(pool)
+///     .table("auth.dropbox_sign_tokens")
+///     .build()?;
 /// store.migrate().await?;
 /// # Ok(())
 /// # }
