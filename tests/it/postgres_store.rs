@@ -9,6 +9,8 @@ mod notifications;
 mod outages;
 mod pooler;
 mod privileges;
+mod strangers;
+mod transport;
 
 use std::time::Duration;
 
@@ -150,7 +152,11 @@ async fn settings_that_cannot_work_are_errors() {
 }
 
 fn store(url: &str) -> PostgresStore {
-    PostgresStore::new(pool(url))
+    with_pool(pool(url))
+}
+
+fn with_pool(pool: PgPool) -> PostgresStore {
+    PostgresStore::new(pool).expect("on loopback")
 }
 
 fn with_timeout(pool: PgPool, timeout: Duration) -> PostgresStore {

@@ -69,7 +69,7 @@ impl Postgres {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("postgres://postgres@{}/postgres", self.address())
+        self.url_for("postgres")
     }
 
     /// Ends the server at once, like a crash. (SIGKILL would leave its child processes behind.)
@@ -99,11 +99,21 @@ impl Postgres {
         succeed(prlimit.args(["--pid", &pid, &limit]));
     }
 
+    /// The server's address for another user than `postgres`: `role`, or `role:password`.
+    pub(crate) fn url_for(&self, user: &str) -> String {
+        format!("postgres://{user}@{}/postgres", self.address())
+    }
+
     /// Runs a statement, and returns the result without headings.
     pub(crate) fn psql(&self, statement: &str) -> String {
+        self.psql_as("postgres", statement)
+    }
+
+    /// As [`psql`](Self::psql), as another user than `postgres`.
+    pub(crate) fn psql_as(&self, user: &str, statement: &str) -> String {
         let mut psql = self.programs.command("psql");
         psql.args(["--no-psqlrc", "--tuples-only", "--no-align", "--quiet"])
-            .args(["--dbname", &self.url(), "--command", statement]);
+            .args(["--dbname", &self.url_for(user), "--command", statement]);
         succeed(&mut psql)
     }
 }

@@ -76,7 +76,7 @@ impl Place {
 }
 
 fn postgres(url: &str) -> PostgresStore {
-    PostgresStore::new(pool(url))
+    PostgresStore::new(pool(url)).expect("on loopback")
 }
 
 fn notified(url: &str) -> PostgresStore {

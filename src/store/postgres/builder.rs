@@ -5,11 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use sqlx::PgPool;
 
 use super::{
-    super::server_settings::check_times,
-    Inner, PostgresStore,
-    connections::Connections,
-    notifications::Notifications,
-    schema::{DEFAULT_TABLE, Sql, quoted},
+    super::server_settings::check_times, Inner, PostgresStore, connections::Connections,
+    notifications::Notifications, table::TableName, transport,
 };
 use crate::error::ConfigError;
 
@@ -22,16 +19,18 @@ pub struct PostgresStoreBuilder {
     timeout: Duration,
     poll_interval: Duration,
     direct_pool: Option<PgPool>,
+    accepts_insecure_transport: bool,
 }
 
 impl PostgresStoreBuilder {
     pub(super) fn new(pool: PgPool) -> Self {
         Self {
             pool,
-            table: DEFAULT_TABLE.to_owned(),
+            table: "dropbox_sign_tokens".to_owned(),
             timeout: Duration::from_secs(10),
             poll_interval: Duration::from_millis(500),
             direct_pool: None,
+            accepts_insecure_transport: false,
         }
     }
 
@@ -68,6 +67,9 @@ impl PostgresStoreBuilder {
     /// for a lease. All processes that share the table should do so. A process that misses a
     /// notification [polls](Self::poll_interval).
     ///
+    /// Every role of the database may listen and notify. A notification carries a random number, which
+    /// tells a stranger that a lease was released, and not whose.
+    ///
     /// `direct_pool` leads to the server itself, not through a pooler in transaction mode. One of its
     /// connections listens while tasks wait. The store's own pool is fine, if it has more than one
     /// connection.
@@ -76,36 +78,45 @@ impl PostgresStoreBuilder {
         self
     }
 
+    /// Accepts pools whose connections to another machine are not encrypted, or do not verify the
+    /// server's name. Without this call, such a pool is an error.
+    ///
+    /// Everybody on the way can then read the tokens, or pass for the server. The call is right for a
+    /// network that protects its connections itself, and for `sslmode=verify-ca` with the root
+    /// certificate of a private authority: `sqlx` does not tell the store which root is in use.
+    pub fn danger_accept_insecure_transport(mut self) -> Self {
+        self.accepts_insecure_transport = true;
+        self
+    }
+
     /// Checks the settings and builds the store. The store connects when it is first used.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`]: a name that is no plain table name; a time out of its bounds.
+    /// [`ConfigError`]: a name that is no plain table name; a time out of its bounds; a pool that leads
+    /// to another machine, unless its `sslmode` is `verify-full` or
+    /// [`danger_accept_insecure_transport`](Self::danger_accept_insecure_transport) was called.
     pub fn build(self) -> Result<PostgresStore, ConfigError> {
         check_times(self.timeout, self.poll_interval)?;
-        let quoted = quoted(&self.table).ok_or_else(|| {
+        let table = TableName::new(&self.table).ok_or_else(|| {
             let reason = "must be `table` or `schema.table`, in lower-case letters, digits and \
                           underscores, with at most 63 characters each";
             ConfigError::invalid("table", reason)
         })?;
-        Ok(self.with_table(&quoted))
-    }
-
-    /// The store with the default settings, which need no check.
-    pub(super) fn with_default_table(self) -> PostgresStore {
-        self.with_table(&format!("\"{DEFAULT_TABLE}\""))
-    }
-
-    fn with_table(self, quoted: &str) -> PostgresStore {
-        PostgresStore(Arc::new(Inner {
+        if !self.accepts_insecure_transport {
+            transport::check("pool", &self.pool)?;
+            if let Some(pool) = &self.direct_pool {
+                transport::check("notifications", pool)?;
+            }
+        }
+        Ok(PostgresStore(Arc::new(Inner {
             name: name(&self.pool, &self.table),
-            sql: Sql::new(quoted),
-            table: self.table,
+            table,
             connections: Connections::new(self.pool),
             timeout: self.timeout,
             poll_interval: self.poll_interval,
             notifications: self.direct_pool.map(Notifications::new),
-        }))
+        })))
     }
 }
 
@@ -116,6 +127,10 @@ impl fmt::Debug for PostgresStoreBuilder {
             .field("timeout", &self.timeout)
             .field("poll_interval", &self.poll_interval)
             .field("notifications", &self.direct_pool.is_some())
+            .field(
+                "accepts_insecure_transport",
+                &self.accepts_insecure_transport,
+            )
             .finish_non_exhaustive()
     }
 }

@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use sqlx::Row;
 
-use super::{
-    PostgresStore,
-    notifications::{Listener, payload},
-    session::Session,
-};
+use super::{PostgresStore, notifications::Listener, session::Session};
 use crate::{
     account_id::AccountId,
     store::{
@@ -25,17 +21,24 @@ impl LeaseKeeper for PostgresStore {
     type Listener = Listener;
 
     async fn try_acquire(&self, terms: &Terms) -> Result<Attempt, StoreError> {
-        let (account, sql) = (terms.account.as_str(), &self.0.sql);
+        let account = terms.account.as_str();
         let work = async |mut session: Session| {
-            let acquire = sqlx::query(&sql.acquire).bind(account).bind(&terms.owner);
+            let acquire = session.sql.acquire();
+            let acquire = sqlx::query(&acquire).bind(account).bind(&terms.owner);
             let acquire = acquire.bind(milliseconds(terms.time_to_live));
             terms.acquire_is_sent();
             let attempt = match session.write(acquire).await? {
                 0 => {
-                    let row = session.read(sqlx::query(&sql.held_for).bind(account));
-                    let row = row.await?;
+                    let holder = session.sql.holder();
+                    let row = session.read(sqlx::query(&holder).bind(account)).await?;
                     // No row, or a row without a lease: the holder has just released the lease.
-                    let held_for = row.map_or(Ok(None), |row| row.try_get::<Option<i64>, _>(0))?;
+                    let (holder, held_for): (Option<String>, Option<i64>) = match row {
+                        Some(row) => (row.try_get(0)?, row.try_get(1)?),
+                        None => (None, None),
+                    };
+                    if let (Some(notifications), Some(holder)) = (&self.0.notifications, holder) {
+                        notifications.is_held(&terms.account, holder);
+                    }
                     let held_for = held_for.and_then(|ms| u64::try_from(ms).ok());
                     Attempt::HeldFor(Duration::from_millis(held_for.unwrap_or(0)))
                 }
@@ -49,7 +52,8 @@ impl LeaseKeeper for PostgresStore {
 
     async fn renew(&self, terms: &Terms) -> Result<bool, StoreError> {
         let work = async |mut session: Session| {
-            let renew = sqlx::query(&self.0.sql.renew)
+            let renew = session.sql.renew();
+            let renew = sqlx::query(&renew)
                 .bind(terms.account.as_str())
                 .bind(&terms.owner)
                 .bind(milliseconds(terms.time_to_live));
@@ -61,17 +65,16 @@ impl LeaseKeeper for PostgresStore {
     }
 
     async fn release(&self, terms: &Terms) -> Result<(), StoreError> {
-        let (account, sql) = (terms.account.as_str(), &self.0.sql);
+        let account = terms.account.as_str();
         let work = async |mut session: Session| {
             let release = match self.0.notifications {
-                Some(_) => sqlx::query(&sql.release_and_notify)
-                    .bind(account)
-                    .bind(&terms.owner)
-                    .bind(payload(&terms.account)),
-                None => sqlx::query(&sql.release).bind(account).bind(&terms.owner),
+                Some(_) => session.sql.release_and_notify(),
+                None => session.sql.release(),
             };
+            let release = sqlx::query(&release).bind(account).bind(&terms.owner);
             if session.write(release).await? == 1 {
-                let tidy = sqlx::query(&sql.tidy).bind(account);
+                let tidy = session.sql.tidy();
+                let tidy = sqlx::query(&tidy).bind(account);
                 session.write_if_permitted(tidy).await?;
             }
             session.commit().await?;

@@ -6,11 +6,12 @@
 
 use sqlx::Row;
 
-use super::{PostgresStore, StoreError, session::Session};
-
-/// Locks until the transaction ends. `IF NOT EXISTS` alone fails if two processes create the table
-/// at the same time.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(7238539013725415019)";
+use super::{
+    super::{StoreErrorKind, fault::Fault},
+    PostgresStore, StoreError,
+    fault::{EXISTS_ALREADY, Failure},
+    session::Session,
+};
 
 impl PostgresStore {
     /// Creates the table if it does not exist. Any number of processes may call this at the same
@@ -19,28 +20,79 @@ impl PostgresStore {
     /// The user needs `CREATE` on the schema, which since PostgreSQL 15 not every user has on
     /// `public`. If the table exists, the user needs no further privilege.
     ///
+    /// An existing table belongs to this user, to an owner of the schema or the database (or a member
+    /// of the owner's role), to a superuser, or to a role without `LOGIN` that this user is a member
+    /// of. Any other owner may be a stranger who made the table to get the tokens.
+    ///
     /// # Errors
     ///
-    /// Those of any operation, and [`StoreErrorKind::NotSetUp`](crate::store::StoreErrorKind::NotSetUp)
-    /// if the table exists without the necessary columns.
+    /// Those of any operation, and
+    ///
+    /// - [`StoreErrorKind::NotSetUp`] if the table exists without the necessary columns;
+    /// - [`StoreErrorKind::Insecure`] if the table belongs to another role than those above.
     ///
     /// # Cancel safety
     ///
     /// A dropped future creates the table, or leaves the database as it is.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let work = async |mut session: Session| {
-            let sql = &self.0.sql;
-            session.raw(LOCK).await?;
-            let exists = sqlx::query("SELECT to_regclass($1) IS NOT NULL").bind(&self.0.table);
-            let exists = session.read(exists).await?;
-            let exists = exists.is_some_and(|row| row.try_get(0).unwrap_or(false));
-            if !exists {
-                session.raw(&sql.create).await?;
+            // A table that exists is not created again, so that no lock is waited for.
+            let owner = match owner(&mut session).await? {
+                Some(owner) => Some(owner),
+                None => create(&mut session).await?,
+            };
+            if let Some(Owner {
+                trusted: false,
+                name,
+            }) = owner
+            {
+                return Err(belongs_to_a_stranger(&name).into());
             }
-            session.raw(&sql.columns_exist).await?;
+            let columns_exist = session.sql.columns_exist();
+            session.raw(&columns_exist).await?;
             session.commit().await?;
             Ok(())
         };
         self.transact(None, work).await
     }
+}
+
+struct Owner {
+    name: String,
+    /// Whether the owner could read the tokens in any table of the schema.
+    trusted: bool,
+}
+
+/// The owner of the table. `None`: the table does not exist.
+async fn owner(session: &mut Session) -> Result<Option<Owner>, Failure> {
+    let owner = session.sql.owner();
+    let owner = sqlx::query(&owner).bind(session.sql.table().to_owned());
+    let Some(row) = session.read(owner).await? else {
+        return Ok(None);
+    };
+    let (name, trusted) = (row.try_get("owner")?, row.try_get("trusted")?);
+    Ok(Some(Owner { name, trusted }))
+}
+
+/// Creates the table. If another transaction creates the table at the same time, waits for that
+/// transaction, and returns the owner. Only a role that may create the table itself can hold up this.
+async fn create(session: &mut Session) -> Result<Option<Owner>, Failure> {
+    let create = session.sql.create();
+    let Some(error) = session.raw_unless(&create, EXISTS_ALREADY).await? else {
+        return Ok(None);
+    };
+    match owner(session).await? {
+        None => Err(error.into()),
+        owner => Ok(owner),
+    }
+}
+
+fn belongs_to_a_stranger(owner: &str) -> Fault {
+    let message = format!(
+        "the table belongs to {owner:?}, which is neither this user or its group role, nor an owner \
+         of the schema or the database, nor a superuser, and could read the tokens"
+    );
+    let help = "if the role is a stranger, drop the table; otherwise run ALTER TABLE … OWNER TO this \
+                user or the schema's owner";
+    Fault::new(StoreErrorKind::Insecure, message).with_help(help)
 }

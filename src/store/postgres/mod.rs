@@ -10,7 +10,9 @@ mod notifications;
 mod row;
 mod schema;
 mod session;
+mod table;
 mod token_store;
+mod transport;
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -23,11 +25,11 @@ use self::{
     fault::{Failure, Retry},
     limit::Limit,
     notifications::Notifications,
-    schema::Sql,
     session::Session,
+    table::TableName,
 };
 use super::{StoreError, fault::Fault};
-use crate::account_id::AccountId;
+use crate::{account_id::AccountId, error::ConfigError};
 
 /// Keeps tokens in a PostgreSQL table, with a row for each account. Clones share the pool.
 ///
@@ -41,14 +43,41 @@ use crate::account_id::AccountId;
 ///   `PgConnectOptions::extra_float_digits(None)`.)
 /// - If the server is down or grants no connection, operations fail within a second, although the pool
 ///   alone would try until the timeout: the store connects beside the pool to learn the reason.
-/// - For TLS, enable a feature of `sqlx`, `tls-rustls-ring` for example.
+/// - Each transaction sets a search path of its own, and each statement names the schema of its
+///   functions, types and operators: objects that other roles create do not run. The new path holds
+///   `pg_catalog` and the table's schema, and triggers on the table run with this path.
 ///
 /// # Requirements
 ///
 /// - Connect to the primary, since a standby is behind. If a failover loses a save, the only copy of
 ///   a refresh token may be lost: replicate synchronously, and leave `synchronous_commit` on.
-/// - Protect the table and its backups: the tokens are not encrypted.
-/// - `sqlx` does not wipe its send buffers, which hold copies of the tokens.
+/// - Connect with `sslmode=verify-full`, by loopback or by a Unix socket. The store refuses any other
+///   pool, unless the program calls
+///   [`danger_accept_insecure_transport`](PostgresStoreBuilder::danger_accept_insecure_transport). For
+///   TLS, enable a feature of `sqlx`, `tls-rustls-ring` for example.
+/// - Protect the table and its backups: the tokens are not encrypted. `sqlx` does not wipe its send
+///   buffers, which hold copies of the tokens.
+/// - Give the table a schema of its own, and name the schema with
+///   [`table`](PostgresStoreBuilder::table). Up to PostgreSQL 14, and in databases upgraded from there,
+///   every role may create objects in `public`: `REVOKE CREATE ON SCHEMA public FROM PUBLIC`.
+/// - Keep values out of the server's log, as described below.
+///
+/// # The server's log
+///
+/// With `log_statement` set to `mod` or `all`, and for a statement that is slower than
+/// `log_min_duration_statement`, PostgreSQL writes the bound values into its log: the tokens. If a row
+/// violates a constraint, PostgreSQL writes the whole row as DETAIL. A superuser turns both off for the
+/// store's user:
+///
+/// ```sql
+/// ALTER ROLE app SET log_parameter_max_length = 0;
+/// ALTER ROLE app SET log_parameter_max_length_on_error = 0;
+/// ALTER ROLE app SET log_error_verbosity = terse
+/// ```
+///
+/// The first two settings exist since PostgreSQL 13. `terse` leaves DETAIL out of `stderr` and `syslog`,
+/// but not out of `csvlog` and `jsonlog`. With `EncryptedStore` (feature `encryption`), the log has
+/// encrypted tokens only.
 ///
 /// # Failover
 ///
@@ -73,8 +102,8 @@ use crate::account_id::AccountId;
 /// stays.
 ///
 /// ```sql
-/// GRANT USAGE ON SCHEMA public TO app;
-/// GRANT SELECT, INSERT, UPDATE, DELETE ON dropbox_sign_tokens TO app
+/// GRANT USAGE ON SCHEMA auth TO app;
+/// GRANT SELECT, INSERT, UPDATE, DELETE ON auth.dropbox_sign_tokens TO app
 /// ```
 ///
 /// If a later version of the crate needs more columns, the changelog says so, and `migrate` adds
@@ -86,8 +115,11 @@ use crate::account_id::AccountId;
 /// use dropbox_sign_oauth::store::PostgresStore;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let pool = sqlx::PgPool::connect("postgres://app@localhost/app").await?;
-/// let store = PostgresStore::new(pool);
+/// let url = "postgres://app@db.internal/app?sslmode=verify-full";
+/// let pool = sqlx::PgPool::connect(url).await?;
+/// let store = PostgresStore::builder(pool)
+///     .table("auth.dropbox_sign_tokens")
+///     .build()?;
 /// store.migrate().await?;
 /// # Ok(())
 /// # }
@@ -99,8 +131,7 @@ struct Inner {
     connections: Connections,
     /// The store's name in errors.
     name: String,
-    table: String,
-    sql: Sql,
+    table: TableName,
     timeout: Duration,
     poll_interval: Duration,
     notifications: Option<Arc<Notifications>>,
@@ -109,8 +140,14 @@ struct Inner {
 impl PostgresStore {
     /// A store in the table `dropbox_sign_tokens`, with the default settings. The store connects
     /// when it is first used.
-    pub fn new(pool: PgPool) -> Self {
-        Self::builder(pool).with_default_table()
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: a pool that leads to another machine, unless its `sslmode` is `verify-full`.
+    /// [`danger_accept_insecure_transport`](PostgresStoreBuilder::danger_accept_insecure_transport)
+    /// accepts such a pool.
+    pub fn new(pool: PgPool) -> Result<Self, ConfigError> {
+        Self::builder(pool).build()
     }
 
     /// Builds a store with other settings.
@@ -165,7 +202,7 @@ impl PostgresStore {
         let connections = &self.0.connections;
         let connection = connections.acquire(limit).await?;
         let work = async {
-            let session = Session::begin(connection, limit.timeout()).await?;
+            let session = Session::begin(connection, limit.timeout(), &self.0.table).await?;
             connections.server_responded();
             work(session).await
         };

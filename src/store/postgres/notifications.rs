@@ -2,10 +2,13 @@
 //!
 //! One connection listens for all waiting tasks of a store, and only while tasks wait. A missed
 //! notification costs time and nothing else, since waiting tasks poll as well.
+//!
+//! A notification carries the owner of the lease that was released. Every role of the database may
+//! listen and notify, and the owner, drawn at random for each lease, tells no account and wakes nobody
+//! a second time. A task that waits reads in the table who holds the lease.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
-    mem,
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -18,20 +21,21 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::super::{fnv::fnv_1a, server_lease::ReleaseListener};
+use super::super::server_lease::ReleaseListener;
 use crate::account_id::AccountId;
 
-/// One channel for all tables: a release in another table costs a waiting task one attempt.
+/// One channel for all tables.
 pub(super) const CHANNEL: &str = "dropbox_sign_oauth_released";
 
 /// The pause before a new connection replaces a connection that was lost or could not be made.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The payload for the account: a hash, since every user of the database may listen, and a name may
-/// be longer than a payload. Accounts that share a hash merely wake each other.
-pub(super) fn payload(account: &AccountId) -> String {
-    format!("{:016x}", fnv_1a(account.as_str().as_bytes()))
-}
+/// How many releases are remembered: far more than the notifications that arrive while the response
+/// to one attempt is on the way.
+const REMEMBERED: usize = 256;
+
+/// Twice the length of an owner. A longer payload is a stranger's.
+const LONGEST_OWNER: usize = 64;
 
 pub(super) struct Notifications {
     pool: PgPool,
@@ -40,8 +44,10 @@ pub(super) struct Notifications {
 
 #[derive(Default)]
 struct State {
-    /// The accounts with a listener, by payload.
-    accounts: HashMap<String, Account>,
+    /// The accounts with a listener.
+    accounts: HashMap<AccountId, Account>,
+    /// The owners of the latest leases that were released.
+    released: VecDeque<String>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -49,12 +55,14 @@ struct State {
 struct Account {
     waker: watch::Sender<()>,
     listeners: usize,
+    /// The owner of the lease at the latest attempt.
+    holder: Option<String>,
 }
 
 /// Receives the releases of one account's lease.
 pub(in crate::store) struct Listener {
     notifications: Arc<Notifications>,
-    payload: String,
+    account: AccountId,
     released: watch::Receiver<()>,
 }
 
@@ -67,20 +75,22 @@ impl Notifications {
 
     /// Listens from now on. The first listener connects, in the background.
     pub(super) fn listen(self: &Arc<Self>, account: &AccountId) -> Listener {
-        let payload = payload(account);
         let mut state = self.state.lock();
-        let account = state.accounts.entry(payload.clone()).or_default();
-        account.listeners += 1;
-        let released = account.waker.subscribe();
+        let released = state.listen(account);
         // The runtime that ran the task may have ended.
         if state.task.as_ref().is_none_or(JoinHandle::is_finished) {
             state.task = Some(tokio::spawn(Arc::clone(self).keep_receiving()));
         }
         Listener {
             notifications: Arc::clone(self),
-            payload,
+            account: account.clone(),
             released,
         }
+    }
+
+    /// Records who holds the account's lease, as an attempt has just found.
+    pub(super) fn is_held(&self, account: &AccountId, holder: String) {
+        self.state.lock().is_held(account, holder);
     }
 
     async fn keep_receiving(self: Arc<Self>) {
@@ -101,11 +111,56 @@ impl Notifications {
             account.waker.send_replace(());
         }
         while let Some(notification) = connection.try_recv().await? {
-            if let Some(account) = self.state.lock().accounts.get(notification.payload()) {
+            self.state.lock().is_released(notification.payload());
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn listen(&mut self, account: &AccountId) -> watch::Receiver<()> {
+        let account = self.accounts.entry(account.clone()).or_default();
+        account.listeners += 1;
+        account.waker.subscribe()
+    }
+
+    fn is_held(&mut self, account: &AccountId, holder: String) {
+        let Some(account) = self.accounts.get_mut(account) else {
+            return;
+        };
+        if self.released.contains(&holder) {
+            // The notification was faster than the response to the attempt.
+            account.waker.send_replace(());
+        } else {
+            account.holder = Some(holder);
+        }
+    }
+
+    fn is_released(&mut self, owner: &str) {
+        if owner.len() > LONGEST_OWNER {
+            return;
+        }
+        for account in self.accounts.values() {
+            if account.holder.as_deref() == Some(owner) {
                 account.waker.send_replace(());
             }
         }
-        Ok(())
+        self.released.truncate(REMEMBERED - 1);
+        self.released.push_front(owner.to_owned());
+    }
+
+    fn stop_listening(&mut self, account: &AccountId) {
+        if let Some(entry) = self.accounts.get_mut(account) {
+            entry.listeners -= 1;
+            if entry.listeners == 0 {
+                self.accounts.remove(account);
+            }
+        }
+        if self.accounts.is_empty()
+            && let Some(task) = self.task.take()
+        {
+            task.abort();
+        }
     }
 }
 
@@ -119,17 +174,53 @@ impl ReleaseListener for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let mut state = self.notifications.state.lock();
-        if let Entry::Occupied(mut account) = state.accounts.entry(mem::take(&mut self.payload)) {
-            account.get_mut().listeners -= 1;
-            if account.get().listeners == 0 {
-                account.remove();
-            }
+        self.notifications
+            .state
+            .lock()
+            .stop_listening(&self.account);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the listener was woken since the last call.
+    fn woken(listener: &mut watch::Receiver<()>) -> bool {
+        let woken = listener.has_changed().expect("the sender lives");
+        listener.mark_unchanged();
+        woken
+    }
+
+    #[test]
+    fn s96_only_the_release_of_the_holder_wakes_and_only_once() {
+        let (acme, mut state) = (AccountId::from("acme"), State::default());
+        let mut listener = state.listen(&acme);
+        state.is_held(&acme, "first".into());
+        for noise in ["", "acme", "0724d383f4f6de0f", &"first".repeat(1000)] {
+            state.is_released(noise);
+            assert!(!woken(&mut listener), "{noise}");
         }
-        if state.accounts.is_empty()
-            && let Some(task) = state.task.take()
-        {
-            task.abort();
+        state.is_released("first");
+        assert!(woken(&mut listener));
+        state.is_held(&acme, "second".into());
+        state.is_released("first");
+        assert!(!woken(&mut listener), "a stranger repeats a notification");
+        state.is_released("second");
+        assert!(woken(&mut listener));
+        assert!(state.released.len() <= REMEMBERED);
+    }
+
+    #[test]
+    fn a_release_that_is_faster_than_the_response_to_an_attempt_wakes() {
+        let (acme, mut state) = (AccountId::from("acme"), State::default());
+        let mut listener = state.listen(&acme);
+        state.is_released("first");
+        state.is_held(&acme, "first".into());
+        assert!(woken(&mut listener));
+        for n in 0..2 * REMEMBERED {
+            state.is_released(&n.to_string());
         }
+        assert_eq!(state.released.len(), REMEMBERED);
     }
 }

@@ -1,4 +1,9 @@
 //! The table, and every statement on the table.
+//!
+//! Each statement names the schema `pg_catalog` of its functions, operators, types and collations. A
+//! bare name leads to a stranger's object in the table's schema if the stranger's object matches the
+//! arguments better than each object of `pg_catalog`. `BETWEEN` and `IN` stand for bare operators;
+//! PostgreSQL's grammar knows `bigint` and `IS NULL` without a search.
 
 use super::{
     super::fields::{FORMAT, LATEST},
@@ -8,108 +13,157 @@ use crate::token::LONGEST_LIFETIME;
 
 /// The statement that creates the table; `{table}` stands for the name. Part of the docs of
 /// [`PostgresStore`](super::PostgresStore).
-pub(super) const CREATE_TABLE: &str = include_str!("schema.sql");
+const CREATE_TABLE: &str = include_str!("schema.sql");
 
-pub(super) const DEFAULT_TABLE: &str = "dropbox_sign_tokens";
+const FIELDS: &str = "format, version, access_token, issued_at_ms, lifetime_ms, refresh_token, \
+    presented_at_ms, refused_at_ms, lineage";
 
-/// The longest name that PostgreSQL does not cut.
-const LONGEST_NAME: usize = 63;
+/// The assignments of a save.
+const NEW: &str = "version = $2, access_token = $3, issued_at_ms = $4, lifetime_ms = $5, \
+    refresh_token = $6, presented_at_ms = $7, refused_at_ms = $8, lineage = $9";
 
-/// The table's name in quotes. `None`: the name is no plain name.
-pub(super) fn quoted(table: &str) -> Option<String> {
-    let parts: Vec<_> = table.split('.').collect();
-    let valid = parts.len() <= 2 && parts.iter().all(|part| is_identifier(part));
-    // A quoted name may be a reserved word, `user` for example.
-    valid.then(|| format!("\"{}\"", parts.join("\".\"")))
-}
+/// The condition for a row without a record.
+const EMPTY: &str = "(t.format, t.version, t.access_token, t.issued_at_ms, t.lifetime_ms, \
+    t.refresh_token, t.presented_at_ms, t.refused_at_ms, t.lineage) IS NULL";
 
-/// In lower case alone: an unquoted name in another program is folded to lower case, and would mean
-/// another table.
-fn is_identifier(name: &str) -> bool {
-    let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    let goes_on = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    starts_well && name.chars().all(goes_on) && name.len() <= LONGEST_NAME
-}
+/// The end of a lease that begins now and lives for `$3` milliseconds.
+const UNTIL: &str = "pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) \
+    ($3::pg_catalog.float8 OPERATOR(pg_catalog.*) '1 millisecond'::pg_catalog.interval)";
+
+/// The condition for a row without a lease.
+const FREE: &str = "(t.lease_until IS NULL \
+    OR t.lease_until OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp())";
+
+const IS: &str = "OPERATOR(pg_catalog.=)";
 
 /// The statements for one table. Values are bound, never part of a statement's text.
 pub(super) struct Sql {
-    pub(super) create: String,
-    pub(super) columns_exist: String,
-    pub(super) load: String,
-    pub(super) insert: String,
-    pub(super) update: String,
-    pub(super) delete: String,
-    pub(super) tidy: String,
-    pub(super) acquire: String,
-    pub(super) held_for: String,
-    pub(super) renew: String,
-    pub(super) release: String,
-    pub(super) release_and_notify: String,
+    /// The full name, in quotes.
+    table: String,
 }
 
 impl Sql {
-    /// `table` is [`quoted`].
-    pub(super) fn new(table: &str) -> Self {
-        const FIELDS: &str = "format, version, access_token, issued_at_ms, lifetime_ms, \
-            refresh_token, presented_at_ms, refused_at_ms, lineage";
-        const NEW: &str = "version = $2, access_token = $3, issued_at_ms = $4, \
-            lifetime_ms = $5, refresh_token = $6, presented_at_ms = $7, refused_at_ms = $8, \
-            lineage = $9";
+    pub(super) fn new(table: String) -> Self {
+        Self { table }
+    }
 
-        let readable = readable();
-        let empty = "num_nonnulls(t.format, t.version, t.access_token, t.issued_at_ms, \
-            t.lifetime_ms, t.refresh_token, t.presented_at_ms, t.refused_at_ms, t.lineage) = 0";
-        let until = "clock_timestamp() + $3::bigint * interval '1 millisecond'";
-        let release = format!(
+    pub(super) fn table(&self) -> &str {
+        &self.table
+    }
+
+    pub(super) fn create(&self) -> String {
+        CREATE_TABLE.replace("{table}", &self.table)
+    }
+
+    /// The name of the table's owner, and whether the owner is trusted: the current user; a superuser
+    /// or a member of the role that owns the schema or the database; or a group role of the current
+    /// user. A group role cannot log in: up to PostgreSQL 15, a role that logs in may grant itself to
+    /// any other role.
+    pub(super) fn owner(&self) -> String {
+        format!(
+            "SELECT o.rolname::pg_catalog.text AS owner, o.oid {IS} me.oid \
+                 OR pg_catalog.pg_has_role(o.oid, n.nspowner, 'MEMBER') \
+                 OR pg_catalog.pg_has_role(o.oid, d.datdba, 'MEMBER') \
+                 OR NOT o.rolcanlogin AND NOT me.rolsuper \
+                     AND pg_catalog.pg_has_role(me.oid, o.oid, 'MEMBER') AS trusted \
+             FROM pg_catalog.pg_class AS c \
+             JOIN pg_catalog.pg_namespace AS n ON n.oid {IS} c.relnamespace \
+             JOIN pg_catalog.pg_roles AS o ON o.oid {IS} c.relowner \
+             JOIN pg_catalog.pg_roles AS me ON me.rolname {IS} current_user \
+             JOIN pg_catalog.pg_database AS d ON d.datname {IS} pg_catalog.current_database() \
+             WHERE c.oid {IS} pg_catalog.to_regclass($1)::pg_catalog.oid"
+        )
+    }
+
+    pub(super) fn columns_exist(&self) -> String {
+        let table = &self.table;
+        format!("SELECT account, {FIELDS}, lease_owner, lease_until FROM {table} LIMIT 0")
+    }
+
+    pub(super) fn load(&self) -> String {
+        let table = &self.table;
+        format!("SELECT {FIELDS} FROM {table} WHERE account {IS} $1")
+    }
+
+    pub(super) fn insert(&self) -> String {
+        let table = &self.table;
+        format!(
+            "INSERT INTO {table} AS t (account, {FIELDS}) \
+             VALUES ($1, {FORMAT}, $2, $3, $4, $5, $6, $7, $8, $9) \
+             ON CONFLICT (account) DO UPDATE SET format = {FORMAT}, {NEW} WHERE {EMPTY}"
+        )
+    }
+
+    pub(super) fn update(&self) -> String {
+        let (table, readable) = (&self.table, readable());
+        format!(
+            "UPDATE {table} AS t SET {NEW} \
+             WHERE t.account {IS} $1 AND t.version {IS} $10 AND {readable}"
+        )
+    }
+
+    pub(super) fn delete(&self) -> String {
+        let (table, readable) = (&self.table, readable());
+        format!(
+            "UPDATE {table} AS t SET format = NULL, version = NULL, access_token = NULL, \
+             issued_at_ms = NULL, lifetime_ms = NULL, refresh_token = NULL, \
+             presented_at_ms = NULL, refused_at_ms = NULL, lineage = NULL \
+             WHERE t.account {IS} $1 AND t.version {IS} $2 AND {readable}"
+        )
+    }
+
+    /// Removes a row that holds nothing.
+    pub(super) fn tidy(&self) -> String {
+        let table = &self.table;
+        format!("DELETE FROM {table} AS t WHERE t.account {IS} $1 AND {EMPTY} AND {FREE}")
+    }
+
+    pub(super) fn acquire(&self) -> String {
+        let table = &self.table;
+        format!(
+            "INSERT INTO {table} AS t (account, lease_owner, lease_until) \
+             VALUES ($1, $2, {UNTIL}) \
+             ON CONFLICT (account) DO UPDATE SET lease_owner = $2, lease_until = {UNTIL} \
+             WHERE {FREE}"
+        )
+    }
+
+    /// The lease's owner, and how long the lease is held, in milliseconds: a day at most, since
+    /// `infinity` has no difference from now.
+    pub(super) fn holder(&self) -> String {
+        let table = &self.table;
+        format!(
+            "SELECT lease_owner, pg_catalog.ceil(1000::pg_catalog.float8 OPERATOR(pg_catalog.*) \
+             pg_catalog.date_part('epoch', LEAST(lease_until, pg_catalog.clock_timestamp() \
+             OPERATOR(pg_catalog.+) '1 day'::pg_catalog.interval) \
+             OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp()))::pg_catalog.int8 \
+             FROM {table} WHERE account {IS} $1"
+        )
+    }
+
+    pub(super) fn renew(&self) -> String {
+        let table = &self.table;
+        format!(
+            "UPDATE {table} SET lease_until = {UNTIL} \
+             WHERE account {IS} $1 AND lease_owner {IS} $2"
+        )
+    }
+
+    pub(super) fn release(&self) -> String {
+        let table = &self.table;
+        format!(
             "UPDATE {table} SET lease_owner = NULL, lease_until = NULL \
-             WHERE account = $1 AND lease_owner = $2"
-        );
-        Self {
-            create: CREATE_TABLE.replace("{table}", table),
-            columns_exist: format!(
-                "SELECT account, {FIELDS}, lease_owner, lease_until FROM {table} LIMIT 0"
-            ),
-            load: format!("SELECT {FIELDS} FROM {table} WHERE account = $1"),
-            insert: format!(
-                "INSERT INTO {table} AS t (account, {FIELDS}) \
-                 VALUES ($1, {FORMAT}, $2, $3, $4, $5, $6, $7, $8, $9) \
-                 ON CONFLICT (account) DO UPDATE SET format = {FORMAT}, {NEW} WHERE {empty}"
-            ),
-            update: format!(
-                "UPDATE {table} AS t SET {NEW} \
-                 WHERE t.account = $1 AND t.version = $10 AND {readable}"
-            ),
-            delete: format!(
-                "UPDATE {table} AS t SET format = NULL, version = NULL, access_token = NULL, \
-                 issued_at_ms = NULL, lifetime_ms = NULL, refresh_token = NULL, \
-                 presented_at_ms = NULL, refused_at_ms = NULL, lineage = NULL \
-                 WHERE t.account = $1 AND t.version = $2 AND {readable}"
-            ),
-            tidy: format!(
-                "DELETE FROM {table} AS t WHERE t.account = $1 AND {empty} \
-                 AND (t.lease_until IS NULL OR t.lease_until <= clock_timestamp())"
-            ),
-            acquire: format!(
-                "INSERT INTO {table} AS t (account, lease_owner, lease_until) \
-                 VALUES ($1, $2, {until}) \
-                 ON CONFLICT (account) DO UPDATE SET lease_owner = $2, lease_until = {until} \
-                 WHERE t.lease_until IS NULL OR t.lease_until <= clock_timestamp()"
-            ),
-            // A day at most, since `infinity` has no difference from now.
-            held_for: format!(
-                "SELECT ceil(1000 * extract(epoch FROM \
-                 least(lease_until, clock_timestamp() + interval '1 day') - clock_timestamp()))::bigint \
-                 FROM {table} WHERE account = $1"
-            ),
-            renew: format!(
-                "UPDATE {table} SET lease_until = {until} WHERE account = $1 AND lease_owner = $2"
-            ),
-            release_and_notify: format!(
-                "WITH released AS ({release} RETURNING account) \
-                 SELECT pg_notify('{CHANNEL}', $3) FROM released"
-            ),
-            release,
-        }
+             WHERE account {IS} $1 AND lease_owner {IS} $2"
+        )
+    }
+
+    /// The notification carries the owner.
+    pub(super) fn release_and_notify(&self) -> String {
+        format!(
+            "WITH released AS ({} RETURNING account) \
+             SELECT pg_catalog.pg_notify('{CHANNEL}', $2) FROM released",
+            self.release()
+        )
     }
 }
 
@@ -118,34 +172,28 @@ impl Sql {
 /// no other process can write in between.
 fn readable() -> String {
     let longest = LONGEST_LIFETIME.as_millis();
+    let (access, lineage) = ("'^[!-~]+$'", "'^([0-9]{1,15}( [0-9a-f]{16})*)?$'");
+    let version = within("version", 1, super::super::Version::MAX.as_u64().into());
+    let presented = within("presented_at_ms", 0, LATEST.into());
+    let refused = within("refused_at_ms", 0, LATEST.into());
+    let issued = within("issued_at_ms", 0, LATEST.into());
+    let lifetime = within("lifetime_ms", 0, longest);
     format!(
-        "t.format = {FORMAT} AND t.version BETWEEN 1 AND {} \
-         AND (t.presented_at_ms IS NULL OR t.presented_at_ms BETWEEN 0 AND {LATEST}) \
-         AND (t.refused_at_ms IS NULL OR t.refused_at_ms BETWEEN 0 AND {LATEST}) \
-         AND (t.lineage IS NULL OR t.lineage COLLATE \"C\" ~ '^([0-9]{{1,15}}( [0-9a-f]{{16}})*)?$') \
-         AND (t.issued_at_ms BETWEEN 0 AND {LATEST} AND t.lifetime_ms BETWEEN 0 AND {longest} \
-              AND t.access_token COLLATE \"C\" ~ '^[!-~]+$' \
-              OR num_nonnulls(t.access_token, t.issued_at_ms, t.lifetime_ms) = 0 \
-              AND t.refresh_token <> '')",
-        super::super::Version::MAX.as_u64()
+        "t.format {IS} {FORMAT} AND {version} \
+         AND (t.presented_at_ms IS NULL OR {presented}) \
+         AND (t.refused_at_ms IS NULL OR {refused}) \
+         AND (t.lineage IS NULL \
+              OR t.lineage COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.~) {lineage}) \
+         AND ({issued} AND {lifetime} \
+              AND t.access_token COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.~) {access} \
+              OR (t.access_token, t.issued_at_ms, t.lifetime_ms) IS NULL \
+              AND t.refresh_token OPERATOR(pg_catalog.<>) '')"
     )
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn s27_only_plain_identifiers_are_names() {
-        for name in ["tokens", "auth.tokens", "_t1", "user", &"a".repeat(63)] {
-            assert!(quoted(name).is_some(), "{name}");
-        }
-        let long = "a".repeat(64);
-        for name in [
-            "", ".", "a.", ".a", "a.b.c", "1a", "Tokens", "a b", "a;b", "a\"b", "ä", &long,
-        ] {
-            assert_eq!(quoted(name), None, "{name}");
-        }
-        assert_eq!(quoted("auth.user").as_deref(), Some(r#""auth"."user""#));
-    }
+fn within(column: &str, least: u128, greatest: u128) -> String {
+    format!(
+        "t.{column} OPERATOR(pg_catalog.>=) {least} \
+         AND t.{column} OPERATOR(pg_catalog.<=) {greatest}"
+    )
 }

@@ -1,14 +1,14 @@
-CREATE TABLE IF NOT EXISTS {table} (
-    account         text COLLATE "C" PRIMARY KEY,
+CREATE TABLE {table} (
+    account         pg_catalog.text COLLATE pg_catalog."C" PRIMARY KEY,
     format          bigint,
     version         bigint,
-    access_token    text,
+    access_token    pg_catalog.text,
     issued_at_ms    bigint,
     lifetime_ms     bigint,
-    refresh_token   text,
+    refresh_token   pg_catalog.text,
     presented_at_ms bigint,
     refused_at_ms   bigint,
-    lineage         text,
-    lease_owner     text,
-    lease_until     timestamptz
+    lineage         pg_catalog.text,
+    lease_owner     pg_catalog.text,
+    lease_until     pg_catalog.timestamptz
 )

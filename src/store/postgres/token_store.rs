@@ -39,12 +39,11 @@ impl TokenStore for PostgresStore {
     ) -> Result<Swap, StoreError> {
         let fields = Fields::new(record).map_err(|fault| self.error(fault, Some(account)))?;
         let work = async |mut session: Session| {
-            let sql = &self.0.sql;
             let save = match expected {
-                Some(_) => &sql.update,
-                None => &sql.insert,
+                Some(_) => session.sql.update(),
+                None => session.sql.insert(),
             };
-            let mut save = row::bind(sqlx::query(save).bind(account.as_str()), &fields);
+            let mut save = row::bind(sqlx::query(&save).bind(account.as_str()), &fields);
             if let Some(expected) = expected {
                 save = save.bind(number(expected.as_u64()));
             }
@@ -64,14 +63,15 @@ impl TokenStore for PostgresStore {
 
     async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {
         let work = async |mut session: Session| {
-            let sql = &self.0.sql;
-            let delete = sqlx::query(&sql.delete)
+            let delete = session.sql.delete();
+            let delete = sqlx::query(&delete)
                 .bind(account.as_str())
                 .bind(number(expected.as_u64()));
             let deleted = session.write(delete).await? == 1;
             if deleted {
                 // The row stays as long as it holds a lease.
-                let tidy = sqlx::query(&sql.tidy).bind(account.as_str());
+                let tidy = session.sql.tidy();
+                let tidy = sqlx::query(&tidy).bind(account.as_str());
                 session.write_if_permitted(tidy).await?;
             } else {
                 self.read(&mut session, account).await?;
@@ -99,7 +99,8 @@ impl PostgresStore {
         session: &mut Session,
         account: &AccountId,
     ) -> Result<Option<Record>, Failure> {
-        let load = sqlx::query(&self.0.sql.load).bind(account.as_str());
+        let load = session.sql.load();
+        let load = sqlx::query(&load).bind(account.as_str());
         let row = session.read(load).await?;
         Ok(row.map_or(Ok(None), |row| row::record(&row))?)
     }

@@ -18,6 +18,10 @@ use crate::account_id::AccountId;
 /// The first pause of a process that polls. The pauses double up to the poll interval.
 const FIRST_INTERVAL: Duration = Duration::from_millis(50);
 
+/// The shortest time from one attempt to the attempt after a wake-up: a stranger may send wake-ups,
+/// too, and as many as the server carries.
+const QUIET: Duration = Duration::from_millis(20);
+
 /// A server that keeps leases. A request may reach the server more than once, and takes effect
 /// once.
 pub(super) trait LeaseKeeper: Clone + fmt::Debug + Send + Sync + 'static {
@@ -74,6 +78,7 @@ pub(super) async fn acquire<K: LeaseKeeper>(
     let (mut listener, mut may_listen) = (None, true);
     let mut interval = FIRST_INTERVAL.min(keeper.poll_interval());
     loop {
+        let attempted = Instant::now();
         let attempt;
         (attempt, lease) = lease.try_acquire().await?;
         let Attempt::HeldFor(held_for) = attempt else {
@@ -95,7 +100,7 @@ pub(super) async fn acquire<K: LeaseKeeper>(
         }
         let deadline = Instant::now() + pause(interval, held_for).min(left);
         let listens = match &mut listener {
-            Some(listener) => listener.released(deadline).await,
+            Some(listener) => woken(listener, attempted + QUIET, deadline).await,
             None => false,
         };
         if !listens {
@@ -105,6 +110,17 @@ pub(super) async fn acquire<K: LeaseKeeper>(
         }
         interval = interval.saturating_mul(2).min(keeper.poll_interval());
     }
+}
+
+/// Waits for a release, and in any case until `earliest`, at most until `deadline`. All releases until
+/// `earliest` count as one. `false`: the connection is lost.
+async fn woken(listener: &mut impl ReleaseListener, earliest: Instant, deadline: Instant) -> bool {
+    let mut listens = listener.released(deadline).await;
+    let earliest = earliest.min(deadline);
+    while listens && Instant::now() < earliest {
+        listens = listener.released(earliest).await;
+    }
+    listens
 }
 
 /// The interval with jitter, but no longer than the lease is held: a dead holder releases nothing.

@@ -36,6 +36,7 @@ struct Script {
 enum Heard {
     ReleaseAfter(Duration),
     LostAfter(Duration),
+    ReleaseEvery(Duration),
     Nothing,
 }
 
@@ -79,8 +80,12 @@ impl LeaseKeeper for Server {
 
 impl ReleaseListener for Heard {
     async fn released(&mut self, deadline: Instant) -> bool {
-        let heard = std::mem::replace(self, Self::Nothing);
+        let heard = *self;
+        if !matches!(heard, Self::ReleaseEvery(_)) {
+            *self = Self::Nothing;
+        }
         let (after, listens) = match heard {
+            Self::ReleaseEvery(time) => (time, true),
             Self::ReleaseAfter(time) => (time, true),
             Self::LostAfter(time) => (time, false),
             Self::Nothing => (HOUR, true),
@@ -159,6 +164,20 @@ async fn a_lost_listener_is_replaced_after_the_pause() {
         "the process tries at once after the listener starts"
     );
     assert_about(pauses[4], POLL_INTERVAL);
+}
+
+/// Any role of a database may send notifications.
+#[tokio::test(start_paused = true)]
+async fn s96_a_flood_of_wake_ups_costs_one_attempt_in_twenty_milliseconds() {
+    let wait = Duration::from_secs(4);
+    let noise = Some(Heard::ReleaseEvery(Duration::from_millis(1)));
+    let server = server(&[Met::HeldFor(HOUR); 5000], &[noise]);
+    let (pauses, acquired) = waited(&server, wait).await;
+    acquired.expect_err("held");
+    // Two attempts before the noise, and the last attempt.
+    assert!(pauses.len() <= 4000 / 20 + 3, "{} attempts", pauses.len());
+    // The noise hides no release.
+    assert!(pauses.len() >= 4000 / 25, "{} attempts", pauses.len());
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ async fn s91_one_connection_is_enough_for_a_pool_of_three() {
     let Some(server) = Postgres::start() else {
         return;
     };
-    let store = PostgresStore::new(limited(&server, 1, 3).await);
+    let store = with_pool(limited(&server, 1, 3).await);
     let version = save(&store, None, "0").await;
     for _ in 0..20 {
         assert_eq!(loaded_version(&store).await, Some(version));

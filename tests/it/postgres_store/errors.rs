@@ -1,5 +1,7 @@
 //! Errors of the server. Each error names the store, the account and the next step.
 
+use std::error::Error;
+
 use StoreErrorKind::{AccessDenied, NotSetUp, Unwritable};
 
 use super::*;
@@ -128,12 +130,7 @@ async fn s27_an_error_names_a_missing_privilege() {
     migrated(&server).await;
     server.psql("create role guest login");
     let guest = pool(&server.url().replace("postgres@", "guest@"));
-    assert_unusable(
-        &PostgresStore::new(guest.clone()),
-        AccessDenied,
-        "lacks a privilege",
-    )
-    .await;
+    assert_unusable(&with_pool(guest.clone()), AccessDenied, "lacks a privilege").await;
     // Since PostgreSQL 15, not every user may create tables in `public`.
     let another = PostgresStore::builder(guest).table("another");
     let another = another.build().expect("a store");
@@ -191,6 +188,34 @@ async fn s46_a_violated_constraint_quotes_no_row() {
     assert!(shown.contains("23514"), "{shown}");
     assert!(!shown.contains("canary"), "{shown}");
     assert_eq!(loaded_version(&owner).await, Some(version));
+}
+
+/// A trigger chooses the SQLSTATE and the message.
+#[tokio::test]
+async fn s97_the_message_of_a_trigger_is_withheld() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let store = migrated(&server).await;
+    for code in [
+        "38001", "A0001", "H0001", "P0001", "42501", "42P01", "57014",
+    ] {
+        server.psql(&format!(
+            "create or replace function quote() returns trigger language plpgsql as
+             $$ begin raise sqlstate '{code}' using message = new.access_token; end $$;
+             create or replace trigger quote before insert on dropbox_sign_tokens
+             for each row execute function quote()"
+        ));
+        let record = Record::new(tokens("new"));
+        let error = store.compare_and_swap(&acme(), None, &record).await;
+        let error = error.expect_err("raised");
+        let shown = format!(
+            "{error} {error:?} {:?}",
+            error.source().map(ToString::to_string)
+        );
+        assert!(shown.contains(code), "{shown}");
+        assert!(!shown.contains("canary"), "{shown}");
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ async fn s90_a_refresh_follows_the_name_from_a_demoted_postgres_primary_to_the_n
     let proxy = Proxy::to(old.address()).await;
     let pool = full_pool(&proxy).await;
     let endpoint = Endpoint::open();
-    let account = expired_account(&endpoint, PostgresStore::new(pool.clone()));
+    let account = expired_account(&endpoint, with_pool(pool.clone()));
 
     assert_eq!(new.psql("select pg_promote()"), "t");
     make_read_only(&old).await;
@@ -43,7 +43,7 @@ async fn s90_every_operation_leaves_the_connections_to_a_hot_standby() {
         proxy.lead_to(standby.address());
         let pool = full_pool(&proxy).await;
         proxy.lead_to(primary.address());
-        PostgresStore::new(pool)
+        with_pool(pool)
     };
     stale().await.migrate().await.expect("nothing to do");
     let version = save(&stale().await, Some(version), "new").await;
@@ -108,7 +108,7 @@ async fn s90_connections_that_the_server_ended_cost_no_error() {
         .test_before_acquire(false);
     let url = format!("{}?application_name=pinned", server.url());
     let pool = options.connect(&url).await.expect("a connection");
-    let store = PostgresStore::new(pool.clone());
+    let store = with_pool(pool.clone());
     let mut version = None;
     for name in ["a", "b", "c"] {
         until_idle(&pool, 1).await;

@@ -1,5 +1,6 @@
 //! Waiting for a lease with notifications of its release.
 
+use sqlx::postgres::PgListener;
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -119,6 +120,29 @@ async fn a_waiting_process_polls_when_it_cannot_listen() {
     until_listening(&server, 0).await;
     lease.release().await.expect("released");
     acquired(waiting).await;
+}
+
+/// Any role of the database may listen, and could compare the hashes of names.
+#[tokio::test]
+async fn s96_a_notification_tells_a_stranger_no_account() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    migrated(&server).await;
+    server.psql("create role mallory login");
+    let stranger = PgListener::connect(&server.url_for("mallory")).await;
+    let mut stranger = stranger.expect("connected");
+    let listening = stranger.listen("dropbox_sign_oauth_released").await;
+    listening.expect("every role may listen");
+    let store = patient(&server);
+    for _ in 0..2 {
+        let lease = store.lease(&acme(), FOR_HOURS).await.expect("free");
+        // Drawn at random for each lease.
+        let owner = server.psql("select lease_owner from dropbox_sign_tokens");
+        lease.release().await.expect("ours");
+        let heard = timeout(HANGS, stranger.recv()).await.expect("not hanging");
+        assert_eq!(heard.expect("a notification").payload(), owner);
+    }
 }
 
 /// The poll interval does not delay this attempt.

@@ -30,7 +30,7 @@ async fn s17_a_network_that_is_cut_or_silent_costs_no_more_than_the_timeout() {
     let proxy = Proxy::to(server.address()).await;
     let url = format!("postgres://postgres@{}/postgres", proxy.address());
     let own_pool = pool(&url);
-    let store = PostgresStore::new(own_pool.clone());
+    let store = with_pool(own_pool.clone());
     assert_eq!(loaded_version(&store).await, Some(version));
 
     proxy.cut();

@@ -80,7 +80,7 @@ fn pooled() -> Option<(Postgres, PgBouncer)> {
 }
 
 fn through(pooler: &PgBouncer) -> PostgresStore {
-    PostgresStore::new(pool_through(pooler))
+    with_pool(pool_through(pooler))
 }
 
 fn pool_through(pooler: &PgBouncer) -> PgPool {

@@ -1,0 +1,50 @@
+//! The way to the server: tokens leave this machine encrypted, to a server that is verified.
+
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgSslMode},
+};
+
+use crate::{error::ConfigError, origin_rules::is_loopback};
+
+macro_rules! insecure {
+    ($found:literal) => {
+        concat!(
+            "the pool leads to another machine, ",
+            $found,
+            "; use `sslmode=verify-full`, loopback or a Unix socket, or accept the risk with \
+             `danger_accept_insecure_transport()`"
+        )
+    };
+}
+
+/// Refuses a pool on whose connections others could read the tokens, or pass for the server.
+///
+/// `verify-ca` is secure if the root certificate is that of a private authority, which sqlx does not
+/// tell. With a public authority, every owner of a certificate passes for the server.
+pub(super) fn check(setting: &'static str, pool: &PgPool) -> Result<(), ConfigError> {
+    let options = pool.connect_options();
+    if stays_on_this_machine(&options) {
+        return Ok(());
+    }
+    let reason = match options.get_ssl_mode() {
+        PgSslMode::VerifyFull => return Ok(()),
+        PgSslMode::Disable => insecure!("and `sslmode=disable` sends tokens unencrypted"),
+        PgSslMode::Allow => insecure!("and `sslmode=allow` sends tokens unencrypted"),
+        PgSslMode::Prefer => insecure!(
+            "and `sslmode=prefer`, the default of sqlx, sends tokens unencrypted if the server \
+             offers no TLS"
+        ),
+        PgSslMode::Require => insecure!("and `sslmode=require` does not verify the server"),
+        PgSslMode::VerifyCa => {
+            insecure!("and `sslmode=verify-ca` does not verify the name of the server")
+        }
+    };
+    Err(ConfigError::Insecure { setting, reason })
+}
+
+/// sqlx takes a host that begins with a slash for the folder of a Unix socket.
+fn stays_on_this_machine(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    options.get_socket().is_some() || host.starts_with('/') || is_loopback(host)
+}
