@@ -26,7 +26,7 @@ pub(crate) struct StoreAddress {
 
 impl StoreAddress {
     /// `location` and a name that no other store on the same server has.
-    pub(super) fn new(kind: Kind, location: String) -> Self {
+    pub(crate) fn new(kind: Kind, location: String) -> Self {
         let name = unique_name();
         Self {
             kind,

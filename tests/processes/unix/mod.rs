@@ -5,6 +5,7 @@ mod expiries;
 mod fleet;
 mod full_disk;
 mod leases;
+mod owners;
 mod process;
 mod scale;
 #[path = "../../servers/mod.rs"]
@@ -54,6 +55,7 @@ pub(crate) fn main() -> ExitCode {
         expiries::tests(),
         full_disk::tests(),
         leases::tests(),
+        owners::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }

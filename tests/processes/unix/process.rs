@@ -41,6 +41,14 @@ impl Process {
         Self::run(shell, setup).await
     }
 
+    /// Starts a worker with this user and group. Only root can.
+    pub(crate) async fn start_as((user, group): (u32, u32), setup: &Setup) -> Self {
+        // The user may be denied the way to the program, not the program itself.
+        let mut program = tokio::process::Command::new("/proc/self/exe");
+        program.uid(user).gid(group);
+        Self::run(program, setup).await
+    }
+
     async fn run(mut program: tokio::process::Command, setup: &Setup) -> Self {
         let mut child = program
             .arg(worker::ARGUMENT)
