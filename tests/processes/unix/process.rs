@@ -70,6 +70,19 @@ impl Process {
         self.write(&command).await;
     }
 
+    /// Sends a command that is reported as done, and waits for the report.
+    pub(crate) async fn run_command(&mut self, command: Command) {
+        self.command(command).await;
+        match self.report().await {
+            Report::Done => {}
+            other => panic!("{other:?} instead of the end of the command"),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("running")
+    }
+
     async fn write(&mut self, message: &impl serde::Serialize) {
         let mut line = serde_json::to_vec(message).expect("JSON");
         line.push(b'\n');
@@ -127,7 +140,7 @@ impl Process {
     }
 
     async fn signal(&self, signal: &str) {
-        let pid = self.child.id().expect("running").to_string();
+        let pid = self.id().to_string();
         let status = tokio::process::Command::new("kill")
             .args(["-s", signal, &pid])
             .status()
