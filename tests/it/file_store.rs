@@ -5,6 +5,8 @@ mod leftovers;
 #[cfg(unix)]
 mod links;
 #[cfg(unix)]
+mod owners;
+#[cfg(unix)]
 mod permissions;
 
 use std::{

@@ -2,7 +2,8 @@
 //! temporary folder, and ends with the test, even if the test fails.
 //!
 //! If a server is not installed, the tests that need the server say so and pass. With
-//! `DROPBOX_SIGN_OAUTH_REQUIRE_SERVERS=1` in the environment, these tests fail.
+//! `DROPBOX_SIGN_OAUTH_REQUIRE_SERVERS=1` in the environment, these tests fail. So do the tests that
+//! need another user, for want of root.
 
 #[cfg(any(feature = "redis-rustls", feature = "rustls"))]
 mod openssl;
@@ -26,6 +27,7 @@ pub(crate) use self::{
     proxy::Proxy,
     redis::{Redis, documented_rules},
     redis_cluster::RedisCluster,
+    unprivileged::another_user,
 };
 
 use std::{
@@ -156,22 +158,22 @@ fn find_one_of(programs: &[&str], folders: impl IntoIterator<Item = PathBuf>) ->
         .flat_map(|program| folders.iter().map(move |folder| folder.join(program)));
     let found = candidates.find(|path| path.is_file());
     if found.is_none() {
-        skip(programs[0]);
+        skip(&format!("{} is not installed", programs[0]));
     }
     found
 }
 
 /// Prints to stderr directly, since the test harness would capture the text.
-fn skip(program: &str) {
+fn skip(why: &str) {
     const REQUIRED: &str = "DROPBOX_SIGN_OAUTH_REQUIRE_SERVERS";
 
     assert!(
         env::var_os(REQUIRED).is_none_or(|value| value != "1"),
-        "{program} is not installed, and {REQUIRED}=1 requires {program}"
+        "{why}, and {REQUIRED}=1 permits no skipped test"
     );
     let test = thread::current();
     let test = test.name().unwrap_or("a test").to_owned();
-    let _ = writeln!(io::stderr(), "SKIPPED {test}: {program} is not installed");
+    let _ = writeln!(io::stderr(), "SKIPPED {test}: {why}");
 }
 
 /// The `bin` folders below `parent`, newest version first. Debian keeps them off the `PATH`.

@@ -1,4 +1,4 @@
-//! The user of servers that refuse to run as root.
+//! A user besides root: of servers that refuse to run as root, and of files that tests give away.
 
 use std::{
     fs,
@@ -10,6 +10,8 @@ use std::{
     process::Command,
 };
 
+use super::skip;
+
 /// The user and group that a server runs as, if this process runs as root.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unprivileged(Option<(u32, u32)>);
@@ -17,8 +19,7 @@ pub(super) struct Unprivileged(Option<(u32, u32)>);
 impl Unprivileged {
     /// Makes the server's user the owner of the folder.
     pub(super) fn owning(data: &Path) -> Self {
-        let we_are_root = fs::metadata(data).expect("our folder").uid() == 0;
-        let user = we_are_root.then(|| unprivileged_user().expect("a user besides root"));
+        let user = owner_is_root(data).then(unprivileged_user);
         if let Some((uid, gid)) = user {
             chown(data, Some(uid), Some(gid)).expect("a folder of root's");
         }
@@ -32,9 +33,24 @@ impl Unprivileged {
     }
 }
 
+/// A user and a group besides root, to whom this process can give files. `None`: this process does not
+/// run as root, and the test is skipped.
+pub(crate) fn another_user() -> Option<(u32, u32)> {
+    let ours = tempfile::tempdir().expect("a folder");
+    if owner_is_root(ours.path()) {
+        return Some(unprivileged_user());
+    }
+    skip("only root can give files to another user");
+    None
+}
+
+fn owner_is_root(ours: &Path) -> bool {
+    fs::metadata(ours).expect("our folder").uid() == 0
+}
+
 /// The user `postgres` that the package creates, or else the user `nobody`.
-fn unprivileged_user() -> Option<(u32, u32)> {
-    let users = fs::read_to_string("/etc/passwd").ok()?;
+fn unprivileged_user() -> (u32, u32) {
+    let users = fs::read_to_string("/etc/passwd").expect("users");
     let user = |name: &str| {
         users.lines().find_map(|line| {
             let mut fields = line.split(':');
@@ -43,5 +59,6 @@ fn unprivileged_user() -> Option<(u32, u32)> {
             Some((uid, fields.next()?.parse().ok()?))
         })
     };
-    user("postgres").or_else(|| user("nobody"))
+    let user = user("postgres").or_else(|| user("nobody"));
+    user.expect("a user besides root")
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use dropbox_sign_oauth::store::{FileStore, PostgresStore, RedisStore, TokenStore};
+use dropbox_sign_oauth::store::{FileStore, MemoryStore, PostgresStore, RedisStore, TokenStore};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgPoolOptions;
 
@@ -26,7 +26,7 @@ pub(crate) struct StoreAddress {
 
 impl StoreAddress {
     /// `location` and a name that no other store on the same server has.
-    pub(super) fn new(kind: Kind, location: String) -> Self {
+    pub(crate) fn new(kind: Kind, location: String) -> Self {
         let name = unique_name();
         Self {
             kind,
@@ -39,7 +39,8 @@ impl StoreAddress {
     pub(crate) fn open(&self) -> Arc<dyn TokenStore> {
         let location = &self.location;
         match self.kind {
-            Kind::Memory | Kind::EncryptedMemory => panic!("no other process opens {self:?}"),
+            // A process has its own.
+            Kind::Memory | Kind::EncryptedMemory => self.kind.finish(MemoryStore::new()),
             Kind::Directory | Kind::EncryptedDirectory => {
                 let store = FileStore::directory(location);
                 self.kind.finish(store.expect("a store"))

@@ -158,6 +158,8 @@ fn escapes_are_undone() {
     let response = granted(r#"{"access_token":"a\/b\u003d","state":"\"x\""}"#);
     assert_eq!(response.access_token, "a/b=".into());
     assert_eq!(response.state.as_deref(), Some("\"x\""));
+    let slashes = granted(r#"{"access_token":"a\/b\\/c\/d\u002f"}"#);
+    assert_eq!(slashes.access_token.expose_secret(), r"a/b\/c/d/");
 }
 
 #[test]

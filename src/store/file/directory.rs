@@ -25,14 +25,45 @@ pub(super) fn create_directory(directory: &Path) -> io::Result<()> {
         .try_for_each(|created| sync_directory(directory_of(created)))
 }
 
-/// Opens a file to lock, with mode 0600 on Unix if it is missing. Nothing is written to the file.
+/// Opens a file for reading. Does not follow a link, on Unix.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    without_links().read(true).open(path)
+}
+
+/// Opens a file to lock, with mode 0600 on Unix if it is missing. Nothing is written to the file. Does
+/// not follow a link, on Unix.
 pub(super) fn open_lock_file(path: &Path) -> io::Result<File> {
-    private().read(true).create(true).open(path)
+    // Two steps: in `/tmp`, Linux may deny one call that creates or opens another user's file. Then no
+    // error could name the owner.
+    let open = || without_links().read(true).write(true).open(path);
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    match private().read(true).create_new(true).open(path) {
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open(),
+        created => created,
+    }
 }
 
 /// Creates a file with mode 0600 on Unix. Fails if the file exists.
 pub(super) fn create_file(path: &Path) -> io::Result<File> {
     private().create_new(true).open(path)
+}
+
+/// Links were followed before, and their owners checked. A link that appears now was planted.
+#[cfg(unix)]
+fn without_links() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags);
+    options
+}
+
+#[cfg(not(unix))]
+fn without_links() -> OpenOptions {
+    OpenOptions::new()
 }
 
 fn private() -> OpenOptions {

@@ -1,7 +1,7 @@
 //! Reads and replaces whole files. After a crash, a file is the old file or the new file.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
@@ -9,12 +9,11 @@ use std::{
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-#[cfg(unix)]
-use super::super::StoreErrorKind;
 use super::{
     super::fault::{Fault, corrupt},
     Files,
-    directory::{create_file, directory_of, sync_directory, with_suffix},
+    access::check_record,
+    directory::{create_file, directory_of, open_file, sync_directory, with_suffix},
     format::LONGEST_FILE,
     retry::retry_while_open,
 };
@@ -49,7 +48,7 @@ impl Disk {
         let fault = |error| Fault::io("read", path, error);
         // Opening a named pipe would wait for a writer, so the type is checked first.
         let opened = fs::metadata(path).and_then(|metadata| match metadata.is_file() {
-            true => File::open(path).map(Some),
+            true => open_file(path).map(Some),
             false => Ok(None),
         });
         let mut file = match opened {
@@ -61,7 +60,7 @@ impl Disk {
             Err(error) => return Err(fault(error)),
         };
         let metadata = file.metadata().map_err(fault)?;
-        refuse_world_access(path, &metadata)?;
+        check_record(path, &metadata)?;
         if metadata.len() > LONGEST_FILE {
             return Err(corrupt(format!("{} exceeds 64 MiB", path.display())));
         }
@@ -151,49 +150,4 @@ pub(super) fn remove_if_present(path: &Path) -> Result<(), Fault> {
         }
         _ => Ok(()),
     }
-}
-
-/// A file that every user can read has leaked its tokens, and a file that every user can write may
-/// hold another user's tokens. Access for the group is the operator's choice: Kubernetes sets it on
-/// the volumes that it mounts.
-#[cfg(unix)]
-fn refuse_world_access(path: &Path, metadata: &fs::Metadata) -> Result<(), Fault> {
-    use std::os::unix::fs::PermissionsExt;
-
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o007 == 0 {
-        return Ok(());
-    }
-    let path = path.display();
-    let message = format!("{path} is open to every user (mode {mode:o})");
-    let help = format!("use `chmod 600 {path}`");
-    Err(Fault::new(StoreErrorKind::Insecure, message).with_help(help))
-}
-
-#[cfg(not(unix))]
-fn refuse_world_access(_: &Path, _: &fs::Metadata) -> Result<(), Fault> {
-    Ok(())
-}
-
-/// In a directory that every user can write to, every user can replace a record, unless the directory
-/// has the sticky bit, as `/tmp` does.
-#[cfg(unix)]
-pub(super) fn refuse_world_writable(directory: &Path) -> Result<(), Fault> {
-    use std::os::unix::fs::PermissionsExt;
-
-    let metadata =
-        fs::metadata(directory).map_err(|error| Fault::io("inspect", directory, error))?;
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o1002 != 0o0002 {
-        return Ok(());
-    }
-    let path = directory.display();
-    let message = format!("every user can write to {path} (mode {mode:o})");
-    let help = format!("use `chmod 700 {path}`");
-    Err(Fault::new(StoreErrorKind::Insecure, message).with_help(help))
-}
-
-#[cfg(not(unix))]
-pub(super) fn refuse_world_writable(_: &Path) -> Result<(), Fault> {
-    Ok(())
 }

@@ -8,8 +8,9 @@ use std::{
 
 use super::{
     super::{StoreErrorKind, fault::Fault},
+    access::check_directory,
     directory::{directory_of, with_suffix},
-    disk::{refuse_world_writable, remove_if_present, temporary_of},
+    disk::{remove_if_present, temporary_of},
     links::real_path,
     name::PREFIX,
     os_lock::LockedFile,
@@ -37,7 +38,7 @@ impl Files {
     /// Follows the link `named`, if it is one. `stem` is of the account's file names. Without a
     /// `marker`, the lock file is the marker.
     ///
-    /// Fails if the location that was opened is gone, or is open to every user.
+    /// Fails if the location that was opened is gone, or is open to other users.
     pub(super) fn resolve(
         named: PathBuf,
         stem: &str,
@@ -53,7 +54,7 @@ impl Files {
             named,
         };
         files.check_location()?;
-        refuse_world_writable(directory_of(&files.data))?;
+        check_directory(directory_of(&files.data))?;
         Ok(files)
     }
 

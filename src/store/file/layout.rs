@@ -10,8 +10,9 @@ use super::{
         StoreErrorKind,
         fault::{Fault, corrupt},
     },
+    access::check_directory,
     directory::{create_directory, directory_of},
-    disk::{TEMPORARY, refuse_world_writable},
+    disk::TEMPORARY,
     files::{Files, is_record_name, lock_of, remove_leftover},
     format::Accounts,
     links::real_path,
@@ -119,7 +120,7 @@ fn open_directory(path: &Path) -> Result<PathBuf, Fault> {
     let directory = real_path(path)?;
     create_directory(&directory)
         .map_err(|error| Fault::io("create the directory", &directory, error))?;
-    refuse_world_writable(&directory)?;
+    check_directory(&directory)?;
     Ok(directory)
 }
 

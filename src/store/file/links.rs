@@ -5,24 +5,51 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::super::{StoreErrorKind, fault::Fault};
+use super::{
+    super::{StoreErrorKind, fault::Fault},
+    access::check_link,
+};
+
+/// As many as Linux follows.
+const MOST_LINKS: u32 = 40;
 
 /// The path that `path` leads to, without links. The last parts may be missing.
 ///
-/// Fails for a dangling link, which would otherwise read as "not signed in", and be replaced.
+/// Fails for a dangling link, which would otherwise read as "not signed in", and be replaced. Fails for
+/// a link that another user planted: [`fs::canonicalize`] does not tell whose links it follows.
 pub(super) fn real_path(path: &Path) -> Result<PathBuf, Fault> {
-    let error = match fs::canonicalize(path) {
-        Ok(real) => return Ok(real),
-        Err(error) => error,
+    follow(path, &mut 0)
+}
+
+/// `followed` counts the links.
+fn follow(path: &Path, followed: &mut u32) -> Result<PathBuf, Fault> {
+    let Some(parent) = path.parent() else {
+        return Ok(path.to_owned());
     };
-    if error.kind() != io::ErrorKind::PermissionDenied
-        && let Ok(target) = fs::read_link(path)
-    {
+    let mut directory = follow(parent, followed)?;
+    let Some(name) = path.file_name() else {
+        // `..`, of the directory without links.
+        directory.pop();
+        return Ok(directory);
+    };
+    let named = directory.join(name);
+    let fault = |error| Fault::io("resolve", path, error);
+    let metadata = match fs::symlink_metadata(&named) {
+        Ok(metadata) if metadata.is_symlink() => metadata,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(error)),
+        _ => return Ok(named),
+    };
+    check_link(&named, &metadata)?;
+    let target = fs::read_link(&named).map_err(fault)?;
+    *followed += 1;
+    if *followed > MOST_LINKS {
         return Err(dangling(path, &target));
     }
-    match (error.kind(), path.parent(), path.file_name()) {
-        (io::ErrorKind::NotFound, Some(parent), Some(name)) => Ok(real_path(parent)?.join(name)),
-        _ => Err(Fault::io("resolve", path, error)),
+    let real = follow(&directory.join(&target), followed)?;
+    match fs::symlink_metadata(&real) {
+        Ok(_) => Ok(real),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(dangling(path, &target)),
+        Err(error) => Err(fault(error)),
     }
 }
 
@@ -57,7 +84,7 @@ mod tests {
         symlink("loop", root.path().join("loop")).expect("linked");
         for (path, link) in [
             ("link", "link is a symbolic link to nowhere,"),
-            ("second", "second is a symbolic link to link,"),
+            ("second", "link is a symbolic link to nowhere,"),
             ("link/b/c", "link is a symbolic link to nowhere,"),
             ("loop", "loop is a symbolic link to loop,"),
         ] {

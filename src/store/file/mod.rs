@@ -1,5 +1,6 @@
 //! Tokens on disk.
 
+mod access;
 mod directory;
 mod disk;
 mod fault;
@@ -85,6 +86,29 @@ use super::{StoreError, fault::Fault};
 /// write to and that has no sticky bit. The error names the `chmod` to use. Access for the group is
 /// accepted. On Windows, files inherit the access rules of their directory.
 ///
+/// # Owners
+///
+/// On Unix, the directory, the records and the lock files belong to the effective user of the process or
+/// to root. If the process runs as root, only root may own them. The store refuses the files of any other
+/// user, and neither reads nor replaces such a record. The error names the owner and the `chown` to use.
+///
+/// A symbolic link belongs to one of these users as well, or to the owner of the directory in which the
+/// link stands. In `/tmp`, for example, the store does not follow a link that another user planted.
+///
+/// The store does not check the owners of the directories above its own. The owner of such a directory
+/// can lead the store elsewhere.
+///
+/// # In production
+///
+/// - Give the service a user of its own, and the store a directory of this user with mode 0700. Every
+///   directory above belongs to root or to this user.
+/// - Switch core dumps off (`LimitCORE=0` in systemd, `ulimit -c 0` in a shell): a core dump holds the
+///   tokens that are in memory.
+/// - Switch swap off, or encrypt the swap: the system may write the process's memory to the swap.
+/// - In a container, mount a volume that belongs to root, as Kubernetes' volumes do, or to the process's
+///   user. If the user is arbitrary, as in OpenShift, and the image's directory belongs to another user,
+///   name a directory below it, which the store creates.
+///
 /// # File systems
 ///
 /// The file system has to lock files; opening the store checks that. Network file systems often lock
@@ -151,8 +175,8 @@ impl FileStore {
     ///
     /// # Errors
     ///
-    /// If the directory cannot be written to, is open to every user, or cannot lock files, or if a link
-    /// leads nowhere. The file itself is not read yet.
+    /// If the directory cannot be written to, is open to other users, or cannot lock files, or if a link
+    /// leads nowhere or was planted by another user. The file itself is not read yet.
     pub fn single_file(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::open(path.as_ref(), Location::single_file)
     }

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     super::{StoreErrorKind, fault::Fault},
+    access::check_lock_file,
     directory::open_lock_file,
     links::real_path,
 };
@@ -93,9 +94,13 @@ fn check(path: &Path, try_lock: TryLock) -> Result<(), Fault> {
 const OTHER_LOCATION: &str =
     "use a directory on a local disk, or a store on a server, such as Redis or PostgreSQL";
 
-/// A dangling link fails: to open the link would create its target.
+/// Fails for a dangling link, which would create its target, and for another user's file.
 fn open(path: &Path) -> Result<File, Fault> {
-    open_lock_file(&real_path(path)?).map_err(|error| Fault::io("open", path, error))
+    let real = real_path(path)?;
+    let fault = |error| Fault::io("open", path, error);
+    let file = open_lock_file(&real).map_err(fault)?;
+    check_lock_file(&real, &file.metadata().map_err(fault)?)?;
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -97,6 +97,6 @@ impl Fleet {
 
     async fn command(&mut self, command: Command) {
         let commands = self.workers.iter_mut();
-        join_all(commands.map(|worker| worker.command(command))).await;
+        join_all(commands.map(|worker| worker.command(command.clone()))).await;
     }
 }

@@ -5,6 +5,9 @@ mod expiries;
 mod fleet;
 mod full_disk;
 mod leases;
+#[cfg(target_os = "linux")]
+mod memory;
+mod owners;
 mod process;
 mod scale;
 #[path = "../../servers/mod.rs"]
@@ -42,9 +45,17 @@ const ENGINES: [Kind; 3] = [Kind::Directory, Kind::Redis, Kind::Postgres];
 const SERVERS: [Kind; 2] = [Kind::Redis, Kind::Postgres];
 
 pub(crate) fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(worker::ARGUMENT) {
-        worker::main();
-        return ExitCode::SUCCESS;
+    match std::env::args().nth(1).as_deref() {
+        Some(worker::ARGUMENT) => {
+            worker::main();
+            return ExitCode::SUCCESS;
+        }
+        #[cfg(target_os = "linux")]
+        Some(memory::ARGUMENT) => {
+            memory::main();
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
     let mut arguments = Arguments::from_args();
     // Each test keeps many processes busy.
@@ -54,6 +65,9 @@ pub(crate) fn main() -> ExitCode {
         expiries::tests(),
         full_disk::tests(),
         leases::tests(),
+        #[cfg(target_os = "linux")]
+        memory::tests(),
+        owners::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }

@@ -41,6 +41,14 @@ impl Process {
         Self::run(shell, setup).await
     }
 
+    /// Starts a worker with this user and group. Only root can.
+    pub(crate) async fn start_as((user, group): (u32, u32), setup: &Setup) -> Self {
+        // The user may be denied the way to the program, not the program itself.
+        let mut program = tokio::process::Command::new("/proc/self/exe");
+        program.uid(user).gid(group);
+        Self::run(program, setup).await
+    }
+
     async fn run(mut program: tokio::process::Command, setup: &Setup) -> Self {
         let mut child = program
             .arg(worker::ARGUMENT)
@@ -60,6 +68,19 @@ impl Process {
 
     pub(crate) async fn command(&mut self, command: Command) {
         self.write(&command).await;
+    }
+
+    /// Sends a command that is reported as done, and waits for the report.
+    pub(crate) async fn run_command(&mut self, command: Command) {
+        self.command(command).await;
+        match self.report().await {
+            Report::Done => {}
+            other => panic!("{other:?} instead of the end of the command"),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("running")
     }
 
     async fn write(&mut self, message: &impl serde::Serialize) {
@@ -119,7 +140,7 @@ impl Process {
     }
 
     async fn signal(&self, signal: &str) {
-        let pid = self.child.id().expect("running").to_string();
+        let pid = self.id().to_string();
         let status = tokio::process::Command::new("kill")
             .args(["-s", signal, &pid])
             .status()

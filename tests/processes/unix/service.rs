@@ -9,6 +9,7 @@ use dropbox_sign_oauth::{
 
 use super::{
     store::SharedStore,
+    stores::StoreAddress,
     wire::{LeaseTimes, Setup},
 };
 
@@ -73,9 +74,14 @@ impl Service {
 
     /// The setup of a worker that starts now.
     pub(crate) fn setup(&self, store: &SharedStore, lease: LeaseTimes) -> Setup {
+        self.setup_at(store.address.clone(), lease)
+    }
+
+    /// The same, with the store at this address.
+    pub(crate) fn setup_at(&self, store: StoreAddress, lease: LeaseTimes) -> Setup {
         Setup {
             service: self.fake.url(),
-            store: store.address.clone(),
+            store,
             replays: self.reuse == Reuse::IsForgiven,
             lease,
             elapsed: self.elapsed,

@@ -28,7 +28,7 @@ pub(crate) struct LeaseTimes {
 }
 
 /// A message to a worker.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) enum Command {
     /// Advance the clock.
     Advance(Duration),
@@ -38,6 +38,12 @@ pub(crate) enum Command {
     StopAt(Step),
     /// Continue, and stop no more.
     Go,
+    /// Exchange this code, install the tokens, and report.
+    SignIn { code: String },
+    /// Sign out, and report.
+    SignOut,
+    /// Drop the manager and the client, and report. The process goes on.
+    End,
 }
 
 /// A message from a worker.
@@ -45,6 +51,8 @@ pub(crate) enum Command {
 pub(crate) enum Report {
     At(Step),
     Requested(Results),
+    /// The sign-in, the sign-out or the end is done.
+    Done,
 }
 
 /// The result of one request.

@@ -6,14 +6,17 @@ use std::{
 };
 
 use dropbox_sign_oauth::{
-    Error, LostResponse, OAuthApi, RefreshPolicy, TokenManager, TokenRefreshMiddleware,
+    Account, AccountId, Clock, Error, LostResponse, OAuthApi, RefreshPolicy, TokenManager,
+    TokenRefreshMiddleware, TokenSet,
+    api::OAuthTokenGenerateRequest,
     testing::{FakeClock, FakeDropboxSign},
 };
 use futures_util::future::join_all;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{
+    service::HOUR,
     steps::{SteppedEndpoint, Steps},
     stores::HookedStore,
     wire::{Command, Outcome, Report, Results, Setup},
@@ -55,6 +58,18 @@ async fn obey(setup: Setup, mut commands: mpsc::UnboundedReceiver<Command>) {
     let worker = Worker::new(&setup);
     while let Some(command) = commands.recv().await {
         match command {
+            Command::SignIn { code } => {
+                worker.sign_in(code).await;
+                report(&Report::Done);
+            }
+            Command::SignOut => {
+                worker.account.sign_out().await.expect("signed out");
+                report(&Report::Done);
+            }
+            Command::End => {
+                drop(worker);
+                return ended(commands).await;
+            }
             Command::Advance(by) => worker.clock.advance(by),
             Command::StopAt(step) => worker.steps.stop_at(step),
             Command::Go => worker.steps.go(),
@@ -74,7 +89,19 @@ async fn obey(setup: Setup, mut commands: mpsc::UnboundedReceiver<Command>) {
     }
 }
 
+/// Goes on until standard input ends.
+async fn ended(mut commands: mpsc::UnboundedReceiver<Command>) {
+    // Connections end in tasks of their own.
+    while Handle::current().metrics().num_alive_tasks() > 0 {
+        tokio::task::yield_now().await;
+    }
+    report(&Report::Done);
+    while commands.recv().await.is_some() {}
+}
+
 struct Worker {
+    api: OAuthApi,
+    account: Account,
     client: ClientWithMiddleware,
     url: String,
     clock: FakeClock,
@@ -92,7 +119,7 @@ impl Worker {
             .build()
             .expect("a valid configuration");
         let endpoint = SteppedEndpoint {
-            api,
+            api: api.clone(),
             steps: steps.clone(),
         };
         let store = HookedStore::with_hook(setup.store.open(), steps.clone());
@@ -116,6 +143,8 @@ impl Worker {
             .build()
             .expect("a valid configuration");
         Self {
+            api,
+            account: manager.account(AccountId::default()),
             client: ClientBuilder::new(reqwest::Client::new())
                 .with(auth)
                 .build(),
@@ -123,6 +152,16 @@ impl Worker {
             clock,
             steps,
         }
+    }
+
+    async fn sign_in(&self, code: String) {
+        let request = OAuthTokenGenerateRequest::new(code, "state");
+        let granted = self.api.oauth_token_generate(request).await;
+        let granted = granted.expect("granted");
+        let refresh_token = granted.refresh_token.expect("a refresh token");
+        let tokens = TokenSet::new(granted.access_token, self.clock.wall(), HOUR);
+        let tokens = tokens.with_refresh_token(refresh_token);
+        self.account.install(tokens).await.expect("installed");
     }
 
     fn request(&self) -> impl Future<Output = Outcome> + Send + use<> {
