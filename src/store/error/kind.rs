@@ -22,8 +22,8 @@ pub enum StoreErrorKind {
     /// it. The operator has to run `migrate()`.
     NotSetUp,
     /// Other users can read or replace the stored tokens: a record or a directory is open to every
-    /// user. The operator has to close the access. Until then, the store reads and writes
-    /// nothing.
+    /// user, or `migrate()` finds a stranger's table. The operator has to close the access. Until
+    /// then, the store reads and writes nothing, and `migrate()` fails.
     Insecure,
     /// The store accepts no writes: a full disk, a quota, a memory limit, a read-only file system. The
     /// operator has to make room, or make the store writable.
