@@ -21,10 +21,10 @@ pub enum StoreErrorKind {
     /// The database, the schema, the table or a column is missing, or is not as `migrate()` makes
     /// it. The operator has to run `migrate()`.
     NotSetUp,
-    /// Others can read or replace the stored tokens: a record or a directory belongs to another user or
-    /// is open to every user, or a connection would lead to a server that is not trusted. The operator
-    /// has to close the access, or to name the right server. Until then, the store reads and writes
-    /// nothing.
+    /// Others can read or replace the stored tokens: a record, a directory or a table belongs to another
+    /// user, is open to every user, or a connection would lead to a server that is not trusted. The
+    /// operator has to close the access, or to name the right place. Until then, the store reads and
+    /// writes nothing.
     Insecure,
     /// The store accepts no writes: a full disk, a quota, a memory limit, a read-only file system. The
     /// operator has to make room, or make the store writable.

@@ -59,7 +59,7 @@ impl PostgresStore {
 
 struct Owner {
     name: String,
-    /// Whether the owner could read the tokens in any table of the schema.
+    /// Whether the owner is a role of those that [`PostgresStore::migrate`] accepts.
     trusted: bool,
 }
 
@@ -75,7 +75,7 @@ async fn owner(session: &mut Session) -> Result<Option<Owner>, Failure> {
 }
 
 /// Creates the table. If another transaction creates the table at the same time, waits for that
-/// transaction, and returns the owner. Only a role that may create the table itself can hold up this.
+/// transaction, and returns the owner. Only a role that may create the table can cause this wait.
 async fn create(session: &mut Session) -> Result<Option<Owner>, Failure> {
     let create = session.sql.create();
     let Some(error) = session.raw_unless(&create, EXISTS_ALREADY).await? else {
@@ -89,10 +89,10 @@ async fn create(session: &mut Session) -> Result<Option<Owner>, Failure> {
 
 fn belongs_to_a_stranger(owner: &str) -> Fault {
     let message = format!(
-        "the table belongs to {owner:?}, which is neither this user or its group role, nor an owner \
-         of the schema or the database, nor a superuser, and could read the tokens"
+        "the table belongs to {owner:?}, who can read all tokens in the table; the owner has to be \
+         this user, its group role, an owner of the schema or the database, or a superuser"
     );
-    let help = "if the role is a stranger, drop the table; otherwise run ALTER TABLE … OWNER TO this \
-                user or the schema's owner";
+    let help = "if the owner is a stranger, drop the table; otherwise run ALTER TABLE … OWNER TO, for \
+                this user or the schema's owner";
     Fault::new(StoreErrorKind::Insecure, message).with_help(help)
 }

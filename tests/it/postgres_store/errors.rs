@@ -203,7 +203,8 @@ async fn s97_the_message_of_a_trigger_is_withheld() {
         server.psql(&format!(
             "create or replace function quote() returns trigger language plpgsql as
              $$ begin raise sqlstate '{code}' using message = new.access_token; end $$;
-             create or replace trigger quote before insert on dropbox_sign_tokens
+             drop trigger if exists quote on dropbox_sign_tokens;
+             create trigger quote before insert on dropbox_sign_tokens
              for each row execute function quote()"
         ));
         let record = Record::new(tokens("new"));

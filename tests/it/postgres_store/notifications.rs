@@ -178,7 +178,8 @@ async fn no_session_state_is_left_on_the_store_s_own_connections() {
     let state = "select (select count(*) from pg_listening_channels()) \
          + (select count(*) from pg_prepared_statements) \
          + (select count(*) from pg_locks where locktype = 'advisory') \
-         + (select count(*) from pg_settings where name = 'statement_timeout' and source = 'session')";
+         + (select count(*) from pg_settings where name in ('statement_timeout', 'search_path') \
+            and source = 'session')";
     let mut connection = own.acquire().await.expect("the only one");
     // Unprepared, unlike a query.
     let row = connection.fetch_one(sqlx::raw_sql(state)).await;
