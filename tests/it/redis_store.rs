@@ -10,6 +10,8 @@ mod faults;
 mod leases;
 mod lost_responses;
 mod settings;
+#[cfg(feature = "redis-rustls")]
+mod tls;
 
 use std::time::Duration;
 

@@ -4,6 +4,8 @@
 //! If a server is not installed, the tests that need the server say so and pass. With
 //! `DROPBOX_SIGN_OAUTH_REQUIRE_SERVERS=1` in the environment, these tests fail.
 
+#[cfg(any(feature = "redis-rustls", feature = "rustls"))]
+mod certificates;
 #[cfg(feature = "rustls")]
 mod openssl;
 mod pgbouncer;
@@ -11,11 +13,17 @@ mod postgres;
 mod proxy;
 mod redis;
 mod redis_cluster;
+#[cfg(feature = "redis-rustls")]
+mod redis_tls;
 mod shared;
 mod unprivileged;
 
+#[cfg(any(feature = "redis-rustls", feature = "rustls"))]
+pub(crate) use self::certificates::Certificates;
 #[cfg(feature = "rustls")]
 pub(crate) use self::openssl::TlsServer;
+#[cfg(feature = "redis-rustls")]
+pub(crate) use self::redis_tls::RedisTls;
 pub(crate) use self::{
     pgbouncer::PgBouncer,
     postgres::Postgres,
@@ -119,6 +127,14 @@ fn free_port() -> u16 {
         if TcpListener::bind(loopback(port)).is_ok() {
             return port;
         }
+    }
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !condition() {
+        assert!(since.elapsed() < PATIENCE, "the cluster does not come up");
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

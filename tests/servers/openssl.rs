@@ -1,49 +1,29 @@
-//! OpenSSL's TLS server, with a certificate that nobody has signed.
+//! OpenSSL's TLS server.
 
-use std::process::{Command, Stdio};
+use super::{Certificates, Process, accepts, start};
 
-use tempfile::TempDir;
-
-use super::{Process, accepts, find, start};
-
+/// A server whose certificate is signed by a CA that no one trusts.
 #[derive(Debug)]
 pub(crate) struct TlsServer {
     _process: Process,
     port: u16,
-    _data: TempDir,
+    _certificates: Certificates,
 }
 
 impl TlsServer {
     /// `None`: OpenSSL is not installed, and the test is skipped.
     pub(crate) fn start() -> Option<Self> {
-        let program = find("openssl", [])?;
-        let data = tempfile::tempdir().expect("a folder");
-        let openssl = |arguments: &str| {
-            let mut command = Command::new(&program);
-            command
-                .args(arguments.split(' '))
-                .current_dir(data.path())
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
-            command
-        };
-        let made = openssl(
-            "req -x509 -newkey rsa:2048 -nodes -keyout key -out certificate -days 2 \
-             -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1",
-        )
-        .status();
-        assert!(made.expect("openssl").success(), "no certificate");
+        let certificates = Certificates::make("IP:127.0.0.1")?;
         let server = |port| {
-            openssl(&format!(
-                "s_server -accept 127.0.0.1:{port} -cert certificate -key key -www"
+            certificates.openssl(&format!(
+                "s_server -accept 127.0.0.1:{port} -cert server.crt -key server.key -www"
             ))
         };
         let (process, port) = start(server, accepts);
         Some(Self {
             _process: process,
             port,
-            _data: data,
+            _certificates: certificates,
         })
     }
 

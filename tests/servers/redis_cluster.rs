@@ -1,12 +1,8 @@
 //! A Redis Cluster.
 
-use std::{
-    ops::{Index, IndexMut},
-    thread,
-    time::{Duration, Instant},
-};
+use std::ops::{Index, IndexMut};
 
-use super::{PATIENCE, Redis, free_port};
+use super::{Redis, free_port, wait_until};
 
 const PRIMARIES: usize = 3;
 
@@ -92,12 +88,4 @@ fn is_complete(node: &Redis) -> bool {
         false => replication.contains("master_link_status:up"),
     };
     in_step && info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:6")
-}
-
-fn wait_until(condition: impl Fn() -> bool) {
-    let since = Instant::now();
-    while !condition() {
-        assert!(since.elapsed() < PATIENCE, "the cluster does not come up");
-        thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use redis::{Client, ConnectionInfo};
 
+#[cfg(feature = "redis-rustls")]
+use super::roots;
 use super::{
     super::server_settings::check_times,
     Inner, RedisStore,
@@ -25,6 +27,8 @@ pub struct RedisStoreBuilder {
     poll_interval: Duration,
     accepts_insecure_transport: bool,
     trusted_nodes: Option<Vec<String>>,
+    #[cfg(feature = "redis-rustls")]
+    root_certificate: Option<Vec<u8>>,
 }
 
 /// A server or a cluster, as URLs that may hold a password.
@@ -43,6 +47,8 @@ impl RedisStoreBuilder {
             poll_interval: Duration::from_secs(1),
             accepts_insecure_transport: false,
             trusted_nodes: None,
+            #[cfg(feature = "redis-rustls")]
+            root_certificate: None,
         }
     }
 
@@ -70,6 +76,26 @@ impl RedisStoreBuilder {
     /// lost. If the user may not use the channel, the pauses begin at 50 milliseconds and double.
     pub fn poll_interval(mut self, poll_interval: Duration) -> Self {
         self.poll_interval = poll_interval;
+        self
+    }
+
+    /// The certificate of the CA that signs the servers' certificates, as PEM; or several
+    /// certificates, one after another. Default: the system's roots. With this setting, the system's
+    /// roots do not count.
+    ///
+    /// ```no_run
+    /// # use dropbox_sign_oauth::store::RedisStore;
+    /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = RedisStore::builder("rediss://:password@redis.internal:6379")
+    ///     .root_certificate(std::fs::read("/etc/ssl/our-ca.pem")?)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "redis-rustls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis-rustls")))]
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificate = Some(pem.into());
         self
     }
 
@@ -117,11 +143,13 @@ impl RedisStoreBuilder {
     /// # Errors
     ///
     /// [`ConfigError::Insecure`]: a URL of another machine without TLS, or with TLS that does not
-    /// verify the server.
+    /// verify the server. See
+    /// [`danger_accept_insecure_transport`](Self::danger_accept_insecure_transport).
     ///
     /// Another [`ConfigError`]: a URL that is malformed, or has a scheme, a database or an option that
     /// the redis crate does not accept; TLS without a feature for TLS; URLs that cannot belong to one
-    /// cluster; a trusted node that is no host, or on a server of its own; a prefix whose first braces
+    /// cluster; a root certificate that cannot be read, or without TLS; a trusted node that is no
+    /// host, or on a server of its own; a prefix whose first braces
     /// are empty; a time out of its bounds.
     pub fn build(self) -> Result<RedisStore, ConfigError> {
         check_times(self.timeout, self.poll_interval)?;
@@ -171,12 +199,14 @@ impl RedisStoreBuilder {
     /// How to connect to the server at a URL. `setting` names the URL in errors.
     fn server(&self, setting: &'static str, url: &str) -> Result<ConnectionInfo, ConfigError> {
         let settings = url::parse(setting, url)?;
-        match transport::danger(settings.addr()) {
-            Some(reason) if !self.accepts_insecure_transport => {
-                Err(ConfigError::Insecure { setting, reason })
-            }
-            _ => Ok(settings),
+        if let Some(reason) = transport::danger(settings.addr())
+            && !self.accepts_insecure_transport
+        {
+            return Err(ConfigError::Insecure { setting, reason });
         }
+        #[cfg(feature = "redis-rustls")]
+        let settings = roots::prepare(settings, self.root_certificate.as_deref())?;
+        Ok(settings)
     }
 }
 

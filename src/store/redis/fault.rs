@@ -7,6 +7,7 @@ use redis::{ErrorKind, RedisError};
 use super::{
     super::{StoreErrorKind, fault::Fault},
     eviction::EVICTS,
+    tls,
 };
 
 /// Whether the error passes by itself: the server is failing over, starts, or moves a slot. Another
@@ -31,6 +32,9 @@ pub(super) fn no_response(within: Duration) -> Fault {
 impl From<RedisError> for Fault {
     /// Leaves out the server's own words, which may quote a command with its tokens.
     fn from(error: RedisError) -> Self {
+        if let Some(fault) = tls::fault(&error, "the server") {
+            return fault;
+        }
         if error.is_io_error() {
             let message = "the server cannot be reached";
             return Self::new(StoreErrorKind::Unavailable, message).with_source(error);

@@ -9,7 +9,10 @@ mod hash;
 mod keys;
 mod lease;
 mod node;
+#[cfg(feature = "redis-rustls")]
+mod roots;
 mod script;
+mod tls;
 mod token_store;
 mod transport;
 mod url;
@@ -90,12 +93,25 @@ use crate::account_id::AccountId;
 ///
 /// # TLS
 ///
-/// Enable one of the redis crate's TLS features in your own `Cargo.toml`, and use a URL with
-/// `rediss://`.
+/// A URL with `rediss://` connects with TLS, and verifies that the server's certificate is for the
+/// URL's host. A URL without TLS is for this machine: [`build`](RedisStoreBuilder::build) refuses the
+/// URL of another machine, unless the program calls
+/// [`danger_accept_insecure_transport`](RedisStoreBuilder::danger_accept_insecure_transport).
+///
+/// Enable the feature `redis-rustls`:
 ///
 /// ```toml
-/// redis = { version = "1.2", default-features = false, features = ["tokio-rustls-comp"] }
+/// dropbox-sign-oauth = { version = "0.1", features = ["redis-rustls"] }
 /// ```
+///
+/// - The system's roots count, or for a private CA those of `RedisStoreBuilder::root_certificate`.
+/// - The store presents no certificate of its own. The server needs `tls-auth-clients no` or
+///   `optional`.
+/// - If the program has not chosen rustls's `CryptoProvider`, building a store with TLS installs
+///   aws-lc-rs for the process.
+///
+/// A TLS feature of the `redis` crate in your own `Cargo.toml` works too, without
+/// `root_certificate`: `tokio-native-tls-comp`, for example.
 ///
 /// # Example
 ///
@@ -134,11 +150,23 @@ impl RedisStore {
     /// The store finds the other nodes by itself. Name several nodes, since one of them has to be up
     /// when the program starts. User, password and TLS are the same for all nodes.
     ///
+    /// Nodes tell the store where the other nodes are, and the password and the tokens go there. List
+    /// the hosts in [`trusted_nodes`](RedisStoreBuilder::trusted_nodes). Without the list, the word of
+    /// any node counts:
+    ///
+    /// - With TLS, a node can name any host whose certificate the roots accept. With the system's roots,
+    ///   that is anybody's server; with a private CA, your servers alone.
+    /// - Without TLS, a node can name any address of this machine, or with
+    ///   [`danger_accept_insecure_transport`](RedisStoreBuilder::danger_accept_insecure_transport) any
+    ///   host.
+    ///
     /// ```no_run
     /// # use dropbox_sign_oauth::store::RedisStore;
     /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
     /// let nodes = ["rediss://:password@redis-1:6379", "rediss://:password@redis-2:6379"];
-    /// let store = RedisStore::cluster(nodes).build()?;
+    /// let store = RedisStore::cluster(nodes)
+    ///     .trusted_nodes(["redis-1", "redis-2", "redis-3"])
+    ///     .build()?;
     /// # Ok(())
     /// # }
     /// ```

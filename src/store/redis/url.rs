@@ -15,8 +15,8 @@ pub(super) fn parse(setting: &'static str, url: &str) -> Result<ConnectionInfo, 
     let database = match url.scheme() {
         "rediss" | "valkeys" if !has_tls() => {
             return Err(invalid(
-                "TLS needs a feature of the `redis` crate: enable `tokio-rustls-comp` or \
-                 `tokio-native-tls-comp` in your own Cargo.toml",
+                "TLS needs the feature `redis-rustls` of dropbox-sign-oauth, or a TLS feature of the \
+                 `redis` crate",
             ));
         }
         "redis" | "valkey" | "rediss" | "valkeys" => url.path().trim_matches('/').to_owned(),
@@ -58,7 +58,8 @@ mod tests {
             ("redis://host:99999/", "malformed"),
             ("http://u:canary@h/", "the scheme"),
             ("canary:6379", "the scheme"),
-            ("rediss://u:canary@h/", "`tokio-rustls-comp`"),
+            #[cfg(not(feature = "redis-rustls"))]
+            ("rediss://u:canary@h/", "`redis-rustls`"),
             ("redis://u:canary@h/first", "the database must be a number"),
             ("redis+unix:///canary?db=x", "the database must be a number"),
             ("redis://:canary@0.0.0.0/", "does not accept the host"),

@@ -54,8 +54,8 @@ impl Cluster {
         if nodes.iter().any(|address| search.may_try(address)) {
             return Ok(());
         }
-        let message = "no node can be reached";
-        Err(Fault::new(StoreErrorKind::Unavailable, message))
+        let unreachable = || Fault::new(StoreErrorKind::Unavailable, "no node can be reached");
+        Err(search.tls_failure().unwrap_or_else(unreachable))
     }
 
     /// Asks one node which node has which slots. Returns whether the node knew.

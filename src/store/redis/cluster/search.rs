@@ -8,6 +8,7 @@ use super::{
     super::{
         super::{StoreErrorKind, fault::Fault},
         fault::passes,
+        tls,
     },
     slots::Address,
 };
@@ -57,8 +58,17 @@ impl Search {
         Ok(())
     }
 
+    /// The last failure, if the failure is one of TLS, and lasts.
+    pub(super) fn tls_failure(&self) -> Option<Fault> {
+        let (node, error) = self.failure.as_ref()?;
+        tls::fault(error, &format!("its node {node}"))
+    }
+
     /// The last failure, if any.
     pub(super) fn into_failure(self) -> Option<Fault> {
+        if let Some(failure) = self.tls_failure() {
+            return Some(failure);
+        }
         let (node, error) = self.failure?;
         if !error.is_io_error() {
             return Some(error.into());
