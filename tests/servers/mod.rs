@@ -6,6 +6,8 @@
 //! need another user, for want of root.
 
 #[cfg(any(feature = "redis-rustls", feature = "rustls"))]
+mod certificates;
+#[cfg(feature = "rustls")]
 mod openssl;
 mod pgbouncer;
 mod postgres;
@@ -17,10 +19,12 @@ mod redis_tls;
 mod shared;
 mod unprivileged;
 
+#[cfg(any(feature = "redis-rustls", feature = "rustls"))]
+pub(crate) use self::certificates::Certificates;
 #[cfg(feature = "rustls")]
 pub(crate) use self::openssl::TlsServer;
 #[cfg(feature = "redis-rustls")]
-pub(crate) use self::{openssl::Certificates, redis_tls::RedisTls};
+pub(crate) use self::redis_tls::RedisTls;
 pub(crate) use self::{
     pgbouncer::PgBouncer,
     postgres::Postgres,

@@ -1,15 +1,6 @@
-//! OpenSSL's TLS server, and the certificates of a private CA.
+//! OpenSSL's TLS server.
 
-#[cfg(feature = "redis-rustls")]
-use std::fs;
-use std::{
-    path::PathBuf,
-    process::{Command, Stdio},
-};
-
-use tempfile::TempDir;
-
-use super::{Process, accepts, find, start};
+use super::{Certificates, Process, accepts, start};
 
 /// A server whose certificate is signed by a CA that no one trusts.
 #[derive(Debug)]
