@@ -15,6 +15,7 @@ mod middleware;
 mod postgres_store;
 #[cfg(unix)]
 mod redis_store;
+mod scenarios;
 mod secrets;
 #[cfg(unix)]
 mod server_harness;

@@ -11,7 +11,10 @@ const PLANNED: [u32; 1] = [50];
 
 #[test]
 fn each_row_has_a_test() {
-    let tested: BTreeSet<u32> = sources().iter().flat_map(|text| tested_rows(text)).collect();
+    let tested: BTreeSet<u32> = sources()
+        .iter()
+        .flat_map(|text| tested_rows(text))
+        .collect();
     let mut expected = rows();
     for planned in PLANNED {
         assert!(expected.remove(&planned), "row {planned}");
@@ -22,10 +25,15 @@ fn each_row_has_a_test() {
 #[test]
 fn each_row_that_the_security_policy_cites_exists() {
     let policy = read("SECURITY.md");
-    let cited: BTreeSet<u32> = policy.match_indices("(row").flat_map(|(at, _)| {
-        let list = policy[at..].split(')').next().unwrap_or_default();
-        list.split(|c: char| !c.is_ascii_digit()).filter_map(|row| row.parse().ok()).collect::<Vec<_>>()
-    }).collect();
+    let cited: BTreeSet<u32> = policy
+        .match_indices("(row")
+        .flat_map(|(at, _)| {
+            let list = policy[at..].split(')').next().unwrap_or_default();
+            list.split(|c: char| !c.is_ascii_digit())
+                .filter_map(|row| row.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect();
     assert!(cited.len() > 10 && cited.is_subset(&rows()), "{cited:?}");
 }
 
@@ -39,11 +47,15 @@ fn rows() -> BTreeSet<u32> {
 /// The numbers in the names of tests: 9 for `fn s09_`.
 fn tested_rows(source: &str) -> Vec<u32> {
     let after = source.split("fn s").skip(1);
-    after.filter_map(|rest| rest.split_once('_')?.0.parse().ok()).collect()
+    after
+        .filter_map(|rest| rest.split_once('_')?.0.parse().ok())
+        .collect()
 }
 
 fn sources() -> Vec<String> {
-    let mut folders: Vec<PathBuf> = ["src", "tests", "examples"].map(|name| root().join(name)).into();
+    let mut folders: Vec<PathBuf> = ["src", "tests", "examples"]
+        .map(|name| root().join(name))
+        .into();
     let mut texts = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder") {
