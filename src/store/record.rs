@@ -1,6 +1,6 @@
 //! One account's tokens, as a store keeps them.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{Lineage, Version};
 use crate::{secret::RefreshToken, token::TokenSet};
@@ -131,10 +131,10 @@ impl Record {
     }
 
     /// Whether a refresh brought the access token, not the sign-in. A record of unknown origin counts as
-    /// a sign-in's.
+    /// a sign-in's. So does a token of the same millisecond: a lineage counts in milliseconds.
     pub(crate) fn is_refreshed(&self) -> bool {
         let times = self.lineage.began_at().zip(self.tokens.issued_at());
-        times.is_some_and(|(began_at, issued_at)| issued_at > began_at)
+        times.is_some_and(|(began_at, issued_at)| issued_at >= began_at + Duration::from_millis(1))
     }
 
     /// When the token endpoint refused this refresh token. The record may hold another refresh token
@@ -168,5 +168,25 @@ impl PartialEq for Record {
             && *presented_at == other.presented_at
             && *refused_at == other.refused_at
             && *lineage == other.lineage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s109_a_token_of_the_millisecond_of_its_sign_in_is_the_sign_in_s() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_micros(1_735_689_600_123_456);
+        let record = |issued_at| {
+            let mut record =
+                Record::new(TokenSet::new("access", issued_at, Duration::from_secs(60)));
+            record.lineage = Lineage::of_sign_in(&record.tokens, now, &Lineage::default());
+            record
+        };
+        assert!(!record(now).is_refreshed());
+        assert!(!record(now - Duration::from_secs(30)).is_refreshed());
+        assert!(record(now + Duration::from_millis(1)).is_refreshed());
+        assert!(!Record::new(record(now).tokens).is_refreshed());
     }
 }

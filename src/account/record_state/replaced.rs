@@ -6,7 +6,6 @@ use std::{
 };
 
 use crate::{
-    secret::RefreshToken,
     store::{Record, Version},
     token::TokenSet,
 };
@@ -22,8 +21,8 @@ pub(super) struct Replaced {
 #[derive(Debug)]
 struct Entry {
     version: Version,
-    /// A keyed hash of the refresh token.
-    token: u64,
+    /// A keyed hash of the refresh token, if there was a refresh token.
+    token: Option<u64>,
 }
 
 impl Replaced {
@@ -46,11 +45,11 @@ impl Replaced {
     /// Whether this record holds the refresh token of a replaced record.
     pub(super) fn contains_token_of(&self, stored: &Record) -> bool {
         let token = self.hash_of(&stored.tokens);
-        self.records.iter().any(|entry| entry.token == token)
+        token.is_some() && self.records.iter().any(|entry| entry.token == token)
     }
 
-    fn hash_of(&self, tokens: &TokenSet) -> u64 {
-        let token = tokens.refresh_token().map(RefreshToken::expose_secret);
-        self.hasher.hash_one(token)
+    fn hash_of(&self, tokens: &TokenSet) -> Option<u64> {
+        let token = tokens.refresh_token()?;
+        Some(self.hasher.hash_one(token.expose_secret()))
     }
 }

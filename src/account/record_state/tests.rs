@@ -117,6 +117,18 @@ fn a_replaced_record_into_which_tokens_were_pasted_is_newer() {
 }
 
 #[test]
+fn a_record_without_a_refresh_token_is_replaced_by_its_version_alone() {
+    let (old, new) = (record("access alone"), with_refresh("new"));
+    let mut state = RecordState::default();
+    state.set_installed(new.clone(), SaveState::Saved, Some(&old));
+    let put_back = state.reconcile(Some(old));
+    assert!(matches!(put_back, Reconciled::Unsaved { .. }));
+    let pasted = record("pasted");
+    let found = state.reconcile(Some(pasted.clone()));
+    assert!(matches!(found, Reconciled::Newer { record, .. } if record == pasted));
+}
+
+#[test]
 fn an_installed_record_replaces_the_records_of_older_sign_ins_alone() {
     let installed = signed_in("installed", 5);
     let grown = installed.refreshed(record("grown").tokens);
