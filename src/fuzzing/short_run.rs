@@ -35,7 +35,7 @@ proptest! {
     }
 
     #[test]
-    fn s112_no_text_hides_a_secret_or_costs_more_than_its_length(data in data("scrub")) {
+    fn s112_every_secret_in_a_text_is_hidden_in_bounded_steps(data in data("scrub")) {
         scrub(&data.0);
     }
 }

@@ -102,9 +102,6 @@ use super::{StoreError, fault::Fault};
 ///
 /// - Give the service a user of its own, and the store a directory of this user with mode 0700. Every
 ///   directory above belongs to root or to this user.
-/// - Switch core dumps off (`LimitCORE=0` in systemd, `ulimit -c 0` in a shell): a core dump holds the
-///   tokens that are in memory.
-/// - Switch swap off, or encrypt the swap: the system may write the process's memory to the swap.
 /// - In a container, mount a volume that belongs to root, as Kubernetes' volumes do, or to the process's
 ///   user. If the user is arbitrary, as in OpenShift, and the image's directory belongs to another user,
 ///   name a directory below it, which the store creates.
