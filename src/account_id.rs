@@ -98,6 +98,8 @@ impl fmt::Display for AccountId {
         for c in characters.by_ref().take(Self::MOST_SHOWN) {
             match c {
                 '"' | '\'' => f.write_char(c)?,
+                // Errors quote names with backticks.
+                '`' => write!(f, "{}", c.escape_unicode())?,
                 _ => write!(f, "{}", c.escape_debug())?,
             }
         }
@@ -131,6 +133,7 @@ mod tests {
             ("\u{202e}evil", r"\u{202e}evil"),
             ("\u{2028}", r"\u{2028}"),
             (r"a\n", r"a\\n"),
+            ("`; forged", r"\u{60}; forged"),
         ] {
             assert_eq!(shown(name), text);
         }

@@ -45,8 +45,8 @@ pub struct RefreshPolicy {
     /// Default: 10 seconds.
     pub unsent_budget: Duration,
     /// How long a newly granted token is not replaced when the API rejects it with a 401: another
-    /// token would be rejected as well. Counts from the grant, even if another process refreshed; not
-    /// from a sign-in. At most a tenth of its lifetime, at least
+    /// token would be rejected as well. Counts from the grant, even if another process refreshed. The
+    /// token of a new sign-in is replaced at once. At most a tenth of its lifetime, at least
     /// [`min_refresh_interval`](Self::min_refresh_interval). Meanwhile the account only asks the store
     /// for a newer token. Default: 1 minute.
     pub rejection_cooldown: Duration,

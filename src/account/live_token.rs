@@ -81,7 +81,8 @@ impl LiveToken {
         context: (&AccountId, &RefreshPolicy),
     ) -> Option<Self> {
         let mut live = Self::found(access, generation, now, context)?;
-        let age = now.wall.saturating_sub(access.issued_at);
+        // A time ahead comes from another clock. Counted as an age, it cannot hold refreshes up for ever.
+        let age = now.wall.abs_diff(access.issued_at);
         let rest = context.1.cooldown(access.lifetime).saturating_sub(age);
         live.new_until = now.monotonic.saturating_add(rest);
         Some(live)

@@ -104,12 +104,19 @@ impl RecordState {
         }
     }
 
-    /// Whether this unsaved record is to replace the stored one.
-    pub(super) fn is_ahead(&self, unsaved: &Record, stored: Option<&Record>) -> bool {
+    /// Whether this unsaved record is to replace the stored one, which is not the expected one: this
+    /// process may have lost the lease. While another process presents a token, its record stands.
+    pub(super) fn is_ahead(&mut self, unsaved: &Record, stored: Option<&Record>) -> bool {
+        let is_presenting = stored
+            .is_some_and(|stored| stored.presented_at.is_some() && !self.replaced.contains(stored));
         let known = self.known.as_ref();
-        known.is_some_and(|known| {
-            known.record.version == unsaved.version && known.is_ahead_of(stored, &self.replaced)
-        })
+        let known = known.filter(|known| known.record.version == unsaved.version);
+        known.is_some_and(|known| known.is_ahead_of(stored, &mut self.replaced)) && !is_presenting
+    }
+
+    /// Whether this process was granted another token for the record's refresh token.
+    pub(super) fn is_spent(&mut self, record: &Record) -> bool {
+        self.replaced.has_spent_token_of(record)
     }
 
     /// The lineage of the known record.
@@ -134,6 +141,15 @@ impl RecordState {
     pub(super) fn set_granted(&mut self, granted: Record, intent: &Record, before_intent: Version) {
         self.replaced.add(before_intent, &intent.tokens);
         self.replaced.add(intent.version, &intent.tokens);
+        let tokens = (
+            intent.tokens.refresh_token(),
+            granted.tokens.refresh_token(),
+        );
+        if let (Some(spent), Some(new)) = tokens
+            && spent != new
+        {
+            self.replaced.add_spent(spent, &intent.lineage, new);
+        }
         let intent = intent.version;
         self.set(granted, SaveState::Pending { intent });
     }
@@ -173,7 +189,7 @@ impl RecordState {
                 known.save = SaveState::Saved;
                 return Reconciled::Unchanged(known.record.clone());
             }
-            if known.is_ahead_of(stored.as_ref(), &self.replaced) {
+            if known.is_ahead_of(stored.as_ref(), &mut self.replaced) {
                 return Reconciled::Unsaved {
                     record: known.record.clone(),
                     replaces: stored.map(|record| record.version),

@@ -104,6 +104,12 @@ impl AccountContext {
             let error = self.error(ErrorKind::StoreDefective).with_detail(detail);
             return Some(error.with_help("correct the stored token, or sign in again"));
         }
+        if self.record_state().is_spent(record) {
+            let error = self.error(ErrorKind::GrantRefused).with_detail(
+                "the store holds a refresh token again that this process has replaced",
+            );
+            return Some(error);
+        }
         let refused_at = record.refusal_of(token).filter(|at| is_recent(*at))?;
         let error = self
             .error(ErrorKind::GrantRefused)

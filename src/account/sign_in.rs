@@ -163,10 +163,9 @@ impl AccountContext {
     }
 
     fn is_refused(&self, stored: &Record, token: &RefreshToken) -> bool {
-        let refusal = self
-            .record_state()
-            .refusal(token, &stored.lineage, |_| true);
-        refusal.is_some() || stored.refusal_of(token).is_some()
+        let mut known = self.record_state();
+        let refusal = known.refusal(token, &stored.lineage, |_| true);
+        refusal.is_some() || stored.refusal_of(token).is_some() || known.is_spent(stored)
     }
 
     fn put_into_use(&self, record: &Record, save: SaveState, replaced: Option<&Record>) {

@@ -10,7 +10,7 @@ const LONGEST: usize = 200;
 const TELLING: usize = 8;
 const REDACTED: &str = "[redacted]";
 
-/// Text from outside without the secrets: drops control characters, replaces every occurrence of a
+/// Text from outside without the secrets: drops characters that are not shown, replaces every occurrence of a
 /// secret, and bounds the length.
 ///
 /// Long runs of letters and digits within a secret are replaced as well, since a secret's `+`, `/`
@@ -46,13 +46,19 @@ fn scrub_counting(text: &str, secrets: &[&str], steps: &mut usize) -> String {
     clean.chars().take(LONGEST).collect()
 }
 
-/// Without control characters: a secret with a control character in its middle would escape the
-/// search.
+/// Without characters that are not shown: a secret with such a character in its middle would escape the
+/// search, and a line separator would forge a line of a log.
 fn printable(text: &str, limit: usize) -> String {
     // Large enough from the start: a buffer that grows leaves copies of secrets behind.
     let mut kept = String::with_capacity(text.len().min(limit.saturating_mul(4)));
-    kept.extend(text.chars().filter(|c| !c.is_control()).take(limit));
+    kept.extend(text.chars().filter(|c| is_printable(*c)).take(limit));
     kept
+}
+
+/// Whether a character shows as itself: no control character, no mark of direction, no character
+/// without a width.
+fn is_printable(c: char) -> bool {
+    matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1
 }
 
 /// The secrets, and the runs of letters and digits within the secrets: each once, in order.
@@ -112,7 +118,11 @@ mod tests {
 
     #[test]
     fn scrubbing_removes_every_occurrence_control_characters_and_excess() {
-        let text = format!("a canary-secret\n and a canary-secret{}", "x".repeat(500));
+        let marks = "\u{2028}\u{202e}\u{200b}";
+        let text = format!(
+            "a canary-secret\n{marks} and a canary-secret{}",
+            "x".repeat(500)
+        );
         let clean = scrub(&text, &["canary-secret", ""]);
         assert!(clean.starts_with("a [redacted] and a [redacted]xx"));
         assert_eq!(clean.chars().count(), 200);
@@ -136,6 +146,8 @@ mod tests {
             "hush-\u{7}hush",
             "hush-hush",
             "can\u{0}ary-s",
+            "can\u{200b}ary-s",
+            "can\u{ad}ary-s",
             "canary-s-longer",
             "AbCdEfGh12%2Fx%2By%3D%3D",
             "AbCdEfGh12\\/x+y==",

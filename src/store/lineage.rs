@@ -52,8 +52,8 @@ impl Lineage {
         })
     }
 
-    /// When the sign-in was, by the wall clock of the process that installed its tokens; `None` if
-    /// unknown. Later than the sign-in that it replaced, even if that clock was wrong.
+    /// When the sign-in was, by the wall clock of the process that installed its tokens, and not before
+    /// the tokens were issued; `None` if unknown. Later than the sign-in that it replaced, even if that clock was wrong.
     pub fn began_at(&self) -> Option<SystemTime> {
         let began_at = UNIX_EPOCH + Duration::from_millis(self.began_at_ms);
         (self.began_at_ms > 0).then_some(began_at)
@@ -61,6 +61,10 @@ impl Lineage {
 
     /// Begins with `tokens`, which take the place of the tokens of an earlier lineage.
     pub(crate) fn of_sign_in(tokens: &TokenSet, now: SystemTime, earlier: &Self) -> Self {
+        // Another machine, whose clock is ahead, may have received the tokens.
+        let now = tokens
+            .issued_at()
+            .map_or(now, |issued_at| issued_at.max(now));
         let now = u64::try_from(since_epoch(now).as_millis()).unwrap_or(LATEST);
         let began_at_ms = now.max(earlier.began_at_ms + 1).min(LATEST);
         let lineage = Self {

@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 use super::{Lineage, Version};
 use crate::{secret::RefreshToken, token::TokenSet};
 
+const MILLISECOND: Duration = Duration::from_millis(1);
+
 /// One account's tokens, as a store keeps them.
 ///
 /// A store that keeps text or bytes uses [`to_json`](Self::to_json) and
@@ -130,11 +132,13 @@ impl Record {
         self.refreshed(self.tokens.clone())
     }
 
-    /// Whether a refresh brought the access token, not the sign-in. A record of unknown origin counts as
-    /// a sign-in's. So does a token of the same millisecond: a lineage counts in milliseconds.
+    /// Whether a refresh brought the access token, not a sign-in: the refresh token is another than the
+    /// sign-in's, or the access token is newer. A lineage counts in milliseconds.
     pub(crate) fn is_refreshed(&self) -> bool {
+        let is_new = |token| !self.lineage.has_tried(token);
         let times = self.lineage.began_at().zip(self.tokens.issued_at());
-        times.is_some_and(|(began_at, issued_at)| issued_at >= began_at + Duration::from_millis(1))
+        self.tokens.refresh_token().is_some_and(is_new)
+            || times.is_some_and(|(began_at, issued_at)| issued_at >= began_at + MILLISECOND)
     }
 
     /// When the token endpoint refused this refresh token. The record may hold another refresh token
@@ -176,17 +180,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s109_a_token_of_the_millisecond_of_its_sign_in_is_the_sign_in_s() {
+    fn s109_a_token_is_refreshed_if_it_is_newer_than_its_sign_in_or_its_refresh_token_is_another() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_micros(1_735_689_600_123_456);
-        let record = |issued_at| {
-            let mut record =
-                Record::new(TokenSet::new("access", issued_at, Duration::from_secs(60)));
+        let tokens = |issued_at| {
+            let tokens = TokenSet::new("access", issued_at, Duration::from_secs(60));
+            tokens.with_refresh_token("refresh")
+        };
+        let signed_in = |issued_at| {
+            let mut record = Record::new(tokens(issued_at));
             record.lineage = Lineage::of_sign_in(&record.tokens, now, &Lineage::default());
             record
         };
-        assert!(!record(now).is_refreshed());
-        assert!(!record(now - Duration::from_secs(30)).is_refreshed());
-        assert!(record(now + Duration::from_millis(1)).is_refreshed());
-        assert!(!Record::new(record(now).tokens).is_refreshed());
+        let (minute, record) = (Duration::from_secs(60), signed_in(now));
+        for issued_at in [now, now - minute, now + minute] {
+            assert!(!signed_in(issued_at).is_refreshed(), "{issued_at:?}");
+        }
+        assert!(record.refreshed(tokens(now + MILLISECOND)).is_refreshed());
+        // The clock of the sign-in was ahead.
+        let rotated = tokens(now - minute).with_refresh_token("another");
+        assert!(record.refreshed(rotated).is_refreshed());
+        // A record that an earlier version of this crate, or an operator, wrote.
+        assert!(Record::new(tokens(now)).is_refreshed());
     }
 }

@@ -27,7 +27,7 @@ pub(in crate::account) enum SaveState {
 
 impl Known {
     /// Whether the record is to replace the stored one.
-    pub(super) fn is_ahead_of(&self, stored: Option<&Record>, replaced: &Replaced) -> bool {
+    pub(super) fn is_ahead_of(&self, stored: Option<&Record>, replaced: &mut Replaced) -> bool {
         let Some(stored) = stored else {
             // Without a record to replace, another process has signed the account out.
             let replaces_record = match self.save {
@@ -38,18 +38,9 @@ impl Known {
         };
         let is_older_sign_in = matches!(self.save, SaveState::PendingInstall { .. })
             && !stored.lineage.is_as_new_as(&self.record.lineage);
+        let has_same_token = self.record.tokens.refresh_token() == stored.tokens.refresh_token();
         is_older_sign_in
             || replaced.contains(stored)
-            || self.has_replaced_token_of(stored, replaced)
-    }
-
-    /// Whether the stored record has only a refresh token that this process has replaced: another process
-    /// found the spent token, and was granted nothing for it. While another process presents the token,
-    /// its record stands.
-    fn has_replaced_token_of(&self, stored: &Record, replaced: &Replaced) -> bool {
-        self.record.tokens.refresh_token() != stored.tokens.refresh_token()
-            && replaced.contains_token_of(stored)
-            && stored.presented_at.is_none()
-            && self.record.lineage.is_as_new_as(&stored.lineage)
+            || !has_same_token && replaced.has_spent_token_of(stored)
     }
 }

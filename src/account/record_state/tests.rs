@@ -19,6 +19,12 @@ const INSTALL: SaveState = SaveState::PendingInstall {
     replaces_record: false,
 };
 
+fn signed_in_with(token: &str, second: u64) -> Record {
+    let mut record = with_refresh(token);
+    record.lineage = signed_in(token, second).lineage;
+    record
+}
+
 fn with_refresh(token: &str) -> Record {
     Record::new(TokenSet::from_refresh_token(token))
 }
@@ -72,24 +78,58 @@ fn an_unsaved_grant_gives_way_to_a_newer_record_and_to_a_removal() {
 }
 
 #[test]
-fn s103_the_last_sixteen_refreshes_are_remembered_whichever_record_is_known() {
+fn s103_the_tokens_of_sixteen_refreshes_are_remembered_whatever_the_store_holds() {
     let tokens: Vec<_> = (0..=17).map(|n| with_refresh(&n.to_string())).collect();
     let mut state = RecordState::default();
-    let mut intents = Vec::new();
     for pair in tokens.windows(2) {
         let intent = pair[0].to_intent(SystemTime::UNIX_EPOCH);
         state.set_granted(pair[1].clone(), &intent, pair[0].version);
         state.set(pair[1].clone(), SaveState::Saved);
-        intents.push(intent);
     }
     // Another process has refreshed since.
     state.reconcile(Some(with_refresh("other")));
-    for remembered in tokens[1..17].iter().chain(&intents[1..]) {
-        let found = state.reconcile(Some(remembered.clone()));
-        assert!(matches!(found, Reconciled::Unsaved { .. }), "{found:?}");
+    for spent in &tokens[1..17] {
+        // As it was, with an intent of any process, and with another process's refusal.
+        for stored in [
+            spent.clone(),
+            spent.to_intent(SystemTime::UNIX_EPOCH),
+            spent.to_refused(&"x".into(), SystemTime::UNIX_EPOCH),
+        ] {
+            let found = state.reconcile(Some(stored));
+            assert!(matches!(found, Reconciled::Unsaved { .. }), "{found:?}");
+        }
     }
     let forgotten = state.reconcile(Some(tokens[0].clone()));
     assert!(matches!(forgotten, Reconciled::Newer { .. }));
+}
+
+#[test]
+fn s103_a_spent_token_is_known_without_a_known_record_until_a_newer_sign_in() {
+    let (spent, new) = (signed_in_with("spent", 5), signed_in_with("new", 5));
+    let (mut state, _) = granted(&new, &spent);
+    state.clear();
+    assert!(state.is_spent(&spent) && !state.is_spent(&new));
+    assert!(!state.is_spent(&signed_in_with("spent", 6)));
+    assert!(!state.is_spent(&record("access alone")));
+    // Each look remembers the token anew.
+    for n in 0..20 {
+        let pair = [n, n + 1].map(|n| signed_in_with(&n.to_string(), 5));
+        let intent = pair[0].to_intent(SystemTime::UNIX_EPOCH);
+        state.set_granted(pair[1].clone(), &intent, pair[0].version);
+        assert!(state.is_spent(&spent));
+    }
+}
+
+#[test]
+fn while_another_process_presents_a_spent_token_its_record_stands_without_the_lease() {
+    let (spent, grant) = (with_refresh("spent"), with_refresh("grant"));
+    let (mut state, intent) = granted(&grant, &spent);
+    let other = spent.to_intent(SystemTime::UNIX_EPOCH);
+    assert!(state.is_ahead(&grant, Some(&intent)) && !state.is_ahead(&grant, Some(&other)));
+    // The grant is not forgotten.
+    assert!(
+        matches!(state.reconcile(Some(other)), Reconciled::Unsaved { record, .. } if record == grant)
+    );
 }
 
 #[test]

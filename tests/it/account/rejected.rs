@@ -1,7 +1,10 @@
 //! Tokens that the API rejects right after the grant, and tokens that live for a moment only.
 
+use std::time::SystemTime;
+
 use dropbox_sign_oauth::{
-    Clock, ErrorKind, ExpiresIn, Freshness, RefreshPolicy, TokenGrant, TokenSet, store::Record,
+    Clock, ErrorKind, ExpiresIn, Freshness, RefreshPolicy, TokenGrant, TokenManager, TokenSet,
+    store::{MemoryStore, Record},
     testing::FakeClock,
 };
 use tokio::time::Instant;
@@ -90,6 +93,52 @@ async fn s109_short_lived_processes_do_not_replace_a_rejected_token_that_was_jus
         let newer = process.handle.replace_rejected(rejected.generation());
         newer.await.expect("no failure").expect("a newer token");
     }
+}
+
+#[tokio::test]
+async fn s109_the_cooldown_of_a_granted_token_needs_no_lineage_and_no_right_clock() {
+    let account = TestAccount::new(Kind::Memory).await;
+    let pasted = pair("pasted", account.clock.wall(), HOUR);
+    account.save_elsewhere(&Record::new(pasted)).await;
+    account.clock.advance(MINUTE);
+    let mut posts = 0;
+    for _ in 0..20 {
+        posts += replaces_rejected(&account).await;
+        account.clock.advance(SECOND);
+    }
+    assert_eq!(posts, 1);
+
+    // The clock of the sign-in was ahead.
+    let account = TestAccount::new(Kind::Memory).await;
+    account.install().await;
+    account.clock.step_wall_back(30 * MINUTE);
+    let posts = [
+        replaces_rejected(&account).await,
+        replaces_rejected(&account).await,
+    ];
+    assert_eq!(posts, [1, 0]);
+}
+
+#[tokio::test]
+async fn s109_the_token_of_a_new_sign_in_is_replaced_at_once_with_the_machine_s_clock() {
+    for _ in 0..20 {
+        let manager = TokenManager::builder(Endpoint::open(), MemoryStore::new());
+        let account = manager.build().expect("valid").account("default");
+        let tokens = pair("0", SystemTime::now(), HOUR);
+        account.install(tokens).await.expect("installed");
+        let rejected = account.token().await.expect("a token");
+        let newer = account.replace_rejected(rejected.generation()).await;
+        newer.expect("no failure").expect("a newer token");
+    }
+}
+
+/// The POSTs of a process that starts, and whose token is rejected.
+async fn replaces_rejected(account: &TestAccount) -> usize {
+    let process = account.in_another_process();
+    let rejected = process.handle.token().await.expect("a token");
+    let newer = process.handle.replace_rejected(rejected.generation());
+    newer.await.expect("no failure");
+    process.endpoint.posts()
 }
 
 fn second(n: usize) -> TokenGrant {

@@ -101,9 +101,18 @@ impl TestAccount {
 
     /// The same account in another process, with an endpoint of its own.
     pub(crate) fn in_another_process(&self) -> Self {
+        self.with_another(Endpoint::open())
+    }
+
+    /// The same, with an endpoint that responds after [`Endpoint::release`].
+    pub(crate) fn in_another_process_gated(&self) -> Self {
+        self.with_another(Endpoint::gated())
+    }
+
+    fn with_another(&self, endpoint: Endpoint) -> Self {
         let store = self.store.of_another_process();
         let (clock, policy) = (self.clock.clone(), RefreshPolicy::default());
-        Self::at(clock, Endpoint::open(), store, policy)
+        Self::at(clock, endpoint, store, policy)
     }
 
     pub(crate) async fn install(&self) {
