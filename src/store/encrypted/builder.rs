@@ -47,9 +47,12 @@ impl<S: TokenStore> EncryptedStoreBuilder<S> {
     /// Also reads records that are not encrypted, while a program [begins to
     /// encrypt](EncryptedStore#beginning-to-encrypt).
     ///
-    /// Meanwhile, a user who can write to the inner store can pass off tokens as yours. Each record
-    /// that is read without encryption is reported as
+    /// Meanwhile, a user who can write to the inner store can pass off tokens as yours. An account
+    /// that takes up such a record reports
     /// [`EventKind::ReadUnencrypted`](crate::EventKind::ReadUnencrypted).
+    /// [`rewrap`](EncryptedStore::rewrap) returns
+    /// [`Rewrapped::Encrypted`](super::Rewrapped::Encrypted) for such a record. A call of
+    /// `load` reports nothing.
     pub fn accept_unencrypted(mut self) -> Self {
         self.store.accepts_unencrypted = true;
         self

@@ -95,8 +95,9 @@ use crate::account_id::AccountId;
 ///
 /// A program that has records in plaintext wraps its store and calls
 /// [`accept_unencrypted`](EncryptedStoreBuilder::accept_unencrypted). Each record is encrypted with
-/// its next refresh or [`rewrap`](Self::rewrap). Then the program leaves `accept_unencrypted` out
-/// again: from then on, a record that is not encrypted is an error.
+/// its next refresh or [`rewrap`](Self::rewrap), which returns [`Rewrapped::Encrypted`] for each
+/// record that was not encrypted before. Then the program leaves `accept_unencrypted` out again: from
+/// then on, a record that is not encrypted is an error.
 ///
 /// # Errors
 ///

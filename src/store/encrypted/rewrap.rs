@@ -19,12 +19,19 @@ const LEASE_WAIT: Duration = Duration::from_secs(20);
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rewrapped {
-    /// The record was saved with the store's key, under a new version.
+    /// The record was encrypted before, and was saved with the store's key under a new version.
     Changed,
+    /// The record was not encrypted before, and was saved with the store's key under a new version.
+    ///
+    /// Expected once, while the program [begins to
+    /// encrypt](super::EncryptedStoreBuilder::accept_unencrypted). If the record of this account was
+    /// encrypted before, another user has written to the store: sign the account in again. An account
+    /// that loads the record later cannot tell, and reports nothing.
+    Encrypted,
     /// The record was sealed with the store's key, environment and format before.
     Current,
     /// The record holds an intent, whose process may be about to save new tokens over this version.
-    /// The record was left as it is, and changes with its next refresh.
+    /// The store left the record as it is. The record changes with its next refresh.
     HoldsIntent,
     /// The store has no record of the account.
     Absent,
@@ -61,6 +68,7 @@ impl<S: TokenStore> EncryptedStore<S> {
     /// for (account, result) in store.rewrap(["acme", "globex"]).await {
     ///     match result {
     ///         Ok(Rewrapped::Changed | Rewrapped::Current) => {}
+    ///         Ok(Rewrapped::Encrypted) => println!("{account} was not encrypted before"),
     ///         Ok(other) => println!("{account}: {other:?}"),
     ///         Err(error) => eprintln!("{error}"),
     ///     }
@@ -117,12 +125,17 @@ impl<S: TokenStore> EncryptedStore<S> {
             Task::Nothing(result) => return Ok(result),
         };
         let expected = record.version;
+        let done = if record.is_read_unencrypted {
+            Rewrapped::Encrypted
+        } else {
+            Rewrapped::Changed
+        };
         let record = record.with_version(Version::unique());
         match self
             .compare_and_swap(account, Some(expected), &record)
             .await?
         {
-            Swap::Saved => Ok(Rewrapped::Changed),
+            Swap::Saved => Ok(done),
             Swap::Conflict => {
                 let message = "another process saved the record meanwhile";
                 let fault = Fault::new(StoreErrorKind::LeaseLost, message);

@@ -109,7 +109,7 @@ async fn s107_rewrap_encrypts_an_accepted_record_and_changes_the_environment() {
     saved_by(inner.clone(), &record()).await;
     let accepting = EncryptedStore::builder(inner.clone(), key("a", 1)).accept_unencrypted();
     let accepting = accepting.build().expect("a store");
-    assert_eq!(rewrapped(&accepting).await, Ok(Rewrapped::Changed));
+    assert_eq!(rewrapped(&accepting).await, Ok(Rewrapped::Encrypted));
     assert_eq!(rewrapped(&accepting).await, Ok(Rewrapped::Current));
 
     let production = EncryptedStore::builder(inner.clone(), key("a", 1)).environment("production");
