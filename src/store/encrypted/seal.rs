@@ -12,6 +12,7 @@ use super::{
     },
     EncryptionKey,
     envelope::{Binding, Envelope, Format},
+    open::SEE_DOCS_OR_SIGN_IN,
     padding::padded_json,
 };
 use crate::token::{SEALED, TokenSet};
@@ -74,20 +75,22 @@ pub(super) fn open(
     // The plaintext takes the ciphertext's place.
     key.cipher()
         .decrypt_in_place(&XNonce::from(nonce), &associated_data, &mut *bytes)
-        .map_err(|_| does_not_open(key.id()))?;
+        .map_err(|_| does_not_open(key.id(), binding.environment))?;
     // The first versions of this crate sealed records without a format.
     json::read_record(&bytes, Some(FIRST_FORMAT))
 }
 
-fn does_not_open(key_id: &str) -> Fault {
+fn does_not_open(key_id: &str, environment: &str) -> Fault {
+    let place = if environment.is_empty() {
+        String::new()
+    } else {
+        format!(" in the environment `{environment}`")
+    };
     let message = format!(
-        "key `{key_id}` does not open the record: the key or the environment is another, or the \
-         record was changed or moved"
+        "key `{key_id}` does not open the record{place}: another key has this id, or the record was \
+         changed or moved"
     );
-    Fault::new(StoreErrorKind::Undecryptable, message).with_help(
-        "it was left as it is: configure the key and the environment that it was written with, or \
-         move it away and sign in again",
-    )
+    Fault::new(StoreErrorKind::Undecryptable, message).with_help(SEE_DOCS_OR_SIGN_IN)
 }
 
 #[cfg(test)]

@@ -145,6 +145,24 @@ fn s104_an_environment_has_a_simple_name() {
     assert!(store.read_environment("a b").build().is_err());
 }
 
+#[tokio::test]
+async fn s104_the_error_names_the_environment_of_the_store_if_it_has_one() {
+    let inner = MemoryStore::new();
+    saved_by(in_environment(&inner, "staging"), &record()).await;
+    let of_production = in_environment(&inner, "production");
+    let of_none = EncryptedStore::new(inner, key("a", 1));
+    for (store, is_named) in [(of_production, true), (of_none, false)] {
+        let error = store.load(&AccountId::default()).await;
+        let error = error.expect_err("of staging").to_string();
+        assert_eq!(
+            error.contains("environment `production`"),
+            is_named,
+            "{error}"
+        );
+        assert_eq!(error.contains("environment"), is_named, "{error}");
+    }
+}
+
 /// What the store does not promise: the older record has its own version, and all that it is bound to.
 #[tokio::test]
 async fn an_older_record_that_another_user_puts_back_whole_opens() {
