@@ -94,6 +94,7 @@ impl<S: TokenStore> EncryptedStore<S> {
     ///
     /// If the future is dropped, each record is the old record or the new record, whole. The lease is
     /// released as soon as the inner store can. Call `rewrap` again with the same accounts.
+    #[must_use = "each account has a result of its own"]
     pub async fn rewrap<A: Into<AccountId>>(
         &self,
         accounts: impl IntoIterator<Item = A>,

@@ -123,6 +123,15 @@ async fn s107_rewrap_encrypts_an_accepted_record_and_changes_the_environment() {
     assert_eq!(rewrapped(&production).await, Ok(Rewrapped::Current));
 }
 
+#[tokio::test]
+async fn s107_the_compiler_warns_of_results_of_rewrap_that_nobody_looks_at() {
+    let store = new_store(&MemoryStore::new());
+    #[expect(unused_must_use, reason = "Clippy fails if the compiler does not warn")]
+    {
+        store.rewrap([AccountId::default()]).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn s107_rewrap_waits_for_the_lease_and_leaves_the_record_of_its_holder() {
     let inner = MemoryStore::new();
