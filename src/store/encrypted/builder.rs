@@ -30,9 +30,18 @@ impl<S: TokenStore> EncryptedStoreBuilder<S> {
     }
 
     /// Also reads records that were written for the environment `name`, while a program changes its
-    /// environment; the empty string stands for no environment. May be called several times.
+    /// environment. May be called several times.
     pub fn read_environment(mut self, name: impl Into<String>) -> Self {
-        self.store.old_environments.push(name.into());
+        self.store.old_environments.push(Some(name.into()));
+        self
+    }
+
+    /// Also reads records that were written without an environment, while a program that had no
+    /// environment begins to use an environment.
+    ///
+    /// Meanwhile, a record of any deployment that has the same key and no environment opens.
+    pub fn read_without_environment(mut self) -> Self {
+        self.store.old_environments.push(None);
         self
     }
 
@@ -75,8 +84,8 @@ impl<S: TokenStore> EncryptedStoreBuilder<S> {
         {
             return Err(ConfigError::invalid("environment", reason));
         }
-        let is_old = |name: &String| name.is_empty() || is_name(name);
-        if !store.old_environments.iter().all(is_old) {
+        let mut old_names = store.old_environments.iter().flatten();
+        if !old_names.all(|name| is_name(name)) {
             return Err(ConfigError::invalid("read_environment", reason));
         }
         Ok(self.store)

@@ -67,8 +67,9 @@ use crate::account_id::AccountId;
 ///
 /// A program that has `sealed:2` records and changes its environment also reads the earlier
 /// environment until all records have changed:
-/// [`read_environment`](EncryptedStoreBuilder::read_environment). If several processes share the
-/// store, first let all of them read the new environment.
+/// [`read_environment`](EncryptedStoreBuilder::read_environment), or
+/// [`read_without_environment`](EncryptedStoreBuilder::read_without_environment) if the program had no
+/// environment. If several processes share the store, first let all of them read the new environment.
 ///
 /// # Changing the key
 ///
@@ -111,7 +112,8 @@ pub struct EncryptedStore<S> {
     key: EncryptionKey,
     old_keys: Vec<EncryptionKey>,
     environment: Option<String>,
-    old_environments: Vec<String>,
+    /// `None` stands for records without an environment.
+    old_environments: Vec<Option<String>>,
     refuses_first_format: bool,
     accepts_unencrypted: bool,
 }

@@ -54,6 +54,7 @@ impl<S: TokenStore> EncryptedStore<S> {
         match seal::open(&envelope, key, binding) {
             Err(fault) if fault.kind() == Undecryptable => {
                 let old = self.old_environments.iter().find_map(|environment| {
+                    let environment = environment.as_deref().unwrap_or_default();
                     let binding = Binding {
                         environment,
                         ..binding

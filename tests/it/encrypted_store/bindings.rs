@@ -70,7 +70,7 @@ async fn s104_a_program_changes_its_environment() {
     let changing = EncryptedStore::builder(inner.clone(), key("a", 1))
         .environment("production")
         .read_environment("staging")
-        .read_environment("");
+        .read_without_environment();
     let changing = changing.build().expect("a store");
     assert_eq!(loaded_by(changing).await, Ok(Some(record)));
 }
@@ -141,8 +141,12 @@ fn s104_an_environment_has_a_simple_name() {
             "{error}"
         );
     }
-    let store = EncryptedStore::builder(MemoryStore::new(), key("a", 1));
-    assert!(store.read_environment("a b").build().is_err());
+    for name in ["", "a b"] {
+        let store = EncryptedStore::builder(MemoryStore::new(), key("a", 1));
+        let error = store.read_environment(name).build().expect_err("refused");
+        let error = error.to_string();
+        assert!(error.starts_with("read_environment: "), "{error}");
+    }
 }
 
 #[tokio::test]

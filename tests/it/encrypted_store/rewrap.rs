@@ -115,7 +115,7 @@ async fn s107_rewrap_encrypts_an_accepted_record_and_changes_the_environment() {
     let production = EncryptedStore::builder(inner.clone(), key("a", 1)).environment("production");
     let reading = production
         .clone()
-        .read_environment("")
+        .read_without_environment()
         .build()
         .expect("a store");
     assert_eq!(rewrapped(&reading).await, Ok(Rewrapped::Changed));
