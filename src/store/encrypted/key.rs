@@ -41,7 +41,8 @@ pub struct EncryptionKey(Arc<Inner>);
 
 struct Inner {
     id: String,
-    bytes: Zeroizing<[u8; KEY_BYTES]>,
+    /// In a box, so that the bytes stay in place when the box moves.
+    bytes: Box<Zeroizing<[u8; KEY_BYTES]>>,
 }
 
 impl EncryptionKey {
@@ -89,12 +90,9 @@ impl EncryptionKey {
                 "the id must have 1 to 64 letters, digits, `-`, `_` or `.`",
             ));
         }
-        let bytes = Zeroizing::new([0; KEY_BYTES]);
-        let mut inner = Arc::new(Inner { id, bytes });
-        if let Some(inner) = Arc::get_mut(&mut inner) {
-            fill(&mut *inner.bytes)?;
-        }
-        Ok(Self(inner))
+        let mut bytes = Box::new(Zeroizing::new([0; KEY_BYTES]));
+        fill(&mut **bytes)?;
+        Ok(Self(Arc::new(Inner { id, bytes })))
     }
 
     pub(super) fn id(&self) -> &str {
@@ -102,11 +100,11 @@ impl EncryptionKey {
     }
 
     pub(super) fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new((&*self.0.bytes).into())
+        XChaCha20Poly1305::new((&**self.0.bytes).into())
     }
 
     pub(super) fn has_bytes_of(&self, other: &Self) -> bool {
-        self.0.bytes.ct_eq(&*other.0.bytes).into()
+        self.0.bytes.ct_eq(&**other.0.bytes).into()
     }
 }
 
@@ -211,7 +209,7 @@ mod tests {
         let generate = || EncryptionKey::generate("a").expect("a key");
         let (first, second) = (generate(), generate());
         assert!(!first.has_bytes_of(&second));
-        assert_eq!(flaw(&*first.0.bytes), None);
+        assert_eq!(flaw(&**first.0.bytes), None);
     }
 
     #[test]

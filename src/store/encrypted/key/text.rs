@@ -75,7 +75,7 @@ mod tests {
     fn s105_a_key_is_read_as_it_was_written() {
         let key: EncryptionKey = TEXT.parse().expect("a key");
         assert_eq!(key.id(), "2026-11");
-        assert_eq!(*key.0.bytes, std::array::from_fn::<u8, 32, _>(|n| n as u8));
+        assert_eq!(**key.0.bytes, std::array::from_fn::<u8, 32, _>(|n| n as u8));
         assert_eq!(key.to_text().expose_secret(), TEXT);
         assert_eq!(
             format!("{:?}", key.to_text()),
