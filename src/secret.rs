@@ -89,7 +89,8 @@ secret! {
 
 #[cfg(feature = "encryption")]
 secret! {
-    /// The text of an [`EncryptionKey`](crate::store::EncryptionKey).
+    /// The text of an [`EncryptionKey`](crate::store::EncryptionKey), which `EncryptionKey::try_from`
+    /// reads.
     EncryptionKeyText
 }
 

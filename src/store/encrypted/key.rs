@@ -17,7 +17,7 @@ const KEY_BYTES: usize = 32;
 /// Make a key once, keep its text in a secret manager, and read the text at each start:
 ///
 /// ```
-/// use dropbox_sign_oauth::store::EncryptionKey;
+/// use dropbox_sign_oauth::store::{EncryptionKey, EncryptionKeyText};
 ///
 /// # fn f() -> Result<(), dropbox_sign_oauth::ConfigError> {
 /// let key = EncryptionKey::generate("2026-11")?;
@@ -26,6 +26,8 @@ const KEY_BYTES: usize = 32;
 /// let text: &str = text.expose_secret();
 ///
 /// let key: EncryptionKey = text.parse()?;
+/// // Or with the text in a type that zeroizes the text:
+/// let key = EncryptionKey::try_from(&EncryptionKeyText::new(text.to_owned()))?;
 /// assert_eq!(format!("{key:?}"), r#"EncryptionKey { id: "2026-11", .. }"#);
 /// # Ok(())
 /// # }

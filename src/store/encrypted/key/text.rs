@@ -60,6 +60,15 @@ impl FromStr for EncryptionKey {
     }
 }
 
+/// Reads the text form, as `parse` does.
+impl TryFrom<&EncryptionKeyText> for EncryptionKey {
+    type Error = ConfigError;
+
+    fn try_from(text: &EncryptionKeyText) -> Result<Self, ConfigError> {
+        text.expose_secret().parse()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,7 +91,7 @@ mod tests {
             "EncryptionKeyText(REDACTED)"
         );
         let generated = EncryptionKey::generate("a").expect("a key");
-        let read: EncryptionKey = generated.to_text().expose_secret().parse().expect("a key");
+        let read = EncryptionKey::try_from(&generated.to_text()).expect("a key");
         assert!(read.has_bytes_of(&generated));
     }
 
