@@ -1,6 +1,10 @@
 //! The settings of an [`EncryptedStore`].
 
-use super::{super::TokenStore, EncryptedStore, EncryptionKey, key::is_name};
+use super::{
+    super::TokenStore,
+    EncryptedStore, EncryptionKey,
+    key::{NAME_RULE, is_name},
+};
 use crate::error::ConfigError;
 
 /// Builds an [`EncryptedStore`].
@@ -76,7 +80,7 @@ impl<S: TokenStore> EncryptedStoreBuilder<S> {
     pub fn build(self) -> Result<EncryptedStore<S>, ConfigError> {
         let store = &self.store;
         check_keys(std::iter::once(&store.key).chain(&store.old_keys))?;
-        let reason = "the name must have 1 to 64 letters, digits, `-`, `_` or `.`";
+        let reason = format!("the name must have {NAME_RULE}");
         if store
             .environment
             .as_deref()

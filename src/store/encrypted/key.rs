@@ -88,9 +88,7 @@ impl EncryptionKey {
         fill: impl FnOnce(&mut [u8]) -> Result<(), ConfigError>,
     ) -> Result<Self, ConfigError> {
         if !is_name(&id) {
-            return Err(invalid(
-                "the id must have 1 to 64 letters, digits, `-`, `_` or `.`",
-            ));
+            return Err(invalid(format_args!("the id must have {NAME_RULE}")));
         }
         let mut bytes = Box::new(Zeroizing::new([0; KEY_BYTES]));
         fill(&mut **bytes)?;
@@ -110,7 +108,9 @@ impl EncryptionKey {
     }
 }
 
-/// Whether this can be the id of a key or the name of an environment.
+pub(super) const NAME_RULE: &str = "1 to 64 letters, digits, `-`, `_` or `.`";
+
+/// Whether this can be the id of a key or the name of an environment: [`NAME_RULE`].
 pub(super) fn is_name(text: &str) -> bool {
     let is_simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     (1..=64).contains(&text.len()) && text.chars().all(is_simple)

@@ -37,8 +37,8 @@ pub enum Rewrapped {
     Absent,
 }
 
-/// What there is to do about a record.
-enum Task {
+/// What `rewrap` will do about a record.
+enum Plan {
     Save(Record),
     Nothing(Rewrapped),
 }
@@ -109,7 +109,7 @@ impl<S: TokenStore> EncryptedStore<S> {
 
     async fn rewrap_account(&self, account: &AccountId) -> Result<Rewrapped, StoreError> {
         // Most accounts need no lease.
-        if let Task::Nothing(result) = self.task_for(account).await? {
+        if let Plan::Nothing(result) = self.plan_for(account).await? {
             return Ok(result);
         }
         let request = LeaseRequest::new(LEASE_TIME_TO_LIVE, LEASE_WAIT);
@@ -121,9 +121,9 @@ impl<S: TokenStore> EncryptedStore<S> {
     }
 
     async fn rewrap_under_lease(&self, account: &AccountId) -> Result<Rewrapped, StoreError> {
-        let record = match self.task_for(account).await? {
-            Task::Save(record) => record,
-            Task::Nothing(result) => return Ok(result),
+        let record = match self.plan_for(account).await? {
+            Plan::Save(record) => record,
+            Plan::Nothing(result) => return Ok(result),
         };
         let expected = record.version;
         let done = if record.is_read_unencrypted {
@@ -145,16 +145,16 @@ impl<S: TokenStore> EncryptedStore<S> {
         }
     }
 
-    async fn task_for(&self, account: &AccountId) -> Result<Task, StoreError> {
+    async fn plan_for(&self, account: &AccountId) -> Result<Plan, StoreError> {
         Ok(match self.load_opened(account).await? {
-            None => Task::Nothing(Rewrapped::Absent),
-            Some(opened) if opened.is_current => Task::Nothing(Rewrapped::Current),
+            None => Plan::Nothing(Rewrapped::Absent),
+            Some(opened) if opened.is_current => Plan::Nothing(Rewrapped::Current),
             // The process that wrote the intent would take a new version for another process's record,
             // and its granted tokens would give way.
             Some(opened) if opened.record.presented_at.is_some() => {
-                Task::Nothing(Rewrapped::HoldsIntent)
+                Plan::Nothing(Rewrapped::HoldsIntent)
             }
-            Some(opened) => Task::Save(opened.record),
+            Some(opened) => Plan::Save(opened.record),
         })
     }
 }
