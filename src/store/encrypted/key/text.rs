@@ -11,7 +11,7 @@ use crate::{
     secret::{self, EncryptionKeyText},
 };
 
-/// One can search files and logs for this beginning.
+/// Secret scanners can search files and logs for this beginning.
 const PREFIX: &str = "dropbox-sign-oauth-key:";
 /// Of 32 bytes as base64url without padding.
 const BASE64_CHARS: usize = 43;
