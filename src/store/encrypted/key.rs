@@ -2,6 +2,9 @@
 
 mod text;
 
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
+pub(crate) use self::text::property::check_key_text;
+
 use std::{fmt, sync::Arc};
 
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
@@ -147,7 +150,7 @@ impl fmt::Debug for EncryptionKey {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 impl EncryptionKey {
     /// A key that is not random, for records that were sealed long ago.
     pub(super) fn unchecked(id: &str, byte: u8) -> Self {

@@ -9,6 +9,8 @@ mod rewrap;
 mod seal;
 
 pub use self::{builder::EncryptedStoreBuilder, key::EncryptionKey, rewrap::Rewrapped};
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
+pub(crate) use self::{key::check_key_text, seal::property::check_sealing};
 
 use async_trait::async_trait;
 

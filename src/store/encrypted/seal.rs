@@ -93,6 +93,9 @@ fn does_not_open(key_id: &str, environment: &str) -> Fault {
     Fault::new(StoreErrorKind::Undecryptable, message).with_help(SEE_DOCS_OR_SIGN_IN)
 }
 
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
+pub(super) mod property;
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
@@ -222,10 +225,8 @@ mod tests {
     #[test]
     fn s104_a_record_of_the_first_format_opens() {
         let version = Version::from_u64(3).expect("a version");
-        let sealed = Record::new(TokenSet::from_refresh_token(concat!(
-            "sealed:1:a:N1L7Yq575OZlp1AXGdYuBcskC896RcIQ2ozLeP00-vVMcXXLHYIK7JUxkVwnLKsLQsgcAbHwmcAn",
-            "hwPGaAZfZgrWsPbYavJluJEPQq5T3MSISwaZGoGtiYqreWo_Rgxxb-i8O9hkO0rD1INvf2C0zc4o85qKnLEpaJKf",
-            "rkCPqlBIiSw5NcDFtLddhpBl7bEPsx9SVmzuGDVXd79OUqEdNdQcxKxV78HZbTiTGtk4VOpL8GU",
+        let sealed = Record::new(TokenSet::from_refresh_token(include_str!(
+            "../../fuzzing/seeds/sealed_record/format_1.txt"
         )));
         let opened = opened(&sealed, binding(&"acme".into(), version));
         assert_eq!(opened, Ok(record().with_version(version)));

@@ -69,6 +69,9 @@ impl TryFrom<&EncryptionKeyText> for EncryptionKey {
     }
 }
 
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
+pub(super) mod property;
+
 #[cfg(test)]
 mod tests {
     use super::*;
