@@ -67,7 +67,8 @@ pub enum EventKind {
     /// accepts such records while it begins to encrypt. If the record of this account was encrypted
     /// before, another user has written to the store.
     ///
-    /// Reported once for each record and process.
+    /// Reported once for each record and process. A record that `EncryptedStore::rewrap` encrypted first
+    /// is reported by the result of `rewrap` alone, as `Rewrapped::Encrypted`.
     ///
     /// [`EncryptedStore`]: crate::store#stores
     ReadUnencrypted,

@@ -1,5 +1,5 @@
-//! Secrets: never printed, wiped from memory when dropped, exposed by one verb that one can search
-//! for, [`expose_secret`](AccessToken::expose_secret).
+//! Secrets: never printed, wiped from memory when dropped, exposed by one verb alone, which is easy
+//! to search for: [`expose_secret`](AccessToken::expose_secret).
 
 mod scrub;
 
@@ -89,7 +89,8 @@ secret! {
 
 #[cfg(feature = "encryption")]
 secret! {
-    /// The text of an [`EncryptionKey`](crate::store::EncryptionKey).
+    /// The text of an [`EncryptionKey`](crate::store::EncryptionKey), which `EncryptionKey::try_from`
+    /// reads.
     EncryptionKeyText
 }
 

@@ -30,7 +30,7 @@ pub enum ConfigError {
     /// A setting that is out of range, or contradicts another.
     #[error("{setting}: {reason}")]
     Invalid {
-        /// The builder method.
+        /// The builder method, or the type whose constructor refused the value.
         setting: &'static str,
         /// What is wrong with the setting, and what would be right.
         reason: String,

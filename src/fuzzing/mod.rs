@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod short_run;
 
+#[cfg(feature = "encryption")]
+use crate::store::{check_key_text, check_sealing};
 use crate::{
     api::check_response, middleware::check_origins, secret::check_scrubbing, store::check_file,
 };
@@ -30,4 +32,16 @@ pub fn origin(data: &[u8]) {
 /// Takes secrets out of a text: the text, then the secrets, a line each.
 pub fn scrub(data: &[u8]) {
     check_scrubbing(data);
+}
+
+/// Reads the text of an encryption key.
+#[cfg(feature = "encryption")]
+pub fn key_text(data: &[u8]) {
+    check_key_text(data);
+}
+
+/// Opens a stored token, and seals a plaintext.
+#[cfg(feature = "encryption")]
+pub fn sealed_record(data: &[u8]) {
+    check_sealing(data);
 }

@@ -10,6 +10,8 @@ use std::{
 use proptest::{prelude::*, sample::Index};
 
 use super::{file_format, origin, scrub, token_response};
+#[cfg(feature = "encryption")]
+use super::{key_text, sealed_record};
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -40,12 +42,38 @@ proptest! {
     }
 }
 
+#[cfg(feature = "encryption")]
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 2_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn s104_no_stored_token_opens_that_was_not_sealed_for_its_binding(
+        data in data("sealed_record"),
+    ) {
+        sealed_record(&data.0);
+    }
+
+    #[test]
+    fn s105_a_key_has_one_text_and_no_error_shows_the_text(data in data("key_text")) {
+        key_text(&data.0);
+    }
+}
+
 #[test]
 fn every_seed_holds_as_it_stands() {
     check_seeds("token_response", token_response);
     check_seeds("file_format", file_format);
     check_seeds("origin", origin);
     check_seeds("scrub", scrub);
+    #[cfg(feature = "encryption")]
+    {
+        check_seeds("key_text", key_text);
+        check_seeds("sealed_record", sealed_record);
+    }
 }
 
 fn check_seeds(target: &str, check: fn(&[u8])) {

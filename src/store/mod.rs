@@ -83,6 +83,8 @@ pub use crate::secret::EncryptionKeyText;
 #[cfg(feature = "encryption")]
 #[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
 pub use encrypted::{EncryptedStore, EncryptedStoreBuilder, EncryptionKey, Rewrapped};
+#[cfg(all(feature = "encryption", any(test, dropbox_sign_oauth_fuzzing)))]
+pub(crate) use encrypted::{check_key_text, check_sealing};
 pub use error::{StoreError, StoreErrorKind};
 pub use file::FileStore;
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]

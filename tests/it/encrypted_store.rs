@@ -163,7 +163,7 @@ async fn s27_an_undecryptable_record_stays_and_does_not_read_as_not_signed_in() 
     let error = account.token().await.expect_err("undecryptable");
     assert_eq!(error.kind(), ErrorKind::StoreDefective);
     assert!(error.is_configuration());
-    assert!(error.to_string().contains("configure the key"), "{error}");
+    assert!(error.to_string().contains("sign in again"), "{error}");
     assert_eq!(endpoint.posts(), 0);
 
     let tokens = TokenSet::from_refresh_token("refresh-0");

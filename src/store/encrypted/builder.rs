@@ -1,6 +1,10 @@
 //! The settings of an [`EncryptedStore`].
 
-use super::{super::TokenStore, EncryptedStore, EncryptionKey, key::is_name};
+use super::{
+    super::TokenStore,
+    EncryptedStore, EncryptionKey,
+    key::{NAME_RULE, is_name},
+};
 use crate::error::ConfigError;
 
 /// Builds an [`EncryptedStore`].
@@ -30,9 +34,18 @@ impl<S: TokenStore> EncryptedStoreBuilder<S> {
     }
 
     /// Also reads records that were written for the environment `name`, while a program changes its
-    /// environment; the empty string stands for no environment. May be called several times.
+    /// environment. May be called several times.
     pub fn read_environment(mut self, name: impl Into<String>) -> Self {
-        self.store.old_environments.push(name.into());
+        self.store.old_environments.push(Some(name.into()));
+        self
+    }
+
+    /// Also reads records that were written without an environment, while a program that had no
+    /// environment begins to use an environment.
+    ///
+    /// Meanwhile, a record of any deployment that has the same key and no environment opens.
+    pub fn read_without_environment(mut self) -> Self {
+        self.store.old_environments.push(None);
         self
     }
 
@@ -47,9 +60,12 @@ impl<S: TokenStore> EncryptedStoreBuilder<S> {
     /// Also reads records that are not encrypted, while a program [begins to
     /// encrypt](EncryptedStore#beginning-to-encrypt).
     ///
-    /// Meanwhile, a user who can write to the inner store can pass off tokens as yours. Each record
-    /// that is read without encryption is reported as
+    /// Meanwhile, a user who can write to the inner store can pass off tokens as yours. An account
+    /// that takes up such a record reports
     /// [`EventKind::ReadUnencrypted`](crate::EventKind::ReadUnencrypted).
+    /// [`rewrap`](EncryptedStore::rewrap) returns
+    /// [`Rewrapped::Encrypted`](super::Rewrapped::Encrypted) for such a record. A call of
+    /// `load` reports nothing.
     pub fn accept_unencrypted(mut self) -> Self {
         self.store.accepts_unencrypted = true;
         self
@@ -64,7 +80,7 @@ impl<S: TokenStore> EncryptedStoreBuilder<S> {
     pub fn build(self) -> Result<EncryptedStore<S>, ConfigError> {
         let store = &self.store;
         check_keys(std::iter::once(&store.key).chain(&store.old_keys))?;
-        let reason = "the name must have 1 to 64 letters, digits, `-`, `_` or `.`";
+        let reason = format!("the name must have {NAME_RULE}");
         if store
             .environment
             .as_deref()
@@ -72,8 +88,8 @@ impl<S: TokenStore> EncryptedStoreBuilder<S> {
         {
             return Err(ConfigError::invalid("environment", reason));
         }
-        let is_old = |name: &String| name.is_empty() || is_name(name);
-        if !store.old_environments.iter().all(is_old) {
+        let mut old_names = store.old_environments.iter().flatten();
+        if !old_names.all(|name| is_name(name)) {
             return Err(ConfigError::invalid("read_environment", reason));
         }
         Ok(self.store)

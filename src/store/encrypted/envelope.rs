@@ -69,10 +69,12 @@ impl Format {
     }
 
     fn from_text(text: &str) -> Result<Self, Fault> {
-        match text.parse() {
-            Ok(1) => Ok(Self::First),
-            Ok(2) => Ok(Self::Second),
-            Ok(newer @ 3..=u64::MAX) => {
+        // A number has one text here: `02` would be a changed envelope that opens.
+        let number = text.parse().ok();
+        match number.filter(|number: &u64| number.to_string() == text) {
+            Some(1) => Ok(Self::First),
+            Some(2) => Ok(Self::Second),
+            Some(newer @ 3..) => {
                 let newest = Self::NEWEST.number();
                 Err(Fault::new(
                     StoreErrorKind::NewerFormat,
@@ -81,7 +83,7 @@ impl Format {
                     ),
                 ))
             }
-            Ok(0) | Err(_) => Err(corrupt("the sealed record has no format")),
+            Some(0) | None => Err(corrupt("the sealed record has no format")),
         }
     }
 
@@ -153,6 +155,9 @@ mod tests {
             ("sealed:99", StoreErrorKind::Corrupt),
             ("sealed:99:", StoreErrorKind::NewerFormat),
             ("sealed:0:a:AAAA", StoreErrorKind::Corrupt),
+            ("sealed:02:a:AAAA", StoreErrorKind::Corrupt),
+            ("sealed:+2:a:AAAA", StoreErrorKind::Corrupt),
+            ("sealed:03:a:AAAA", StoreErrorKind::Corrupt),
             ("sealed:x:a:AAAA", StoreErrorKind::Corrupt),
             ("sealed:2:a", StoreErrorKind::Corrupt),
             ("sealed:2:a\nforged log line:AAAA", StoreErrorKind::Corrupt),

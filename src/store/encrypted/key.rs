@@ -2,6 +2,9 @@
 
 mod text;
 
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
+pub(crate) use self::text::property::check_key_text;
+
 use std::{fmt, sync::Arc};
 
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
@@ -17,7 +20,7 @@ const KEY_BYTES: usize = 32;
 /// Make a key once, keep its text in a secret manager, and read the text at each start:
 ///
 /// ```
-/// use dropbox_sign_oauth::store::EncryptionKey;
+/// use dropbox_sign_oauth::store::{EncryptionKey, EncryptionKeyText};
 ///
 /// # fn f() -> Result<(), dropbox_sign_oauth::ConfigError> {
 /// let key = EncryptionKey::generate("2026-11")?;
@@ -26,6 +29,8 @@ const KEY_BYTES: usize = 32;
 /// let text: &str = text.expose_secret();
 ///
 /// let key: EncryptionKey = text.parse()?;
+/// // Or with the text in a type that zeroizes the text:
+/// let key = EncryptionKey::try_from(&EncryptionKeyText::new(text.to_owned()))?;
 /// assert_eq!(format!("{key:?}"), r#"EncryptionKey { id: "2026-11", .. }"#);
 /// # Ok(())
 /// # }
@@ -41,7 +46,8 @@ pub struct EncryptionKey(Arc<Inner>);
 
 struct Inner {
     id: String,
-    bytes: Zeroizing<[u8; KEY_BYTES]>,
+    /// In a box, so that the bytes stay in place when the box moves.
+    bytes: Box<Zeroizing<[u8; KEY_BYTES]>>,
 }
 
 impl EncryptionKey {
@@ -85,16 +91,11 @@ impl EncryptionKey {
         fill: impl FnOnce(&mut [u8]) -> Result<(), ConfigError>,
     ) -> Result<Self, ConfigError> {
         if !is_name(&id) {
-            return Err(invalid(
-                "the id must have 1 to 64 letters, digits, `-`, `_` or `.`",
-            ));
+            return Err(invalid(format_args!("the id must have {NAME_RULE}")));
         }
-        let bytes = Zeroizing::new([0; KEY_BYTES]);
-        let mut inner = Arc::new(Inner { id, bytes });
-        if let Some(inner) = Arc::get_mut(&mut inner) {
-            fill(&mut *inner.bytes)?;
-        }
-        Ok(Self(inner))
+        let mut bytes = Box::new(Zeroizing::new([0; KEY_BYTES]));
+        fill(&mut **bytes)?;
+        Ok(Self(Arc::new(Inner { id, bytes })))
     }
 
     pub(super) fn id(&self) -> &str {
@@ -102,15 +103,17 @@ impl EncryptionKey {
     }
 
     pub(super) fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new((&*self.0.bytes).into())
+        XChaCha20Poly1305::new((&**self.0.bytes).into())
     }
 
     pub(super) fn has_bytes_of(&self, other: &Self) -> bool {
-        self.0.bytes.ct_eq(&*other.0.bytes).into()
+        self.0.bytes.ct_eq(&**other.0.bytes).into()
     }
 }
 
-/// Whether this can be the id of a key or the name of an environment.
+pub(super) const NAME_RULE: &str = "1 to 64 letters, digits, `-`, `_` or `.`";
+
+/// Whether this can be the id of a key or the name of an environment: [`NAME_RULE`].
 pub(super) fn is_name(text: &str) -> bool {
     let is_simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     (1..=64).contains(&text.len()) && text.chars().all(is_simple)
@@ -147,7 +150,7 @@ impl fmt::Debug for EncryptionKey {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 impl EncryptionKey {
     /// A key that is not random, for records that were sealed long ago.
     pub(super) fn unchecked(id: &str, byte: u8) -> Self {
@@ -211,7 +214,7 @@ mod tests {
         let generate = || EncryptionKey::generate("a").expect("a key");
         let (first, second) = (generate(), generate());
         assert!(!first.has_bytes_of(&second));
-        assert_eq!(flaw(&*first.0.bytes), None);
+        assert_eq!(flaw(&**first.0.bytes), None);
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod rewrap;
 mod seal;
 
 pub use self::{builder::EncryptedStoreBuilder, key::EncryptionKey, rewrap::Rewrapped};
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
+pub(crate) use self::{key::check_key_text, seal::property::check_sealing};
 
 use async_trait::async_trait;
 
@@ -67,8 +69,9 @@ use crate::account_id::AccountId;
 ///
 /// A program that has `sealed:2` records and changes its environment also reads the earlier
 /// environment until all records have changed:
-/// [`read_environment`](EncryptedStoreBuilder::read_environment). If several processes share the
-/// store, first let all of them read the new environment.
+/// [`read_environment`](EncryptedStoreBuilder::read_environment), or
+/// [`read_without_environment`](EncryptedStoreBuilder::read_without_environment) if the program had no
+/// environment. If several processes share the store, first let all of them read the new environment.
 ///
 /// # Changing the key
 ///
@@ -95,8 +98,9 @@ use crate::account_id::AccountId;
 ///
 /// A program that has records in plaintext wraps its store and calls
 /// [`accept_unencrypted`](EncryptedStoreBuilder::accept_unencrypted). Each record is encrypted with
-/// its next refresh or [`rewrap`](Self::rewrap). Then the program leaves `accept_unencrypted` out
-/// again: from then on, a record that is not encrypted is an error.
+/// its next refresh or [`rewrap`](Self::rewrap), which returns [`Rewrapped::Encrypted`] for each
+/// record that was not encrypted before. Then the program leaves `accept_unencrypted` out again: from
+/// then on, a record that is not encrypted is an error.
 ///
 /// # Errors
 ///
@@ -110,7 +114,8 @@ pub struct EncryptedStore<S> {
     key: EncryptionKey,
     old_keys: Vec<EncryptionKey>,
     environment: Option<String>,
-    old_environments: Vec<String>,
+    /// `None` stands for records without an environment.
+    old_environments: Vec<Option<String>>,
     refuses_first_format: bool,
     accepts_unencrypted: bool,
 }

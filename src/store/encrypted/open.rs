@@ -8,11 +8,13 @@ use super::{
 };
 use crate::account_id::AccountId;
 
-// A record that is refused may be forged. No help names a setting that would accept the record.
-const SIGN_IN_AGAIN: &str = "it was left as it is: move it away and sign in again";
-const BEGIN_OR_SIGN_IN: &str = "it was left as it is: move it away and sign in again; if this \
-                                program has just begun to encrypt, see the docs of \
-                                `EncryptedStore`";
+// A refused record may be forged. No help names a setting that would accept the record.
+const SIGN_IN_AGAIN: &str =
+    "the store left the record as it is; move the record away and sign in again";
+pub(super) const SEE_DOCS_OR_SIGN_IN: &str = "the store left the record as it is; if you have just \
+                                              changed how this program encrypts, see the docs of \
+                                              `EncryptedStore`; otherwise move the record away and \
+                                              sign in again";
 
 /// A record that was opened.
 pub(super) struct Opened {
@@ -52,6 +54,7 @@ impl<S: TokenStore> EncryptedStore<S> {
         match seal::open(&envelope, key, binding) {
             Err(fault) if fault.kind() == Undecryptable => {
                 let old = self.old_environments.iter().find_map(|environment| {
+                    let environment = environment.as_deref().unwrap_or_default();
                     let binding = Binding {
                         environment,
                         ..binding
@@ -74,7 +77,7 @@ impl<S: TokenStore> EncryptedStore<S> {
     fn open_unencrypted(&self, stored: &Record) -> Result<Opened, Fault> {
         if !self.accepts_unencrypted {
             let fault = Fault::new(Undecryptable, "the record is not encrypted");
-            return Err(fault.with_help(BEGIN_OR_SIGN_IN));
+            return Err(fault.with_help(SEE_DOCS_OR_SIGN_IN));
         }
         let record = Record {
             is_read_unencrypted: true,
@@ -90,8 +93,9 @@ impl<S: TokenStore> EncryptedStore<S> {
         let id = envelope.key_id;
         let mut keys = std::iter::once(&self.key).chain(&self.old_keys);
         keys.find(|key| key.id() == id).ok_or_else(|| {
-            let message = format!("no key `{id}`, with which the record is encrypted");
-            Fault::new(Undecryptable, message)
+            let message =
+                format!("the record is encrypted with key `{id}`, which this store lacks");
+            Fault::new(Undecryptable, message).with_help(SEE_DOCS_OR_SIGN_IN)
         })
     }
 }

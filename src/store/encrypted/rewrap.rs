@@ -19,19 +19,26 @@ const LEASE_WAIT: Duration = Duration::from_secs(20);
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rewrapped {
-    /// The record was saved with the store's key, under a new version.
+    /// The record was encrypted before, and was saved with the store's key under a new version.
     Changed,
+    /// The record was not encrypted before, and was saved with the store's key under a new version.
+    ///
+    /// Expected once, while the program [begins to
+    /// encrypt](super::EncryptedStoreBuilder::accept_unencrypted). If the record of this account was
+    /// encrypted before, another user has written to the store: sign the account in again. An account
+    /// that loads the record later cannot tell, and reports nothing.
+    Encrypted,
     /// The record was sealed with the store's key, environment and format before.
     Current,
     /// The record holds an intent, whose process may be about to save new tokens over this version.
-    /// The record was left as it is, and changes with its next refresh.
+    /// The store left the record as it is. The record changes with its next refresh.
     HoldsIntent,
     /// The store has no record of the account.
     Absent,
 }
 
-/// What there is to do about a record.
-enum Task {
+/// What `rewrap` will do about a record.
+enum Plan {
     Save(Record),
     Nothing(Rewrapped),
 }
@@ -61,6 +68,7 @@ impl<S: TokenStore> EncryptedStore<S> {
     /// for (account, result) in store.rewrap(["acme", "globex"]).await {
     ///     match result {
     ///         Ok(Rewrapped::Changed | Rewrapped::Current) => {}
+    ///         Ok(Rewrapped::Encrypted) => println!("{account} was not encrypted before"),
     ///         Ok(other) => println!("{account}: {other:?}"),
     ///         Err(error) => eprintln!("{error}"),
     ///     }
@@ -86,6 +94,7 @@ impl<S: TokenStore> EncryptedStore<S> {
     ///
     /// If the future is dropped, each record is the old record or the new record, whole. The lease is
     /// released as soon as the inner store can. Call `rewrap` again with the same accounts.
+    #[must_use = "each account has a result of its own"]
     pub async fn rewrap<A: Into<AccountId>>(
         &self,
         accounts: impl IntoIterator<Item = A>,
@@ -100,7 +109,7 @@ impl<S: TokenStore> EncryptedStore<S> {
 
     async fn rewrap_account(&self, account: &AccountId) -> Result<Rewrapped, StoreError> {
         // Most accounts need no lease.
-        if let Task::Nothing(result) = self.task_for(account).await? {
+        if let Plan::Nothing(result) = self.plan_for(account).await? {
             return Ok(result);
         }
         let request = LeaseRequest::new(LEASE_TIME_TO_LIVE, LEASE_WAIT);
@@ -112,17 +121,22 @@ impl<S: TokenStore> EncryptedStore<S> {
     }
 
     async fn rewrap_under_lease(&self, account: &AccountId) -> Result<Rewrapped, StoreError> {
-        let record = match self.task_for(account).await? {
-            Task::Save(record) => record,
-            Task::Nothing(result) => return Ok(result),
+        let record = match self.plan_for(account).await? {
+            Plan::Save(record) => record,
+            Plan::Nothing(result) => return Ok(result),
         };
         let expected = record.version;
+        let done = if record.is_read_unencrypted {
+            Rewrapped::Encrypted
+        } else {
+            Rewrapped::Changed
+        };
         let record = record.with_version(Version::unique());
         match self
             .compare_and_swap(account, Some(expected), &record)
             .await?
         {
-            Swap::Saved => Ok(Rewrapped::Changed),
+            Swap::Saved => Ok(done),
             Swap::Conflict => {
                 let message = "another process saved the record meanwhile";
                 let fault = Fault::new(StoreErrorKind::LeaseLost, message);
@@ -131,16 +145,16 @@ impl<S: TokenStore> EncryptedStore<S> {
         }
     }
 
-    async fn task_for(&self, account: &AccountId) -> Result<Task, StoreError> {
+    async fn plan_for(&self, account: &AccountId) -> Result<Plan, StoreError> {
         Ok(match self.load_opened(account).await? {
-            None => Task::Nothing(Rewrapped::Absent),
-            Some(opened) if opened.is_current => Task::Nothing(Rewrapped::Current),
+            None => Plan::Nothing(Rewrapped::Absent),
+            Some(opened) if opened.is_current => Plan::Nothing(Rewrapped::Current),
             // The process that wrote the intent would take a new version for another process's record,
             // and its granted tokens would give way.
             Some(opened) if opened.record.presented_at.is_some() => {
-                Task::Nothing(Rewrapped::HoldsIntent)
+                Plan::Nothing(Rewrapped::HoldsIntent)
             }
-            Some(opened) => Task::Save(opened.record),
+            Some(opened) => Plan::Save(opened.record),
         })
     }
 }

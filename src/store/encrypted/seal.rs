@@ -12,6 +12,7 @@ use super::{
     },
     EncryptionKey,
     envelope::{Binding, Envelope, Format},
+    open::SEE_DOCS_OR_SIGN_IN,
     padding::padded_json,
 };
 use crate::token::{SEALED, TokenSet};
@@ -74,21 +75,26 @@ pub(super) fn open(
     // The plaintext takes the ciphertext's place.
     key.cipher()
         .decrypt_in_place(&XNonce::from(nonce), &associated_data, &mut *bytes)
-        .map_err(|_| does_not_open(key.id()))?;
+        .map_err(|_| does_not_open(key.id(), binding.environment))?;
     // The first versions of this crate sealed records without a format.
     json::read_record(&bytes, Some(FIRST_FORMAT))
 }
 
-fn does_not_open(key_id: &str) -> Fault {
+fn does_not_open(key_id: &str, environment: &str) -> Fault {
+    let place = if environment.is_empty() {
+        String::new()
+    } else {
+        format!(" in the environment `{environment}`")
+    };
     let message = format!(
-        "key `{key_id}` does not open the record: the key or the environment is another, or the \
-         record was changed or moved"
+        "key `{key_id}` does not open the record{place}: another key has this id, or the record was \
+         changed or moved"
     );
-    Fault::new(StoreErrorKind::Undecryptable, message).with_help(
-        "it was left as it is: configure the key and the environment that it was written with, or \
-         move it away and sign in again",
-    )
+    Fault::new(StoreErrorKind::Undecryptable, message).with_help(SEE_DOCS_OR_SIGN_IN)
 }
+
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
+pub(super) mod property;
 
 #[cfg(test)]
 mod tests {
@@ -219,10 +225,8 @@ mod tests {
     #[test]
     fn s104_a_record_of_the_first_format_opens() {
         let version = Version::from_u64(3).expect("a version");
-        let sealed = Record::new(TokenSet::from_refresh_token(concat!(
-            "sealed:1:a:N1L7Yq575OZlp1AXGdYuBcskC896RcIQ2ozLeP00-vVMcXXLHYIK7JUxkVwnLKsLQsgcAbHwmcAn",
-            "hwPGaAZfZgrWsPbYavJluJEPQq5T3MSISwaZGoGtiYqreWo_Rgxxb-i8O9hkO0rD1INvf2C0zc4o85qKnLEpaJKf",
-            "rkCPqlBIiSw5NcDFtLddhpBl7bEPsx9SVmzuGDVXd79OUqEdNdQcxKxV78HZbTiTGtk4VOpL8GU",
+        let sealed = Record::new(TokenSet::from_refresh_token(include_str!(
+            "../../fuzzing/seeds/sealed_record/format_1.txt"
         )));
         let opened = opened(&sealed, binding(&"acme".into(), version));
         assert_eq!(opened, Ok(record().with_version(version)));

@@ -16,7 +16,10 @@ async fn s27_the_key_is_unknown() {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("tokens.json");
     save(&encrypted(&file, "old", 1), None, "old").await;
-    let expected = expected(&file, "no key `old`, with which the record is encrypted");
+    let expected = expected(
+        &file,
+        "the record is encrypted with key `old`, which this store lacks",
+    );
     expected
         .assert_on(encrypted(&file, "new", 1), || bytes(&file))
         .await;
@@ -27,10 +30,7 @@ async fn s27_the_key_is_another_of_the_same_name() {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("tokens.json");
     save(&encrypted(&file, "a", 1), None, "old").await;
-    let expected = Expected {
-        help: "configure the key and the environment that it was written with, or move it away",
-        ..expected(&file, "key `a` does not open the record")
-    };
+    let expected = expected(&file, "key `a` does not open the record: ");
     expected
         .assert_on(encrypted(&file, "a", 2), || bytes(&file))
         .await;
@@ -41,10 +41,7 @@ async fn s27_the_record_is_not_encrypted() {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("tokens.json");
     save(&plain(&file), None, "old").await;
-    let expected = Expected {
-        help: "move it away and sign in again",
-        ..expected(&file, "the record is not encrypted")
-    };
+    let expected = expected(&file, "the record is not encrypted");
     expected
         .assert_on(encrypted(&file, "a", 1), || bytes(&file))
         .await;
@@ -55,7 +52,9 @@ fn expected<'a>(file: &Path, problem: &'a str) -> Expected<'a> {
         kind: ErrorKind::StoreDefective,
         store: format!("encrypted file store {}", file.display()),
         problem,
-        help: "configure the key that it was written with",
+        help: "the store left the record as it is; if you have just changed how this program \
+               encrypts, see the docs of `EncryptedStore`; otherwise move the record away and sign \
+               in again",
     }
 }
 

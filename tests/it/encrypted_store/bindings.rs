@@ -70,7 +70,7 @@ async fn s104_a_program_changes_its_environment() {
     let changing = EncryptedStore::builder(inner.clone(), key("a", 1))
         .environment("production")
         .read_environment("staging")
-        .read_environment("");
+        .read_without_environment();
     let changing = changing.build().expect("a store");
     assert_eq!(loaded_by(changing).await, Ok(Some(record)));
 }
@@ -141,8 +141,30 @@ fn s104_an_environment_has_a_simple_name() {
             "{error}"
         );
     }
-    let store = EncryptedStore::builder(MemoryStore::new(), key("a", 1));
-    assert!(store.read_environment("a b").build().is_err());
+    for name in ["", "a b"] {
+        let store = EncryptedStore::builder(MemoryStore::new(), key("a", 1));
+        let error = store.read_environment(name).build().expect_err("refused");
+        let error = error.to_string();
+        assert!(error.starts_with("read_environment: "), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn s104_the_error_names_the_environment_of_the_store_if_it_has_one() {
+    let inner = MemoryStore::new();
+    saved_by(in_environment(&inner, "staging"), &record()).await;
+    let of_production = in_environment(&inner, "production");
+    let of_none = EncryptedStore::new(inner, key("a", 1));
+    for (store, is_named) in [(of_production, true), (of_none, false)] {
+        let error = store.load(&AccountId::default()).await;
+        let error = error.expect_err("of staging").to_string();
+        assert_eq!(
+            error.contains("environment `production`"),
+            is_named,
+            "{error}"
+        );
+        assert_eq!(error.contains("environment"), is_named, "{error}");
+    }
 }
 
 /// What the store does not promise: the older record has its own version, and all that it is bound to.

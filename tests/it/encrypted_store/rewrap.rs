@@ -109,18 +109,27 @@ async fn s107_rewrap_encrypts_an_accepted_record_and_changes_the_environment() {
     saved_by(inner.clone(), &record()).await;
     let accepting = EncryptedStore::builder(inner.clone(), key("a", 1)).accept_unencrypted();
     let accepting = accepting.build().expect("a store");
-    assert_eq!(rewrapped(&accepting).await, Ok(Rewrapped::Changed));
+    assert_eq!(rewrapped(&accepting).await, Ok(Rewrapped::Encrypted));
     assert_eq!(rewrapped(&accepting).await, Ok(Rewrapped::Current));
 
     let production = EncryptedStore::builder(inner.clone(), key("a", 1)).environment("production");
     let reading = production
         .clone()
-        .read_environment("")
+        .read_without_environment()
         .build()
         .expect("a store");
     assert_eq!(rewrapped(&reading).await, Ok(Rewrapped::Changed));
     let production = production.build().expect("a store");
     assert_eq!(rewrapped(&production).await, Ok(Rewrapped::Current));
+}
+
+#[tokio::test]
+async fn s107_the_compiler_warns_of_results_of_rewrap_that_nobody_looks_at() {
+    let store = new_store(&MemoryStore::new());
+    #[expect(unused_must_use, reason = "Clippy fails if the compiler does not warn")]
+    {
+        store.rewrap([AccountId::default()]).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

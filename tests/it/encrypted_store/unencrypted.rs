@@ -4,7 +4,7 @@ use std::{fs, sync::Arc};
 
 use dropbox_sign_oauth::{
     AccountId, Clock, Event, EventKind, TokenManager, TokenSet,
-    store::{EncryptedStore, MemoryStore, Record, StoreErrorKind, TokenStore},
+    store::{EncryptedStore, MemoryStore, Record, Rewrapped, StoreErrorKind, TokenStore},
     testing::FakeClock,
 };
 use tempfile::NamedTempFile;
@@ -109,6 +109,26 @@ async fn s108_a_record_that_another_user_puts_in_place_is_reported_even_under_th
     setup.token().await;
     assert_eq!(setup.endpoint.posts(), 0);
     assert_eq!(setup.reports().await, 3);
+}
+
+#[tokio::test]
+async fn s108_rewrap_says_that_it_encrypted_a_record_that_another_user_put_in_place() {
+    let setup = Setup::new().await;
+    let store = EncryptedStore::builder(setup.inner.clone(), key("a", 1)).accept_unencrypted();
+    let store = store.build().expect("a store");
+    let rewrapped = async || {
+        let (_, result) = store.rewrap([AccountId::default()]).await.remove(0);
+        result.expect("rewrapped")
+    };
+    assert_eq!(rewrapped().await, Rewrapped::Encrypted);
+    assert_eq!(rewrapped().await, Rewrapped::Current);
+
+    let tokens: TokenSet = pair("forged", setup.clock.wall(), HOUR);
+    setup.forge(&Record::new(tokens)).await;
+    assert_eq!(rewrapped().await, Rewrapped::Encrypted);
+    // The result of `rewrap` is the only report: the account finds an encrypted record.
+    setup.token().await;
+    assert_eq!(setup.reports().await, 0);
 }
 
 #[tokio::test]

@@ -9,7 +9,6 @@ mod service;
 
 use std::{
     io::{self, Write},
-    thread::available_parallelism,
     time::Duration,
 };
 
@@ -26,6 +25,7 @@ use super::{
     store::SharedStore,
     stores::Kind,
     wire::{Command, Setup},
+    worker,
 };
 
 /// The argument that makes the test program print the table.
@@ -64,7 +64,12 @@ pub(crate) fn main() {
 
 pub(crate) fn tests() -> Vec<Trial> {
     on_each!(
-        [Kind::Memory, Kind::Directory, Kind::SingleFile],
+        [
+            Kind::Memory,
+            Kind::Directory,
+            Kind::SingleFile,
+            Kind::EncryptedDirectory,
+        ],
         s111_no_token_stays_in_memory_but_one_header_for_each_thread
     )
 }
@@ -72,9 +77,8 @@ pub(crate) fn tests() -> Vec<Trial> {
 async fn s111_no_token_stays_in_memory_but_one_header_for_each_thread(kind: Kind) {
     let measured = measure(kind, Responses::InChunks).await;
     let [_, tenth, end] = measured.expect("no server");
-    let threads = available_parallelism().expect("a number").get();
     assert!(tenth.unsent > 0 && tenth.refresh > 0, "nothing is found");
-    assert!(end.unsent <= threads, "{end:?}");
+    assert!(end.unsent <= worker::THREADS, "{end:?}");
     assert_eq!(end.refresh, 0, "{end:?}");
 }
 

@@ -25,6 +25,9 @@ use super::{
 /// The argument that makes the test program a worker.
 pub(crate) const ARGUMENT: &str = "--worker";
 
+/// The threads that send a worker's requests, on a machine of any size.
+pub(crate) const THREADS: usize = 2;
+
 /// Runs until standard input ends, or until the process is killed.
 pub(crate) fn main() {
     let mut lines = BufReader::new(io::stdin()).lines();
@@ -40,7 +43,11 @@ pub(crate) fn main() {
             }
         }
     });
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build();
+    let runtime = runtime.expect("a runtime");
     runtime.block_on(obey(setup, commands));
 }
 

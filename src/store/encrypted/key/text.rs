@@ -11,7 +11,7 @@ use crate::{
     secret::{self, EncryptionKeyText},
 };
 
-/// One can search files and logs for this beginning.
+/// Secret scanners can search files and logs for this beginning.
 const PREFIX: &str = "dropbox-sign-oauth-key:";
 /// Of 32 bytes as base64url without padding.
 const BASE64_CHARS: usize = 43;
@@ -60,6 +60,18 @@ impl FromStr for EncryptionKey {
     }
 }
 
+/// Reads the text form, as `parse` does.
+impl TryFrom<&EncryptionKeyText> for EncryptionKey {
+    type Error = ConfigError;
+
+    fn try_from(text: &EncryptionKeyText) -> Result<Self, ConfigError> {
+        text.expose_secret().parse()
+    }
+}
+
+#[cfg(any(test, dropbox_sign_oauth_fuzzing))]
+pub(super) mod property;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,14 +87,14 @@ mod tests {
     fn s105_a_key_is_read_as_it_was_written() {
         let key: EncryptionKey = TEXT.parse().expect("a key");
         assert_eq!(key.id(), "2026-11");
-        assert_eq!(*key.0.bytes, std::array::from_fn::<u8, 32, _>(|n| n as u8));
+        assert_eq!(**key.0.bytes, std::array::from_fn::<u8, 32, _>(|n| n as u8));
         assert_eq!(key.to_text().expose_secret(), TEXT);
         assert_eq!(
             format!("{:?}", key.to_text()),
             "EncryptionKeyText(REDACTED)"
         );
         let generated = EncryptionKey::generate("a").expect("a key");
-        let read: EncryptionKey = generated.to_text().expose_secret().parse().expect("a key");
+        let read = EncryptionKey::try_from(&generated.to_text()).expect("a key");
         assert!(read.has_bytes_of(&generated));
     }
 
