@@ -202,6 +202,7 @@ impl RedisStoreBuilder {
         if let Some(reason) = transport::danger(settings.addr())
             && !self.accepts_insecure_transport
         {
+            let reason = reason.to_owned();
             return Err(ConfigError::Insecure { setting, reason });
         }
         #[cfg(feature = "redis-rustls")]

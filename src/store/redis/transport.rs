@@ -7,7 +7,7 @@ use crate::origin_rules::is_loopback;
 /// The danger of a connection to the address, and the way out. `None`: no danger.
 pub(super) fn danger(address: &ConnectionAddr) -> Option<&'static str> {
     match address {
-        ConnectionAddr::Tcp(host, _) if !is_local(host) => Some(
+        ConnectionAddr::Tcp(host, _) if !is_loopback(host) => Some(
             "the password and the tokens would go to another machine unencrypted; use `rediss://`, or \
              call `danger_accept_insecure_transport()` if the network itself protects the connection",
         ),
@@ -15,17 +15,12 @@ pub(super) fn danger(address: &ConnectionAddr) -> Option<&'static str> {
             host,
             insecure: true,
             ..
-        } if !is_local(host) => Some(
+        } if !is_loopback(host) => Some(
             "`#insecure` accepts any server's certificate, so that the password and the tokens could \
              go to another server; remove it, or call `danger_accept_insecure_transport()`",
         ),
         _ => None,
     }
-}
-
-/// The redis crate keeps a host's capitals.
-fn is_local(host: &str) -> bool {
-    is_loopback(&host.to_ascii_lowercase())
 }
 
 #[cfg(test)]
