@@ -51,7 +51,7 @@ async fn s98_a_node_s_word_leads_to_no_plain_connection_to_another_machine() {
         let named = format!("::ffff:{}", stranger.address);
         let node = EvilNode::start(lie, &named).await;
         let errors = all_operations(&node.cluster().build().expect("a store"), None).await;
-        let text = format!("its node {} names the node {named}, to which", node.address);
+        let text = format!("its node {} names the node {named}: the pass", node.address);
         for error in errors {
             assert_eq!(error.kind(), StoreErrorKind::Insecure, "{lie:?}: {error}");
             for part in [&*text, "`danger_accept_insecure_transport()`"] {
