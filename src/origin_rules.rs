@@ -26,17 +26,19 @@ pub(crate) fn parse_base_url(setting: &'static str, text: &str) -> Result<Url, C
         ("http", Some(_)) => Err(ConfigError::Insecure {
             setting,
             reason: "the URL would send secrets unencrypted; use https (http is for loopback \
-                     addresses only)",
+                     addresses only)"
+                .to_owned(),
         }),
         _ => Err(invalid("its scheme must be https, or http for loopback")),
     }
 }
 
-/// Whether a URL's host is this machine. `localhost` is believed by its name: resolvers map it to
+/// Whether a host, in the form of a URL or without brackets, is this machine. `localhost` is believed by its name: resolvers map it to
 /// loopback (RFC 6761, section 6.3).
 pub(crate) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]

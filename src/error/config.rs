@@ -25,7 +25,7 @@ pub enum ConfigError {
         /// The builder method.
         setting: &'static str,
         /// What is insecure, and what would be right.
-        reason: &'static str,
+        reason: String,
     },
     /// A setting that is out of range, or contradicts another.
     #[error("{setting}: {reason}")]

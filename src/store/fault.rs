@@ -4,6 +4,8 @@ use std::{borrow::Cow, error::Error as StdError};
 
 use super::{StoreError, StoreErrorKind};
 use crate::account_id::AccountId;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+use crate::secret::scrub;
 
 /// A [`StoreError`] in the making. Holds no secret.
 #[derive(Debug)]
@@ -12,6 +14,12 @@ pub(super) struct Fault {
     message: String,
     help: Option<Cow<'static, str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// The words of a server for an error: without control characters, and shortened.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+pub(super) fn server_words(words: impl ToString) -> String {
+    scrub(&words.to_string(), &[])
 }
 
 /// A fault of a stored record.
@@ -35,12 +43,10 @@ impl Fault {
         self
     }
 
+    /// Adds the cause, whose words may be a server's. The words must hold no secret.
     #[cfg(any(feature = "postgres", feature = "redis"))]
-    pub(super) fn with_source(
-        mut self,
-        source: impl Into<Box<dyn StdError + Send + Sync>>,
-    ) -> Self {
-        self.source = Some(source.into());
+    pub(super) fn with_source(mut self, words: impl ToString) -> Self {
+        self.source = Some(server_words(words).into());
         self
     }
 

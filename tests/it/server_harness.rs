@@ -28,6 +28,19 @@ async fn redis_starts_keeps_its_data_over_a_crash_and_ends_with_its_handle() {
     assert!(!accepts(address));
 }
 
+/// The expected response to some commands is empty.
+#[tokio::test]
+async fn a_redis_that_is_down_fails_a_command_of_a_test() {
+    let Some(mut redis) = Redis::start() else {
+        return;
+    };
+    assert_eq!(redis.cli(&["ACL", "LOG"]), "");
+    assert!(redis.cli(&["NO-SUCH-COMMAND"]).starts_with("ERR"));
+    redis.stop();
+    let command = thread::spawn(move || redis.cli(&["ACL", "LOG"]));
+    assert!(command.join().is_err());
+}
+
 #[tokio::test]
 async fn a_redis_cluster_finds_each_key_and_ends_with_its_handle() {
     let Some(cluster) = RedisCluster::start() else {

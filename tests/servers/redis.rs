@@ -86,8 +86,16 @@ impl Redis {
         assert!(process.signal(signal), "{signal} is not sent");
     }
 
-    /// Runs `redis-cli`, and returns the text that the program prints.
+    /// Runs `redis-cli`, and returns the response of the server, which may be an error.
+    ///
+    /// Panics if the server does not respond.
     pub(crate) fn cli(&self, arguments: &[&str]) -> String {
+        let response = self.try_cli(arguments);
+        response.unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+    }
+
+    /// The response of the server, or the words of `redis-cli` about a server that does not respond.
+    pub(super) fn try_cli(&self, arguments: &[&str]) -> Result<String, String> {
         let port = self.port.to_string();
         let output = self
             .cli_command()
@@ -95,7 +103,11 @@ impl Redis {
             .args(arguments)
             .output()
             .expect("redis-cli");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        match output.status.success() {
+            true => Ok(text(&output.stdout)),
+            false => Err(text(&output.stderr)),
+        }
     }
 
     /// The client program of the installed server.
@@ -113,8 +125,8 @@ impl Redis {
 
     /// Whether the server has read its data.
     fn ping(&self) -> bool {
-        let response = self.cli(&["PING"]);
-        response == "PONG" || response.starts_with("NOAUTH")
+        let response = self.try_cli(&["PING"]);
+        response.is_ok_and(|response| response == "PONG" || response.starts_with("NOAUTH"))
     }
 }
 

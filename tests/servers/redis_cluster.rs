@@ -49,9 +49,13 @@ impl RedisCluster {
         &self.0
     }
 
-    /// The index of the node that has the key's slot, while no node moves the slot.
+    /// The index of the node that has the key's slot, while no node moves the slot. Other nodes may be
+    /// down.
     pub(crate) fn primary(&self, key: &str) -> usize {
-        let has_it = |node: &Redis| ["0", "1"].contains(&&*node.cli(&["EXISTS", key]));
+        let has_it = |node: &Redis| {
+            let response = node.try_cli(&["EXISTS", key]);
+            response.is_ok_and(|response| ["0", "1"].contains(&&*response))
+        };
         self.0
             .iter()
             .position(has_it)

@@ -9,14 +9,14 @@ pub(crate) struct RedisTls {
 }
 
 impl RedisTls {
-    /// Starts a server with options beside those for TLS. `None`: Redis is not installed, and the
-    /// test is skipped.
-    pub(crate) fn start(certificates: &Certificates, options: &[&str]) -> Option<Self> {
+    /// Starts a server. `auth_clients` is `yes` if clients have to present a certificate, or else
+    /// `no`. `None`: Redis is not installed, and the test is skipped.
+    pub(crate) fn start(certificates: &Certificates, auth_clients: &str) -> Option<Self> {
         let mut port = 0;
         let server = Redis::start_with_each(|| {
             port = free_port();
             let path = |file| certificates.path(file).display().to_string();
-            let mut all = vec![
+            let all = [
                 ("--tls-port", port.to_string()),
                 ("--tls-cert-file", path("server.crt")),
                 ("--tls-key-file", path("server.key")),
@@ -24,15 +24,10 @@ impl RedisTls {
                 ("--tls-cluster", "yes".to_owned()),
                 ("--cluster-enabled", "yes".to_owned()),
                 ("--cluster-port", free_port().to_string()),
+                ("--tls-auth-clients", auth_clients.to_owned()),
             ];
-            all.extend(
-                options
-                    .chunks(2)
-                    .map(|option| (option[0], option[1].to_owned())),
-            );
-            let texts = all
-                .into_iter()
-                .flat_map(|(name, value)| [name.to_owned(), value]);
+            let texts = all.into_iter();
+            let texts = texts.flat_map(|(name, value)| [name.to_owned(), value]);
             texts.collect()
         })?;
         let slots = ["CLUSTER", "ADDSLOTSRANGE", "0", "16383"];

@@ -40,7 +40,7 @@ pub(super) fn check_directory(directory: &Path) -> Result<(), Fault> {
     let Some(access) = Access::of(&metadata) else {
         return Ok(());
     };
-    access.check_owner(directory, |path, user| {
+    access.check_owner("directory", directory, |path, user| {
         format!("use another location, or, if you trust its contents, `chown -R {user} {path}`")
     })?;
     if access.mode & 0o1002 != 0o0002 {
@@ -63,7 +63,7 @@ pub(super) fn check_link(link: &Path, metadata: &Metadata) -> Result<(), Fault> 
     if directory.is_some_and(|directory| directory.owner == access.owner) {
         return Ok(());
     }
-    access.check_owner(link, |path, user| {
+    access.check_owner("link", link, |path, user| {
         format!("remove the link, or, if you trust its target, use `chown -h {user} {path}`")
     })
 }
@@ -94,23 +94,28 @@ impl Access {
     }
 
     fn check_owner_of_file(&self, path: &Path) -> Result<(), Fault> {
-        self.check_owner(path, |path, user| {
-            format!("remove it, or, if you trust its contents, use `chown {user} {path}`")
+        self.check_owner("file", path, |path, user| {
+            format!("remove the file, or, if you trust its contents, use `chown {user} {path}`")
         })
     }
 
-    /// `help` is made of the path and the user that may own it.
-    fn check_owner(&self, path: &Path, help: fn(&str, u32) -> String) -> Result<(), Fault> {
+    /// `noun` says what the path leads to. `help` is made of the path and of this process's user.
+    fn check_owner(
+        &self,
+        noun: &str,
+        path: &Path,
+        help: fn(&str, u32) -> String,
+    ) -> Result<(), Fault> {
         let Self { owner, user, .. } = *self;
         if is_trusted(owner, user) {
             return Ok(());
         }
         let path = path.display().to_string();
-        let accepted = match user {
-            ROOT => "root, as which this process runs, may own it".to_owned(),
-            _ => format!("this process's user ({user}) and root may own it"),
+        let rule = match user {
+            ROOT => format!("this process runs as root, so root has to own the {noun}"),
+            _ => format!("only this process's user ({user}) and root may own the {noun}"),
         };
-        let message = format!("{path} belongs to the user {owner}, and only {accepted}");
+        let message = format!("{path} belongs to the user {owner}, and {rule}");
         Err(insecure(message).with_help(help(&path, user)))
     }
 }
@@ -146,8 +151,8 @@ mod tests {
     #[test]
     fn s102_an_error_names_the_path_the_owner_the_rule_and_the_way_out() {
         for (user, rule) in [
-            (0, "only root, as which this process runs, may own it"),
-            (7, "only this process's user (7) and root may own it"),
+            (0, "this process runs as root, so root has to own the file"),
+            (7, "only this process's user (7) and root may own the file"),
         ] {
             let access = Access {
                 owner: 9,
@@ -161,7 +166,7 @@ mod tests {
                 fault.into_error("file store /x", None).to_string(),
                 format!(
                     "file store /x: /x belongs to the user 9, and {rule}; \
-                     remove it, or, if you trust its contents, use `chown {user} /x`"
+                     remove the file, or, if you trust its contents, use `chown {user} /x`"
                 )
             );
         }

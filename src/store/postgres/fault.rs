@@ -1,6 +1,6 @@
 //! The meaning of the database's errors, by SQLSTATE.
 
-use std::{error::Error as StdError, fmt, io};
+use std::{fmt, io};
 
 use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
 
@@ -182,7 +182,6 @@ const QUOTES_NO_VALUES: &[&str] = &[
 ];
 
 /// The part of a database error that may be shown: never its DETAIL, which quotes whole rows.
-#[derive(Debug)]
 struct Reported {
     code: String,
     message: Option<String>,
@@ -214,10 +213,10 @@ impl fmt::Display for Reported {
     }
 }
 
-impl StdError for Reported {}
-
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
+
     use super::*;
 
     #[test]
@@ -239,6 +238,22 @@ mod tests {
             for code in codes {
                 assert_eq!(kind(code), expected, "{code}");
             }
+        }
+    }
+
+    /// A TLS library's error shows the names that the peer's certificate holds.
+    #[test]
+    fn s97_the_words_of_a_peer_are_shown_without_control_characters_and_shortened() {
+        let words = || format!("\u{1b}[31mforged\u{7}{}", "x".repeat(5_000));
+        for error in [
+            sqlx::Error::Io(io::Error::other(words())),
+            sqlx::Error::Tls(words().into()),
+        ] {
+            let error = Fault::from(error).into_error("postgres store x", None);
+            let source = error.source().expect("a source").to_string();
+            assert!(source.starts_with("[31mforgedx"), "{source:?}");
+            assert_eq!(source.chars().count(), 200);
+            assert!(format!("{error:?}").len() < 1_000, "{error:?}");
         }
     }
 

@@ -37,7 +37,7 @@ impl LeaseKeeper for PostgresStore {
                         None => (None, None),
                     };
                     if let (Some(notifications), Some(holder)) = (&self.0.notifications, holder) {
-                        notifications.is_held(&terms.account, holder);
+                        notifications.note_holder(&terms.account, holder);
                     }
                     let held_for = held_for.and_then(|ms| u64::try_from(ms).ok());
                     Attempt::HeldFor(Duration::from_millis(held_for.unwrap_or(0)))

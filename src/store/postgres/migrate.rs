@@ -7,7 +7,10 @@
 use sqlx::Row;
 
 use super::{
-    super::{StoreErrorKind, fault::Fault},
+    super::{
+        StoreErrorKind,
+        fault::{Fault, server_words},
+    },
     PostgresStore, StoreError,
     fault::{EXISTS_ALREADY, Failure},
     session::Session,
@@ -88,6 +91,7 @@ async fn create(session: &mut Session) -> Result<Option<Owner>, Failure> {
 }
 
 fn belongs_to_a_stranger(owner: &str) -> Fault {
+    let owner = server_words(owner);
     let message = format!(
         "the table belongs to {owner:?}, who can read all tokens in the table; the owner has to be \
          this user, its group role, an owner of the schema or the database, or a superuser"
@@ -95,4 +99,18 @@ fn belongs_to_a_stranger(owner: &str) -> Fault {
     let help = "if the owner is a stranger, drop the table; otherwise run ALTER TABLE … OWNER TO, for \
                 this user or the schema's owner";
     Fault::new(StoreErrorKind::Insecure, message).with_help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s97_the_name_of_an_owner_is_shown_without_control_characters_and_shortened() {
+        let owner = format!("mal\u{1b}lory{}", "x".repeat(5_000));
+        let error = belongs_to_a_stranger(&owner).into_error("postgres store x", None);
+        let text = error.to_string();
+        assert!(text.contains("belongs to \"malloryxx"), "{text}");
+        assert!(text.len() < 1_000, "{} bytes", text.len());
+    }
 }

@@ -54,7 +54,7 @@ use crate::{account_id::AccountId, error::ConfigError};
 /// - Connect with `sslmode=verify-full`, by loopback or by a Unix socket. The store refuses any other
 ///   pool, unless the program calls
 ///   [`danger_accept_insecure_transport`](PostgresStoreBuilder::danger_accept_insecure_transport). For
-///   TLS, enable a feature of `sqlx`, `tls-rustls-ring` for example.
+///   TLS, enable a feature of `sqlx`, `tls-rustls-aws-lc-rs` for example.
 /// - Protect the table and its backups: the tokens are not encrypted. `sqlx` does not wipe its send
 ///   buffers, which hold copies of the tokens.
 /// - Give the table a schema of its own, and name the schema with

@@ -45,14 +45,15 @@ pub(super) struct Notifications {
 #[derive(Default)]
 struct State {
     /// The accounts with a listener.
-    accounts: HashMap<AccountId, Account>,
+    waiting: HashMap<AccountId, Waiting>,
     /// The owners of the latest leases that were released.
     released: VecDeque<String>,
     task: Option<JoinHandle<()>>,
 }
 
+/// The tasks that wait for the lease of one account.
 #[derive(Default)]
-struct Account {
+struct Waiting {
     waker: watch::Sender<()>,
     listeners: usize,
     /// The owner of the lease at the latest attempt.
@@ -89,8 +90,8 @@ impl Notifications {
     }
 
     /// Records who holds the account's lease, as an attempt has just found.
-    pub(super) fn is_held(&self, account: &AccountId, holder: String) {
-        self.state.lock().is_held(account, holder);
+    pub(super) fn note_holder(&self, account: &AccountId, holder: String) {
+        self.state.lock().note_holder(account, holder);
     }
 
     async fn keep_receiving(self: Arc<Self>) {
@@ -107,11 +108,11 @@ impl Notifications {
         connection.eager_reconnect(false);
         connection.listen(CHANNEL).await?;
         // The connection missed earlier releases, so every waiting task has to try once.
-        for account in self.state.lock().accounts.values() {
-            account.waker.send_replace(());
+        for waiting in self.state.lock().waiting.values() {
+            waiting.waker.send_replace(());
         }
         while let Some(notification) = connection.try_recv().await? {
-            self.state.lock().is_released(notification.payload());
+            self.state.lock().note_release(notification.payload());
         }
         Ok(())
     }
@@ -119,30 +120,30 @@ impl Notifications {
 
 impl State {
     fn listen(&mut self, account: &AccountId) -> watch::Receiver<()> {
-        let account = self.accounts.entry(account.clone()).or_default();
-        account.listeners += 1;
-        account.waker.subscribe()
+        let waiting = self.waiting.entry(account.clone()).or_default();
+        waiting.listeners += 1;
+        waiting.waker.subscribe()
     }
 
-    fn is_held(&mut self, account: &AccountId, holder: String) {
-        let Some(account) = self.accounts.get_mut(account) else {
+    fn note_holder(&mut self, account: &AccountId, holder: String) {
+        let Some(waiting) = self.waiting.get_mut(account) else {
             return;
         };
         if self.released.contains(&holder) {
             // The notification was faster than the response to the attempt.
-            account.waker.send_replace(());
+            waiting.waker.send_replace(());
         } else {
-            account.holder = Some(holder);
+            waiting.holder = Some(holder);
         }
     }
 
-    fn is_released(&mut self, owner: &str) {
+    fn note_release(&mut self, owner: &str) {
         if owner.len() > LONGEST_OWNER {
             return;
         }
-        for account in self.accounts.values() {
-            if account.holder.as_deref() == Some(owner) {
-                account.waker.send_replace(());
+        for waiting in self.waiting.values() {
+            if waiting.holder.as_deref() == Some(owner) {
+                waiting.waker.send_replace(());
             }
         }
         self.released.truncate(REMEMBERED - 1);
@@ -150,13 +151,13 @@ impl State {
     }
 
     fn stop_listening(&mut self, account: &AccountId) {
-        if let Some(entry) = self.accounts.get_mut(account) {
-            entry.listeners -= 1;
-            if entry.listeners == 0 {
-                self.accounts.remove(account);
+        if let Some(waiting) = self.waiting.get_mut(account) {
+            waiting.listeners -= 1;
+            if waiting.listeners == 0 {
+                self.waiting.remove(account);
             }
         }
-        if self.accounts.is_empty()
+        if self.waiting.is_empty()
             && let Some(task) = self.task.take()
         {
             task.abort();
@@ -196,17 +197,17 @@ mod tests {
     fn s96_only_the_release_of_the_holder_wakes_and_only_once() {
         let (acme, mut state) = (AccountId::from("acme"), State::default());
         let mut listener = state.listen(&acme);
-        state.is_held(&acme, "first".into());
+        state.note_holder(&acme, "first".into());
         for noise in ["", "acme", "0724d383f4f6de0f", &"first".repeat(1000)] {
-            state.is_released(noise);
+            state.note_release(noise);
             assert!(!woken(&mut listener), "{noise}");
         }
-        state.is_released("first");
+        state.note_release("first");
         assert!(woken(&mut listener));
-        state.is_held(&acme, "second".into());
-        state.is_released("first");
+        state.note_holder(&acme, "second".into());
+        state.note_release("first");
         assert!(!woken(&mut listener), "a stranger repeats a notification");
-        state.is_released("second");
+        state.note_release("second");
         assert!(woken(&mut listener));
         assert!(state.released.len() <= REMEMBERED);
     }
@@ -215,11 +216,11 @@ mod tests {
     fn a_release_that_is_faster_than_the_response_to_an_attempt_wakes() {
         let (acme, mut state) = (AccountId::from("acme"), State::default());
         let mut listener = state.listen(&acme);
-        state.is_released("first");
-        state.is_held(&acme, "first".into());
+        state.note_release("first");
+        state.note_holder(&acme, "first".into());
         assert!(woken(&mut listener));
         for n in 0..2 * REMEMBERED {
-            state.is_released(&n.to_string());
+            state.note_release(&n.to_string());
         }
         assert_eq!(state.released.len(), REMEMBERED);
     }

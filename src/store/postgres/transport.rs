@@ -7,17 +7,6 @@ use sqlx::{
 
 use crate::{error::ConfigError, origin_rules::is_loopback};
 
-macro_rules! insecure {
-    ($found:literal) => {
-        concat!(
-            "the pool leads to another machine, ",
-            $found,
-            "; use `sslmode=verify-full`, loopback or a Unix socket, or accept the risk with \
-             `danger_accept_insecure_transport()`"
-        )
-    };
-}
-
 /// Refuses a pool on whose connections others could read the tokens, or pass for the server.
 ///
 /// `verify-ca` is secure if the root certificate is that of a private authority, which sqlx does not
@@ -27,19 +16,21 @@ pub(super) fn check(setting: &'static str, pool: &PgPool) -> Result<(), ConfigEr
     if stays_on_this_machine(&options) {
         return Ok(());
     }
-    let reason = match options.get_ssl_mode() {
+    let flaw = match options.get_ssl_mode() {
         PgSslMode::VerifyFull => return Ok(()),
-        PgSslMode::Disable => insecure!("and `sslmode=disable` sends tokens unencrypted"),
-        PgSslMode::Allow => insecure!("and `sslmode=allow` sends tokens unencrypted"),
-        PgSslMode::Prefer => insecure!(
-            "and `sslmode=prefer`, the default of sqlx, sends tokens unencrypted if the server \
-             offers no TLS"
-        ),
-        PgSslMode::Require => insecure!("and `sslmode=require` does not verify the server"),
-        PgSslMode::VerifyCa => {
-            insecure!("and `sslmode=verify-ca` does not verify the name of the server")
+        PgSslMode::Disable => "`sslmode=disable` sends tokens unencrypted",
+        PgSslMode::Allow => "`sslmode=allow` sends tokens unencrypted",
+        PgSslMode::Prefer => {
+            "`sslmode=prefer`, the default of sqlx, sends tokens unencrypted if the server offers no \
+             TLS"
         }
+        PgSslMode::Require => "`sslmode=require` does not verify the server",
+        PgSslMode::VerifyCa => "`sslmode=verify-ca` does not verify the name of the server",
     };
+    let reason = format!(
+        "the pool leads to another machine, and {flaw}; use `sslmode=verify-full`, loopback or a Unix \
+         socket, or accept the risk with `danger_accept_insecure_transport()`"
+    );
     Err(ConfigError::Insecure { setting, reason })
 }
 

@@ -13,7 +13,8 @@ use super::{
     connection::Connection,
     keys,
     node::Node,
-    transport, url,
+    transport::{self, Danger},
+    url,
 };
 use crate::error::ConfigError;
 
@@ -199,9 +200,10 @@ impl RedisStoreBuilder {
     /// How to connect to the server at a URL. `setting` names the URL in errors.
     fn server(&self, setting: &'static str, url: &str) -> Result<ConnectionInfo, ConfigError> {
         let settings = url::parse(setting, url)?;
-        if let Some(reason) = transport::danger(settings.addr())
+        if let Some(Danger { what, help }) = transport::danger(settings.addr())
             && !self.accepts_insecure_transport
         {
+            let reason = format!("{what}; {help}");
             return Err(ConfigError::Insecure { setting, reason });
         }
         #[cfg(feature = "redis-rustls")]

@@ -5,7 +5,10 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError};
 
 use super::{
-    super::{StoreErrorKind, fault::Fault},
+    super::{
+        StoreErrorKind,
+        fault::{Fault, server_words},
+    },
     eviction::EVICTS,
     tls,
 };
@@ -30,7 +33,7 @@ pub(super) fn no_response(within: Duration) -> Fault {
 }
 
 impl From<RedisError> for Fault {
-    /// Leaves out the server's own words, which may quote a command with its tokens.
+    /// Leaves out the server's own words but the code: they may quote a command with its tokens.
     fn from(error: RedisError) -> Self {
         if let Some(fault) = tls::fault(&error, "the server") {
             return fault;
@@ -122,7 +125,10 @@ fn meaning(error: &RedisError) -> Fault {
             let message = format!("the response makes no sense ({})", error.category());
             return Fault::new(Unavailable, message);
         }
-        code => return Fault::new(Unavailable, format!("the server responded with {code}")),
+        code => {
+            let message = format!("the server responded with {}", server_words(code));
+            return Fault::new(Unavailable, message);
+        }
     };
     Fault::new(kind, message).with_help(help)
 }
@@ -161,6 +167,8 @@ fn code(error: &RedisError) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::{error::Error as _, io};
+
     use super::{super::super::StoreError, *};
 
     fn responded(code: &str, detail: &str) -> StoreError {
@@ -229,6 +237,26 @@ mod tests {
             ("anything", StoreErrorKind::Unavailable),
         ] {
             assert_eq!(responded("ERR", detail).kind(), kind, "{detail}");
+        }
+    }
+
+    #[test]
+    fn s46_the_words_of_a_server_are_shown_without_control_characters_and_shortened() {
+        let words = format!("\u{1b}[31mforged\u{7}{}", "x".repeat(5_000));
+        let io = RedisError::from(io::Error::other(words.clone()));
+        let untrusted = io::Error::other(format!("invalid peer certificate: {words}"));
+        for error in [
+            responded(&words, ""),
+            responded("ERR", &words),
+            Fault::from(io).into_error("redis store x", None),
+            Fault::from(RedisError::from(untrusted)).into_error("redis store x", None),
+        ] {
+            let source = error.source().map(ToString::to_string).unwrap_or_default();
+            for shown in [error.to_string(), format!("{error:?}"), source] {
+                assert!(!shown.contains(['\u{1b}', '\u{7}']), "{shown:?}");
+                assert!(!shown.contains("\\u{1b}"), "{shown:?}");
+                assert!(shown.len() < 1_000, "{} bytes", shown.len());
+            }
         }
     }
 

@@ -72,7 +72,7 @@ use crate::account_id::AccountId;
 #[doc = include_str!("acl.txt")]
 /// ```
 ///
-/// `INFO` states the store whether the server evicts. Without `PUBLISH` and `SUBSCRIBE`, waiting
+/// `INFO` tells the store whether the server evicts. Without `PUBLISH` and `SUBSCRIBE`, waiting
 /// processes poll.
 ///
 /// Give the channels to no other user (`resetchannels`): a message makes each waiting process ask the

@@ -4,7 +4,10 @@ use std::error::Error as _;
 
 use redis::RedisError;
 
-use super::super::{StoreErrorKind, fault::Fault};
+use super::super::{
+    StoreErrorKind,
+    fault::{Fault, server_words},
+};
 
 /// The fault, if TLS is the reason. `server` names the server.
 pub(super) fn fault(error: &RedisError, server: &str) -> Option<Fault> {
@@ -19,7 +22,10 @@ pub(super) fn fault(error: &RedisError, server: &str) -> Option<Fault> {
         )
     } else if cause.contains("certificate") {
         (
-            format!("the certificate of {server} is not trusted: {cause}"),
+            format!(
+                "the certificate of {server} is not trusted: {}",
+                server_words(cause)
+            ),
             "check the host and the system's clock; for a private CA, pass the CA's certificate to \
              `root_certificate` (feature `redis-rustls`)",
         )

@@ -4,28 +4,34 @@ use redis::ConnectionAddr;
 
 use crate::origin_rules::is_loopback;
 
-/// The danger of a connection to the address, and the way out. `None`: no danger.
-pub(super) fn danger(address: &ConnectionAddr) -> Option<&'static str> {
+/// A connection that others could read, or take the server's place on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Danger {
+    /// What could happen to the password and the tokens.
+    pub(super) what: &'static str,
+    pub(super) help: &'static str,
+}
+
+/// The danger of a connection to the address. `None`: no danger.
+pub(super) fn danger(address: &ConnectionAddr) -> Option<Danger> {
     match address {
-        ConnectionAddr::Tcp(host, _) if !is_local(host) => Some(
-            "the password and the tokens would go to another machine unencrypted; use `rediss://`, or \
-             call `danger_accept_insecure_transport()` if the network itself protects the connection",
-        ),
+        ConnectionAddr::Tcp(host, _) if !is_loopback(host) => Some(Danger {
+            what: "the password and the tokens would go to another machine unencrypted",
+            help: "use `rediss://`, or call `danger_accept_insecure_transport()` if the network itself \
+                   protects the connection",
+        }),
         ConnectionAddr::TcpTls {
             host,
             insecure: true,
             ..
-        } if !is_local(host) => Some(
-            "`#insecure` accepts any server's certificate, so that the password and the tokens could \
-             go to another server; remove it, or call `danger_accept_insecure_transport()`",
-        ),
+        } if !is_loopback(host) => Some(Danger {
+            what: "`#insecure` accepts any server's certificate, so that the password and the tokens \
+                   could go to another server",
+            help: "remove `#insecure`, or call `danger_accept_insecure_transport()` if the network \
+                   itself protects the connection",
+        }),
         _ => None,
     }
-}
-
-/// The redis crate keeps a host's capitals.
-fn is_local(host: &str) -> bool {
-    is_loopback(&host.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -63,18 +69,21 @@ mod tests {
 
     #[test]
     fn s98_plain_and_unverified_connections_to_other_machines_are_dangers() {
-        for (address, reason) in [
-            (plain("redis.internal"), "unencrypted"),
-            (plain("192.0.2.1"), "unencrypted"),
-            (plain("0.0.0.0"), "unencrypted"),
-            (plain("::ffff:127.0.0.1"), "unencrypted"),
-            (plain("localhost.example.com"), "unencrypted"),
-            (plain("127.0.0.1.example.com"), "unencrypted"),
-            (plain(""), "unencrypted"),
-            (tls("redis.internal", true), "`#insecure`"),
+        for host in [
+            "redis.internal",
+            "192.0.2.1",
+            "0.0.0.0",
+            "::ffff:127.0.0.1",
+            "localhost.example.com",
+            "127.0.0.1.example.com",
+            "",
         ] {
-            let danger = danger(&address).expect("a danger");
-            assert!(danger.contains(reason), "{address}: {danger}");
+            let danger = danger(&plain(host)).expect(host);
+            assert!(danger.what.ends_with("unencrypted"), "{host}: {danger:?}");
+            assert!(danger.help.contains("`rediss://`"), "{host}: {danger:?}");
         }
+        let danger = danger(&tls("redis.internal", true)).expect("a danger");
+        assert!(danger.what.starts_with("`#insecure`"), "{danger:?}");
+        assert!(danger.help.starts_with("remove `#insecure`"), "{danger:?}");
     }
 }

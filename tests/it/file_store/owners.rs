@@ -25,7 +25,9 @@ fn assert_insecure(error: &StoreError, path: &Path, owner: u32, help: &str) {
     assert_eq!(error.kind(), StoreErrorKind::Insecure, "{text}");
     let path = path.display();
     for part in [
-        format!("{path} belongs to the user {owner}, and only root"),
+        format!(
+            "{path} belongs to the user {owner}, and this process runs as root, so root has to"
+        ),
         format!("{help} {path}`"),
     ] {
         assert!(text.contains(&part), "{part}: {text}");

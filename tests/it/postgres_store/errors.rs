@@ -3,6 +3,10 @@
 use std::error::Error;
 
 use StoreErrorKind::{AccessDenied, NotSetUp, Unwritable};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use super::*;
 
@@ -216,6 +220,35 @@ async fn s97_the_message_of_a_trigger_is_withheld() {
         );
         assert!(shown.contains(code), "{shown}");
         assert!(!shown.contains("canary"), "{shown}");
+    }
+}
+
+/// The server answers the login with an error, and chooses every word.
+#[tokio::test]
+async fn s97_the_words_of_a_server_are_shown_without_control_characters_and_shortened() {
+    for code in ["28P01", "\u{1b}[31mforged\u{7}"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let words = "\u{1b}[31mforged\u{7}".to_owned() + &"x".repeat(5_000);
+        let fields = format!("SFATAL\0VFATAL\0C{code}\0M{words}\0\0");
+        let server = tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let length = u32::try_from(fields.len() + 4).expect("short");
+                let message = [b"E", &length.to_be_bytes()[..], fields.as_bytes()].concat();
+                let _ = client.read(&mut [0; 1024]).await;
+                let _ = client.write_all(&message).await;
+            }
+        });
+        let store = store(&format!("postgres://app@{address}/app?sslmode=disable"));
+        let error = store.load(&acme()).await.expect_err("no login");
+        let source = error.source().expect("the server's words").to_string();
+        assert!(source.starts_with("SQLSTATE "), "{source:?}");
+        for shown in [error.to_string(), format!("{error:?}"), source] {
+            assert!(!shown.contains(['\u{1b}', '\u{7}']), "{shown:?}");
+            assert!(!shown.contains("\\u{1b}"), "{shown:?}");
+            assert!(shown.len() < 1_000, "{} bytes", shown.len());
+        }
+        server.abort();
     }
 }
 

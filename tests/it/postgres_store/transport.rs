@@ -17,9 +17,10 @@ const INSECURE: [&str; 10] = [
     "postgres://app:canary@localhost/app?sslmode=prefer&host=db.example.com",
 ];
 
-const SECURE: [&str; 7] = [
+const SECURE: [&str; 8] = [
     "postgres://app:canary@db.example.com/app?sslmode=verify-full",
     "postgres://app:canary@localhost/app?sslmode=disable",
+    "postgres://app:canary@LocalHost/app?sslmode=prefer",
     "postgres://app:canary@127.0.0.1/app?sslmode=prefer",
     "postgres://app:canary@127.8.9.10/app?sslmode=prefer",
     "postgres://app:canary@[::1]/app?sslmode=prefer",

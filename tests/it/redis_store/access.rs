@@ -60,9 +60,14 @@ async fn s101_a_user_with_the_documented_rights_needs_no_more() {
     assert_woken_by_a_message(&redis, &redis.url()).await;
     assert_nothing_was_denied(&redis);
 
+    let elsewhere = store(&format!("{}1", redis.url()));
+    elsewhere.load(&acme()).await.expect_err("no `+select`");
+    let log = redis.cli(&["ACL", "LOG"]);
+    assert!(log.contains("select"), "{log}");
+    redis.cli(&["ACL", "LOG", "RESET"]);
     let set = redis.cli(&["ACL", "SETUSER", "app", "+select"]);
     assert_eq!(set, "OK");
-    save(&store(&format!("{}1", redis.url())), None, "a").await;
+    save(&elsewhere, None, "a").await;
     assert_nothing_was_denied(&redis);
 }
 

@@ -11,7 +11,7 @@ use super::{
     AT_ONCE, FOR_HOURS, HANGS, LEASE, RECORD, access::assert_nothing_was_denied, acme, save,
     tokens, until_a_process_listens,
 };
-use crate::servers::RedisCluster;
+use crate::servers::{Redis, RedisCluster, documented_rules};
 
 #[tokio::test]
 async fn s101_the_redis_store_conforms_on_a_cluster_with_the_documented_rights() {
@@ -94,15 +94,7 @@ async fn an_account_whose_slot_moves_to_another_node_goes_on() {
     let version = save(&store, None, "at the source").await;
     let from = cluster.primary(RECORD);
     let to = cluster.primary(&another_s_record(&cluster, from));
-    let slot = cluster[from].cli(&["CLUSTER", "KEYSLOT", RECORD]);
-    let [from_id, to_id] = [from, to].map(|node| cluster[node].cli(&["CLUSTER", "MYID"]));
-
-    let set_slot = |node: usize, state: &str, other: &str| {
-        let set = cluster[node].cli(&["CLUSTER", "SETSLOT", &slot, state, other]);
-        assert_eq!(set, "OK");
-    };
-    set_slot(to, "IMPORTING", &from_id);
-    set_slot(from, "MIGRATING", &to_id);
+    begin_to_move(&cluster, from, to);
     // The source serves the keys that it has. New keys are created at the target.
     let version = save(&store, Some(version), "while it moves").await;
     let lease = store.lease(&acme(), AT_ONCE).await.expect("free");
@@ -116,13 +108,43 @@ async fn an_account_whose_slot_moves_to_another_node_goes_on() {
     let version = save(&store, Some(version), "at the target").await;
 
     for node in [to, from] {
-        set_slot(node, "NODE", &to_id);
+        set_slot(&cluster, node, "NODE", to);
     }
     let version = save(&store, Some(version), "there for good").await;
     lease.release().await.expect("ours");
     assert!(store.delete(&acme(), version).await.expect("deleted"));
     assert_eq!(cluster[to].cli(&["KEYS", "*"]), "");
     cluster.nodes().iter().for_each(assert_nothing_was_denied);
+}
+
+#[tokio::test]
+async fn s101_a_user_of_a_cluster_needs_each_of_the_further_rights() {
+    let Some(cluster) = RedisCluster::start() else {
+        return;
+    };
+    let to_all = |command: &[&str]| {
+        for node in cluster.nodes() {
+            assert_eq!(node.cli(command), "OK", "{command:?}");
+        }
+    };
+    let from = cluster.primary(RECORD);
+    let to = cluster.primary(&another_s_record(&cluster, from));
+    begin_to_move(&cluster, from, to);
+    let rules = documented_rules(true);
+    let further = &rules[documented_rules(false).len()..];
+    assert_eq!(further, ["+cluster|slots", "+asking"]);
+    for right in further {
+        // The key is missing at the source, which responds with `ASK`.
+        store(&cluster).load(&acme()).await.expect("all rights");
+        cluster.nodes().iter().for_each(assert_nothing_was_denied);
+        to_all(&["ACL", "SETUSER", "app", &right.replace('+', "-")]);
+        store(&cluster).load(&acme()).await.expect_err(right);
+        let command = right.trim_start_matches('+');
+        let denies = |node: &Redis| node.cli(&["ACL", "LOG"]).contains(command);
+        assert!(cluster.nodes().iter().any(denies), "no one needs {right}");
+        to_all(&["ACL", "SETUSER", "app", right]);
+        to_all(&["ACL", "LOG", "RESET"]);
+    }
 }
 
 #[tokio::test]
@@ -145,6 +167,20 @@ fn another_s_record(cluster: &RedisCluster, node: usize) -> String {
     let mut keys = (0..).map(|n| RECORD.replace("acme", &n.to_string()));
     let elsewhere = keys.find(|key| cluster.primary(key) != node);
     elsewhere.expect("there are other nodes")
+}
+
+/// Begins to move the record's slot from one node to another.
+fn begin_to_move(cluster: &RedisCluster, from: usize, to: usize) {
+    set_slot(cluster, to, "IMPORTING", from);
+    set_slot(cluster, from, "MIGRATING", to);
+}
+
+/// Tells a node the state of the record's slot. `other` is the node that the state names.
+fn set_slot(cluster: &RedisCluster, node: usize, state: &str, other: usize) {
+    let slot = cluster[node].cli(&["CLUSTER", "KEYSLOT", RECORD]);
+    let other = cluster[other].cli(&["CLUSTER", "MYID"]);
+    let set = cluster[node].cli(&["CLUSTER", "SETSLOT", &slot, state, &other]);
+    assert_eq!(set, "OK");
 }
 
 fn store(cluster: &RedisCluster) -> RedisStore {

@@ -14,7 +14,7 @@ async fn s100_a_server_and_a_cluster_with_a_private_ca_are_reached() {
         return;
     };
     for builder_of in BUILDERS {
-        let Some(redis) = RedisTls::start(&certificates, OPEN) else {
+        let Some(redis) = RedisTls::start(&certificates, "no") else {
             return;
         };
         let builder = builder_of(&redis.url()).root_certificate(certificates.root());
@@ -37,7 +37,7 @@ async fn s100_a_server_with_an_untrusted_certificate_gets_nothing() {
         (&right, None, "UnknownIssuer"),
         (&elsewhere, Some(elsewhere.root()), "not valid for name"),
     ] {
-        let Some(redis) = RedisTls::start(served, OPEN) else {
+        let Some(redis) = RedisTls::start(served, "no") else {
             return;
         };
         for builder_of in BUILDERS {
@@ -62,7 +62,7 @@ async fn s100_a_server_that_asks_for_a_client_certificate_is_named() {
     let Some(certificates) = Certificates::make("IP:127.0.0.1") else {
         return;
     };
-    let Some(redis) = RedisTls::start(&certificates, &["--tls-auth-clients", "yes"]) else {
+    let Some(redis) = RedisTls::start(&certificates, "yes") else {
         return;
     };
     for builder_of in BUILDERS {
@@ -142,6 +142,3 @@ const BUILDERS: [fn(&str) -> RedisStoreBuilder; 2] = [
     |url| RedisStore::builder(url),
     |url| RedisStore::cluster([url]),
 ];
-
-/// The server asks for no client certificate.
-const OPEN: &[&str] = &["--tls-auth-clients", "no"];

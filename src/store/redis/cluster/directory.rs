@@ -9,7 +9,7 @@ use super::{
     super::{
         super::{StoreErrorKind, fault::Fault},
         node::Node,
-        transport,
+        transport::{self, Danger},
     },
     slots::{Address, SlotMap},
     trust::Trust,
@@ -108,7 +108,7 @@ impl Directory {
     /// the address is used.
     pub(super) fn check(&self, node: &Address, named_by: &Address) -> Result<(), Fault> {
         let refused = |why: &str, help: &'static str| {
-            let message = format!("its node {named_by} names the node {node}, {why}");
+            let message = format!("its node {named_by} names the node {node}{why}");
             Fault::new(StoreErrorKind::Insecure, message).with_help(help)
         };
         let is_seed = || {
@@ -117,19 +117,17 @@ impl Directory {
         };
         if !self.trust.lists(&node.host) && !is_seed() {
             return Err(refused(
-                "which `trusted_nodes` does not list",
+                ", which `trusted_nodes` does not list",
                 "find out who answers there, and list the host if the node is yours",
             ));
         }
         let address = at(self.settings.addr(), node);
-        if !self.trust.accepts_insecure_transport && transport::danger(&address).is_some() {
-            return Err(refused(
-                "to which the password and the tokens would go unprotected",
-                "use `rediss://`, or call `danger_accept_insecure_transport()` if the network itself \
-                 protects the connection",
-            ));
+        match transport::danger(&address) {
+            Some(Danger { what, help }) if !self.trust.accepts_insecure_transport => {
+                Err(refused(&format!(": {what}"), help))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -159,4 +157,51 @@ fn at(other: &ConnectionAddr, address: &Address) -> ConnectionAddr {
         _ => {}
     }
     at
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::IntoConnectionInfo;
+
+    use super::*;
+
+    fn address(host: &str) -> Address {
+        let host = host.to_owned();
+        Address { host, port: 6379 }
+    }
+
+    #[test]
+    fn s98_a_refused_node_s_error_says_what_its_own_connection_lacks() {
+        let tls = ConnectionAddr::TcpTls {
+            host: "127.0.0.1".to_owned(),
+            port: 6379,
+            insecure: true,
+            tls_params: None,
+        };
+        let seed = "redis://127.0.0.1/".into_connection_info().expect("a URL");
+        for (seed, says, says_not) in [
+            (
+                seed.clone(),
+                ["unencrypted; use `rediss://`", "danger_accept"],
+                "#insecure",
+            ),
+            (
+                seed.set_addr(tls),
+                ["`#insecure` accepts", "; remove `#insecure`"],
+                "rediss",
+            ),
+        ] {
+            let trust = Trust::new(None, false).expect("a default");
+            let directory = Directory::new(vec![seed], trust).expect("a cluster");
+            let refused = directory.check(&address("192.0.2.1"), &address("127.0.0.1"));
+            let error = refused.expect_err("a danger").into_error("store", None);
+            let text = error.to_string();
+            let start = "store: its node 127.0.0.1:6379 names the node 192.0.2.1:6379: ";
+            assert!(text.starts_with(start), "{text}");
+            for says in says {
+                assert!(text.contains(says), "{text}");
+            }
+            assert!(!text.contains(says_not), "{text}");
+        }
+    }
 }

@@ -7,6 +7,9 @@ use redis::Value;
 /// The number of slots, by the cluster's specification.
 const SLOTS: u16 = 16_384;
 
+/// The longest name that DNS knows.
+const LONGEST_HOST: usize = 253;
+
 /// The slot of a key: the CRC-16 (XMODEM) of the text between its first braces, or of the whole key
 /// if the braces are missing or empty.
 pub(in super::super) fn slot(key: &str) -> u16 {
@@ -47,7 +50,7 @@ impl Address {
             // The sender does not know the host.
             "?" => None,
             // A stranger's text, which errors show.
-            host if !host.chars().all(is_host_character) => None,
+            host if host.len() > LONGEST_HOST || !host.chars().all(is_host_character) => None,
             "" => Some(Self {
                 host: sender.host.clone(),
                 port,
@@ -187,6 +190,7 @@ mod tests {
             ("?:7000", None),
             ("no host:7000", None),
             ("a\nb:7000", None),
+            (&format!("{}:7000", "a".repeat(254)), None),
             ("host", None),
             ("host:port", None),
         ] {
