@@ -37,6 +37,14 @@ const KEY_BYTES: usize = 32;
 /// # f().unwrap();
 /// ```
 ///
+/// A shell makes the text as well:
+///
+/// ```sh
+/// printf 'dropbox-sign-oauth-key:2026-11:%s' "$(openssl rand 32 | basenc --base64url | tr -d =)"
+/// ```
+///
+/// A variable of the environment stays in the memory of the process: this crate wipes its own copies.
+///
 /// An `id` has 1 to 64 letters, digits, `-`, `_` or `.`, and is not encrypted in the records.
 ///
 /// `Debug` shows the id and no part of the key. Clones share the key's memory, which is zeroized when

@@ -102,6 +102,10 @@ use crate::account_id::AccountId;
 /// record that was not encrypted before. Then the program leaves `accept_unencrypted` out again: from
 /// then on, a record that is not encrypted is an error.
 ///
+/// Processes without `EncryptedStore` fail on encrypted records. Stop all such processes before the first
+/// process that encrypts starts. The way back to the plain store is a new sign-in of each account.
+///
+///
 /// # Errors
 ///
 /// A record that no key opens is [`Undecryptable`](super::StoreErrorKind::Undecryptable). So is a

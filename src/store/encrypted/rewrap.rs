@@ -80,6 +80,9 @@ impl<S: TokenStore> EncryptedStore<S> {
     /// # }
     /// ```
     ///
+    /// The store does not list its accounts. Take the names from the program's own database, or from the
+    /// inner store's rows, files or keys. An old key can go when no result is an error or `HoldsIntent`.
+    ///
     /// The accounts take their turns. A record that has to change is saved under the account's lease, for
     /// which a turn waits for up to 20 seconds. Call `rewrap` again for the accounts that failed.
     ///
