@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn s46_the_words_of_a_server_are_shown_without_control_characters_and_shortened() {
+    fn s97_the_words_of_a_server_are_shown_without_control_characters_and_shortened() {
         let words = format!("\u{1b}[31mforged\u{7}{}", "x".repeat(5_000));
         let io = RedisError::from(io::Error::other(words.clone()));
         let untrusted = io::Error::other(format!("invalid peer certificate: {words}"));
