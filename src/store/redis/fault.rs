@@ -5,10 +5,7 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError};
 
 use super::{
-    super::{
-        StoreErrorKind,
-        fault::{Fault, server_words},
-    },
+    super::{StoreErrorKind, fault::Fault},
     eviction::EVICTS,
     tls,
 };
@@ -118,19 +115,32 @@ fn meaning(error: &RedisError) -> Fault {
         _ if error.kind() == ErrorKind::InvalidClientConfig => (
             Unsupported,
             "the redis crate cannot connect with the URL's host or options",
-            "check the host, and enable the features of the `redis` crate that the URL needs",
+            "check the host, and the options: `#insecure` needs a feature of the `redis` crate",
         ),
         "WRONGTYPE" => return Fault::new(Corrupt, "the account's key holds another type"),
-        "" => {
-            let message = format!("the response makes no sense ({})", error.category());
+        "ERR" if error.category() == NO_DATABASE => (
+            AccessDenied,
+            "the server refuses the URL's database to this user",
+            "give the user the right `+select`, or correct the database in the URL",
+        ),
+        code if is_code(code) => {
+            let message = format!("the server responded with {code}");
             return Fault::new(Unavailable, message);
         }
-        code => {
-            let message = format!("the server responded with {}", server_words(code));
+        _ => {
+            let message = format!("the response makes no sense ({})", error.category());
             return Fault::new(Unavailable, message);
         }
     };
     Fault::new(kind, message).with_help(help)
+}
+
+/// The redis crate's words for a `SELECT` that failed.
+const NO_DATABASE: &str = "Redis server refused to switch database";
+
+/// Whether these are the letters of an error code. A hostile server sends anything.
+fn is_code(code: &str) -> bool {
+    (1..=32).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// The error's code. Redis before version 7 hides the code of a script's error in the text, and no

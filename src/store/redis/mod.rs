@@ -54,7 +54,7 @@ use crate::account_id::AccountId;
 ///   lack the last saves. `min-replicas-to-write` with a short `min-replicas-max-lag` bounds the
 ///   loss. No setting rules the loss out.
 /// - **No eviction.** Records have no time to live. `maxmemory-policy` must be `noeviction` or one of
-///   `volatile-*`. On a server with another policy, operations fail with
+///   `volatile-*`. On a server with another policy and a `maxmemory`, operations fail with
 ///   [`StoreErrorKind::Unsupported`](super::StoreErrorKind::Unsupported).
 /// - **Protection.** The tokens are not encrypted: a user who can read the keys has the tokens, and so
 ///   has a reader of the server's files, replicas and backups. A user with the right to `SLOWLOG` or
@@ -71,6 +71,10 @@ use crate::account_id::AccountId;
 /// ```text
 #[doc = include_str!("acl.txt")]
 /// ```
+///
+/// `ACL SETUSER` lasts until the server restarts: put the line into the server's ACL file as
+/// `user dropbox-sign reset on …`, or run `ACL SAVE`. Switch the user without a name off with
+/// `ACL SETUSER default off`, and name the store's user in the URL.
 ///
 /// `INFO` tells the store whether the server evicts. Without `PUBLISH` and `SUBSCRIBE`, waiting
 /// processes poll.
@@ -119,7 +123,7 @@ use crate::account_id::AccountId;
 /// use dropbox_sign_oauth::{OAuthApi, TokenManager, store::RedisStore};
 ///
 /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
-/// let store = RedisStore::builder("rediss://:password@redis.internal:6379/0")
+/// let store = RedisStore::builder("rediss://dropbox-sign:password@redis.internal:6379/0")
 ///     .prefix("billing:dropbox-sign:")
 ///     .build()?;
 /// let api = OAuthApi::builder("client-id", "client-secret").build()?;
@@ -163,7 +167,10 @@ impl RedisStore {
     /// ```no_run
     /// # use dropbox_sign_oauth::store::RedisStore;
     /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
-    /// let nodes = ["rediss://:password@redis-1:6379", "rediss://:password@redis-2:6379"];
+    /// let nodes = [
+    ///     "rediss://dropbox-sign:password@redis-1:6379",
+    ///     "rediss://dropbox-sign:password@redis-2:6379",
+    /// ];
     /// let store = RedisStore::cluster(nodes)
     ///     .trusted_nodes(["redis-1", "redis-2", "redis-3"])
     ///     .build()?;

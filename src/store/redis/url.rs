@@ -10,7 +10,10 @@ use crate::error::ConfigError;
 pub(super) fn parse(setting: &'static str, url: &str) -> Result<ConnectionInfo, ConfigError> {
     let invalid = |reason| ConfigError::invalid(setting, reason);
     let url = Url::parse(url).map_err(|_| {
-        invalid("malformed, write redis://[user][:password@]host[:port][/database]")
+        invalid(
+            "malformed, write rediss://[user][:password@]host[:port][/database], with special characters \
+             percent-encoded",
+        )
     })?;
     let database = match url.scheme() {
         "rediss" | "valkeys" if !has_tls() => {

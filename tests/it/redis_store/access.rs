@@ -61,7 +61,9 @@ async fn s101_a_user_with_the_documented_rights_needs_no_more() {
     assert_nothing_was_denied(&redis);
 
     let elsewhere = store(&format!("{}1", redis.url()));
-    elsewhere.load(&acme()).await.expect_err("no `+select`");
+    let error = elsewhere.load(&acme()).await.expect_err("no `+select`");
+    assert_eq!(error.kind(), StoreErrorKind::AccessDenied);
+    assert!(error.to_string().contains("`+select`"), "{error}");
     let log = redis.cli(&["ACL", "LOG"]);
     assert!(log.contains("select"), "{log}");
     redis.cli(&["ACL", "LOG", "RESET"]);

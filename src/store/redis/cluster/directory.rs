@@ -78,6 +78,8 @@ impl Directory {
     }
 
     pub(super) fn node(&self, address: &Address) -> RedisResult<Node> {
+        // A node that `ASK` alone has named is not kept: a hostile node names any number.
+        let is_known = self.shuffled().contains(address);
         let mut nodes = self.nodes.lock();
         if let Some(node) = nodes.get(address) {
             return Ok(node.clone());
@@ -85,7 +87,9 @@ impl Directory {
         let settings = self.settings.clone();
         let at = at(settings.addr(), address);
         let node = Node::new(Client::open(settings.set_addr(at))?);
-        nodes.insert(address.clone(), node.clone());
+        if is_known {
+            nodes.insert(address.clone(), node.clone());
+        }
         Ok(node)
     }
 
