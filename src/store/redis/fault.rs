@@ -118,7 +118,7 @@ fn meaning(error: &RedisError) -> Fault {
             "check the host, and the options: `#insecure` needs a feature of the `redis` crate",
         ),
         "WRONGTYPE" => return Fault::new(Corrupt, "the account's key holds another type"),
-        "ERR" if error.category() == NO_DATABASE => (
+        "ERR" if error.to_string().starts_with(NO_DATABASE) => (
             AccessDenied,
             "the server refuses the URL's database to this user",
             "give the user the right `+select`, or correct the database in the URL",
