@@ -7,7 +7,10 @@ use std::{
     path::Path,
 };
 
-use super::super::{StoreErrorKind, fault::Fault};
+use super::{
+    super::{StoreErrorKind, fault::Fault},
+    shown::{argument, shown},
+};
 
 /// Fails for a record that another user owns, or that every user can access: such a record has leaked
 /// its tokens, or may hold another user's tokens. `metadata` is of the opened file.
@@ -20,9 +23,13 @@ pub(super) fn check_record(path: &Path, metadata: &Metadata) -> Result<(), Fault
     if mode & 0o007 == 0 {
         return Ok(());
     }
-    let path = path.display();
-    let message = format!("{path} is open to every user (mode {mode:o})");
-    Err(insecure(message).with_help(format!("use `chmod 600 {path}`")))
+    let message = format!("{} is open to every user (mode {mode:o})", shown(path));
+    Err(insecure(message).with_help(format!("use `chmod 600 {}`", argument(path))))
+}
+
+/// Fails for a temporary file that another user owns. A store's process that died did not leave it.
+pub(super) fn check_leftover(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
+    Access::of(metadata).map_or(Ok(()), |access| access.check_owner_of_file(path))
 }
 
 /// Fails for a lock file that another user owns. That user could remove the file while the file is
@@ -46,9 +53,9 @@ pub(super) fn check_directory(directory: &Path) -> Result<(), Fault> {
     if access.mode & 0o1002 != 0o0002 {
         return Ok(());
     }
-    let (path, mode) = (directory.display(), access.mode);
+    let (path, mode) = (shown(directory), access.mode);
     let message = format!("every user can write to {path} (mode {mode:o})");
-    Err(insecure(message).with_help(format!("use `chmod 700 {path}`")))
+    Err(insecure(message).with_help(format!("use `chmod 700 {}`", argument(directory))))
 }
 
 /// Fails for a link that a user planted in another user's directory, `/tmp` for example. The owner of
@@ -105,13 +112,15 @@ impl Access {
         if is_trusted(owner, user) {
             return Ok(());
         }
-        let path = path.display().to_string();
         let accepted = match user {
             ROOT => "root, as which this process runs, may own it".to_owned(),
             _ => format!("this process's user ({user}) and root may own it"),
         };
-        let message = format!("{path} belongs to the user {owner}, and only {accepted}");
-        Err(insecure(message).with_help(help(&path, user)))
+        let message = format!(
+            "{} belongs to the user {owner}, and only {accepted}",
+            shown(path)
+        );
+        Err(insecure(message).with_help(help(&argument(path), user)))
     }
 }
 

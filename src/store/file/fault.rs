@@ -2,12 +2,15 @@
 
 use std::{io, path::Path};
 
-use super::super::{StoreErrorKind, fault::Fault};
+use super::{
+    super::{StoreErrorKind, fault::Fault},
+    shown::shown,
+};
 
 impl Fault {
     /// `action` completes a message that begins with "cannot". The system's own text follows.
     pub(super) fn io(action: &str, path: &Path, error: io::Error) -> Self {
-        let message = format!("cannot {action} {}: {error}", path.display());
+        let message = format!("cannot {action} {}: {error}", shown(path));
         Self::new(kind_of(error.kind()), message).with_help(help(&error))
     }
 }

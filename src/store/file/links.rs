@@ -9,6 +9,7 @@ use std::{
 use super::{
     super::{StoreErrorKind, fault::Fault},
     access::check_link,
+    shown::shown,
 };
 
 /// As many as Linux follows.
@@ -102,13 +103,13 @@ fn inspect(path: &Path) -> Result<Option<fs::Metadata>, Fault> {
 }
 
 fn too_long(path: &Path) -> Fault {
-    let path = path.display();
+    let path = shown(path);
     let message = format!("the links of {path} lead through more than {MOST_PARTS} directories");
     Fault::new(StoreErrorKind::Unsupported, message).with_help("name the place without links")
 }
 
 fn dangling(link: &Path, target: &Path) -> Fault {
-    let (link, target) = (link.display(), target.display());
+    let (link, target) = (shown(link), shown(target));
     let message = format!("{link} is a symbolic link to {target}, which leads nowhere");
     Fault::new(StoreErrorKind::Unavailable, message)
         .with_help("restore the link's target, or remove the link")

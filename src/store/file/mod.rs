@@ -13,6 +13,7 @@ mod name;
 mod os_lock;
 mod queue;
 mod retry;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod token_store;
@@ -22,7 +23,7 @@ pub(crate) use self::format::property::check_file;
 
 use std::{fmt, path::Path, sync::Arc};
 
-use self::{disk::Disk, files::Files, layout::Location, lock::Locks};
+use self::{disk::Disk, files::Files, layout::Location, lock::Locks, shown::shown};
 use super::{StoreError, fault::Fault};
 
 /// Keeps tokens on disk, for the tasks and processes of one machine. Any number of stores and clones
@@ -88,9 +89,10 @@ use super::{StoreError, fault::Fault};
 ///
 /// # Owners
 ///
-/// On Unix, the directory, the records and the lock files belong to the effective user of the process or
-/// to root. If the process runs as root, only root may own them. The store refuses the files of any other
-/// user, and neither reads nor replaces such a record. The error names the owner and the `chown` to use.
+/// On Unix, the directory, the records, the temporary files and the lock files belong to the effective
+/// user of the process or to root. If the process runs as root, only root may own them. The store refuses
+/// the files of any other user, and neither reads nor replaces such a record. The error names the owner
+/// and the `chown` to use.
 ///
 /// A symbolic link belongs to one of these users as well, or to the owner of the directory in which the
 /// link stands. In `/tmp`, for example, the store does not follow a link that another user planted.
@@ -192,7 +194,7 @@ impl FileStore {
     }
 
     fn open(path: &Path, open: fn(&Path) -> Result<Location, Fault>) -> Result<Self, StoreError> {
-        let name = |path: &Path| format!("file store {}", path.display());
+        let name = |path: &Path| format!("file store {}", shown(path));
         let location = open(path).map_err(|fault| fault.into_error(&name(path), None))?;
         Ok(Self(Arc::new(Inner {
             name: name(location.path()),
