@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     super::{StoreErrorKind, fault::Fault},
+    entry::Entry,
     shown::{argument, shown},
 };
 
@@ -18,7 +19,7 @@ pub(super) fn check_record(path: &Path, metadata: &Metadata) -> Result<(), Fault
     let Some(access) = Access::of(metadata) else {
         return Ok(());
     };
-    access.check_owner_of_file(path)?;
+    access.check_owner(path, Entry::Record)?;
     let mode = access.mode & 0o777;
     if mode & 0o007 == 0 {
         return Ok(());
@@ -29,13 +30,13 @@ pub(super) fn check_record(path: &Path, metadata: &Metadata) -> Result<(), Fault
 
 /// Fails for a temporary file that another user owns. A store's process that died did not leave it.
 pub(super) fn check_leftover(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
-    Access::of(metadata).map_or(Ok(()), |access| access.check_owner_of_file(path))
+    check_owner(path, metadata, Entry::Record)
 }
 
 /// Fails for a lock file that another user owns. That user could remove the file while the file is
 /// locked, and two processes would hold the lock. `metadata` is of the opened file.
 pub(super) fn check_lock_file(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
-    Access::of(metadata).map_or(Ok(()), |access| access.check_owner_of_file(path))
+    check_owner(path, metadata, Entry::LockFile)
 }
 
 /// Fails for a directory in which other users can replace files: a directory that another user owns, or
@@ -47,9 +48,7 @@ pub(super) fn check_directory(directory: &Path) -> Result<(), Fault> {
     let Some(access) = Access::of(&metadata) else {
         return Ok(());
     };
-    access.check_owner(directory, |path, user| {
-        format!("use another location, or, if you trust its contents, `chown -R {user} {path}`")
-    })?;
+    access.check_owner(directory, Entry::Directory)?;
     if access.mode & 0o1002 != 0o0002 {
         return Ok(());
     }
@@ -70,9 +69,11 @@ pub(super) fn check_link(link: &Path, metadata: &Metadata) -> Result<(), Fault> 
     if directory.is_some_and(|directory| directory.owner == access.owner) {
         return Ok(());
     }
-    access.check_owner(link, |path, user| {
-        format!("remove the link, or, if you trust its target, use `chown -h {user} {path}`")
-    })
+    access.check_owner(link, Entry::Link)
+}
+
+fn check_owner(path: &Path, metadata: &Metadata, entry: Entry) -> Result<(), Fault> {
+    Access::of(metadata).map_or(Ok(()), |access| access.check_owner(path, entry))
 }
 
 /// The owner and the mode of a file, and the effective user of this process.
@@ -100,27 +101,27 @@ impl Access {
         None
     }
 
-    fn check_owner_of_file(&self, path: &Path) -> Result<(), Fault> {
-        self.check_owner(path, |path, user| {
-            format!("remove it, or, if you trust its contents, use `chown {user} {path}`")
-        })
-    }
-
-    /// `help` is made of the path and the user that may own it.
-    fn check_owner(&self, path: &Path, help: fn(&str, u32) -> String) -> Result<(), Fault> {
+    fn check_owner(&self, path: &Path, entry: Entry) -> Result<(), Fault> {
         let Self { owner, user, .. } = *self;
         if is_trusted(owner, user) {
             return Ok(());
         }
-        let accepted = match user {
-            ROOT => "root, as which this process runs, may own it".to_owned(),
-            _ => format!("this process's user ({user}) and root may own it"),
+        let noun = entry.noun();
+        let rule = match user {
+            ROOT => format!("this process runs as root, so root has to own the {noun}"),
+            _ => format!("only this process's user ({user}) and root may own the {noun}"),
         };
-        let message = format!(
-            "{} belongs to the user {owner}, and only {accepted}",
-            shown(path)
-        );
-        Err(insecure(message).with_help(help(&argument(path), user)))
+        let message = format!("{} belongs to the user {owner}; {rule}", shown(path));
+        let way_out = entry.help_if_insecure(user, &argument(path));
+        let help = match user {
+            // With `chown`, an operator who runs a service's tool as root would stop the service.
+            ROOT => format!(
+                "run this program as the user {owner}, if that user runs your service; \
+                 if not, {way_out}"
+            ),
+            _ => way_out,
+        };
+        Err(insecure(message).with_help(help))
     }
 }
 
@@ -154,25 +155,32 @@ mod tests {
 
     #[test]
     fn s102_an_error_names_the_path_the_owner_the_rule_and_the_way_out() {
-        for (user, rule) in [
-            (0, "only root, as which this process runs, may own it"),
-            (7, "only this process's user (7) and root may own it"),
-        ] {
-            let access = Access {
-                owner: 9,
-                user,
-                mode: 0o600,
-            };
-            let fault = access.check_owner_of_file(Path::new("/x"));
-            let fault = fault.expect_err("another user's");
-            assert_eq!(fault.kind(), StoreErrorKind::Insecure);
-            assert_eq!(
-                fault.into_error("file store /x", None).to_string(),
-                format!(
-                    "file store /x: /x belongs to the user 9, and {rule}; \
-                     remove it, or, if you trust its contents, use `chown {user} /x`"
-                )
-            );
+        let as_root = "this process runs as root, so root has to own the file; \
+                       run this program as the user 9, if that user runs your service; if not, ";
+        let as_a_user = "only this process's user (7) and root may own the file; ";
+        for (user, rule) in [(0, as_root), (7, as_a_user)] {
+            let trusted = format!("use `chown {user} /x`");
+            for (entry, way_out) in [
+                (
+                    Entry::Record,
+                    format!("remove the file, or, if you trust the contents, {trusted}"),
+                ),
+                (Entry::LockFile, trusted.clone()),
+            ] {
+                let mode = 0o600;
+                let access = Access {
+                    owner: 9,
+                    user,
+                    mode,
+                };
+                let fault = access.check_owner(Path::new("/x"), entry);
+                let fault = fault.expect_err("another user's");
+                assert_eq!(fault.kind(), StoreErrorKind::Insecure);
+                assert_eq!(
+                    fault.into_error("file store /x", None).to_string(),
+                    format!("file store /x: /x belongs to the user 9; {rule}{way_out}")
+                );
+            }
         }
     }
 }

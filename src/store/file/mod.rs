@@ -3,6 +3,7 @@
 mod access;
 mod directory;
 mod disk;
+mod entry;
 mod fault;
 mod files;
 mod format;
@@ -92,7 +93,8 @@ use super::{StoreError, fault::Fault};
 /// On Unix, the directory, the records, the temporary files and the lock files belong to the effective
 /// user of the process or to root. If the process runs as root, only root may own them. The store refuses
 /// the files of any other user, and neither reads nor replaces such a record. The error names the owner
-/// and the `chown` to use.
+/// and the `chown` to use. If the process runs as root, the error also names the user to run the program
+/// as: after a `chown` to root, a service of that user could not read its files.
 ///
 /// A symbolic link belongs to one of these users as well, or to the owner of the directory in which the
 /// link stands. In `/tmp`, for example, the store does not follow a link that another user planted.
