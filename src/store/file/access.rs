@@ -25,7 +25,7 @@ pub(super) fn check_record(path: &Path, metadata: &Metadata) -> Result<(), Fault
         return Ok(());
     }
     let message = format!("{} is open to every user (mode {mode:o})", shown(path));
-    Err(insecure(message).with_help(format!("use `chmod 600 {}`", argument(path))))
+    Err(insecure(message).with_help(access.chmod(0o600, path)))
 }
 
 /// Fails for a temporary file that another user owns. A store's process that died did not leave it.
@@ -54,7 +54,7 @@ pub(super) fn check_directory(directory: &Path) -> Result<(), Fault> {
     }
     let (path, mode) = (shown(directory), access.mode);
     let message = format!("every user can write to {path} (mode {mode:o})");
-    Err(insecure(message).with_help(format!("use `chmod 700 {}`", argument(directory))))
+    Err(insecure(message).with_help(access.chmod(0o700, directory)))
 }
 
 /// Fails for a link that a user planted in another user's directory, `/tmp` for example. The owner of
@@ -70,6 +70,33 @@ pub(super) fn check_link(link: &Path, metadata: &Metadata) -> Result<(), Fault> 
         return Ok(());
     }
     access.check_owner(link, Entry::Link)
+}
+
+/// The fault of a call on `path` that the system denied, if the cause belongs to another user.
+/// `message` says what was denied.
+pub(super) fn denied(message: &str, path: &Path) -> Option<Fault> {
+    // A missing file lies in a directory that cannot be written to. A file that cannot be inspected
+    // lies in a directory that cannot be entered.
+    let inspected = |path| Some((path, fs::symlink_metadata(path).ok()?));
+    let (cause, metadata) = path.ancestors().find_map(inspected)?;
+    let access = Access::of(&metadata)?;
+    let entry = Entry::of(path, cause, &metadata)?;
+    if entry != Entry::DirectoryAbove
+        && let Err(fault) = access.check_owner(cause, entry)
+    {
+        return Some(fault);
+    }
+    let Access { owner, user, mode } = access;
+    if owner == user {
+        return None;
+    }
+    let subject = match cause == path {
+        true => format!("the {}", entry.noun()),
+        false => shown(cause),
+    };
+    let message = format!("{message}; {subject} belongs to the user {owner} (mode {mode:o})");
+    let help = entry.help_if_denied(user, &argument(cause));
+    Some(Fault::new(StoreErrorKind::AccessDenied, message).with_help(help))
 }
 
 fn check_owner(path: &Path, metadata: &Metadata, entry: Entry) -> Result<(), Fault> {
@@ -122,6 +149,15 @@ impl Access {
             _ => way_out,
         };
         Err(insecure(message).with_help(help))
+    }
+
+    /// The help that closes the file of another mode to every user, but not to this process.
+    fn chmod(&self, mode: u32, path: &Path) -> String {
+        let (user, path) = (self.user, argument(path));
+        match self.owner == user {
+            true => format!("use `chmod {mode:o} {path}`"),
+            false => format!("use `chown {user} {path}` and `chmod {mode:o} {path}`"),
+        }
     }
 }
 
@@ -181,6 +217,18 @@ mod tests {
                     format!("file store /x: /x belongs to the user 9; {rule}{way_out}")
                 );
             }
+        }
+    }
+
+    #[test]
+    fn s102_a_mode_is_corrected_together_with_an_owner_that_would_lock_the_process_out() {
+        for (owner, help) in [
+            (7, "use `chmod 700 /d`"),
+            (0, "use `chown 7 /d` and `chmod 700 /d`"),
+        ] {
+            let (user, mode) = (7, 0o777);
+            let access = Access { owner, user, mode };
+            assert_eq!(access.chmod(0o700, Path::new("/d")), help);
         }
     }
 }

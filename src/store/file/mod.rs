@@ -96,6 +96,9 @@ use super::{StoreError, fault::Fault};
 /// and the `chown` to use. If the process runs as root, the error also names the user to run the program
 /// as: after a `chown` to root, a service of that user could not read its files.
 ///
+/// The error is the same if the process cannot open the other user's file. If root owns the file or the
+/// directory that the process cannot open, the error names root and the `chown` as well.
+///
 /// A symbolic link belongs to one of these users as well, or to the owner of the directory in which the
 /// link stands. In `/tmp`, for example, the store does not follow a link that another user planted.
 ///

@@ -55,6 +55,14 @@ pub(crate) fn tests() -> Vec<Trial> {
             [Kind::Directory],
             s102_a_temporary_file_of_another_user_is_refused_with_its_owner
         ),
+        on_each!(
+            [Kind::Directory],
+            s102_the_owner_of_a_file_that_cannot_be_opened_is_named
+        ),
+        on_each!(
+            [Kind::Directory],
+            s102_the_owner_of_a_directory_that_cannot_be_entered_is_named
+        ),
     ]
     .into_iter()
     .flatten()
@@ -85,6 +93,57 @@ async fn s102_a_temporary_file_of_another_user_is_refused_with_its_owner(_: Kind
     visitor.plant(name, planter, 0o600);
     visitor.assert_refused("Insecure", name, planter, &visitor.chown(name));
     assert!(!visitor.path("account-acme.lock").exists());
+}
+
+async fn s102_the_owner_of_a_file_that_cannot_be_opened_is_named(_: Kind) {
+    let Some(visitor) = Visitor::new(0o1777) else {
+        return;
+    };
+    for name in ["account-acme.json", "account-acme.lease", "store.lock"] {
+        for (owner, kind) in [(visitor.user + 1, "Insecure"), (0, "AccessDenied")] {
+            visitor.plant(name, owner, 0o600);
+            let text = visitor.assert_refused(kind, name, owner, &visitor.chown(name));
+            let may_be_removed = owner != 0 && name.ends_with(".json");
+            assert_eq!(text.contains("remove the file"), may_be_removed, "{text}");
+            fs::remove_file(visitor.path(name)).expect("removed");
+        }
+    }
+    // With the mode alone, the visitor could not read the file.
+    visitor.plant("account-acme.json", 0, 0o644);
+    let text = visitor.visit();
+    let help = visitor.chown("account-acme.json");
+    assert!(
+        text.contains(&help) && text.contains("`chmod 600 "),
+        "{text}"
+    );
+}
+
+async fn s102_the_owner_of_a_directory_that_cannot_be_entered_is_named(_: Kind) {
+    for mode in [0o700, 0o755] {
+        let Some(visitor) = Visitor::new(mode) else {
+            return;
+        };
+        visitor.assert_refused("AccessDenied", "", 0, &visitor.chown(""));
+    }
+    // `chown` of a directory above, `/var/lib` for example, would harm other programs.
+    for mode in [0o700, 0o755] {
+        let Some(visitor) = Visitor::new(mode) else {
+            return;
+        };
+        let text = visitor.visit_at(&visitor.path("missing"));
+        let above = visitor.directory.path().display();
+        let problem = format!("; {above} belongs to the user 0 (mode {mode:o}); use another");
+        assert!(text.contains(&problem) && !text.contains("chown"), "{text}");
+    }
+    let Some(visitor) = Visitor::new(0o777) else {
+        return;
+    };
+    let (text, path) = (visitor.visit(), visitor.directory.path().display());
+    let help = format!("use `chown {} {path}` and `chmod 700 {path}`", visitor.user);
+    assert!(
+        text.starts_with("Insecure: ") && text.contains(&help),
+        "{text}"
+    );
 }
 
 /// A user other than root, and a directory of root's.
