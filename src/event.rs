@@ -78,7 +78,7 @@ pub enum EventKind {
         /// Whether the first request may have spent the refresh token.
         ambiguous: bool,
     },
-    /// Granted tokens could not be saved.
+    /// Tokens of a refresh or of a sign-in could not be saved.
     #[non_exhaustive]
     SaveFailed {
         /// Why.

@@ -47,6 +47,11 @@ impl AccountContext {
                 let save = SaveState::PendingInstall { replaces_record };
                 self.put_into_use(&record, save, None);
                 self.expect_no_loss();
+                self.emit(EventKind::SaveFailed {
+                    error: error.clone(),
+                    attempt: 1,
+                    gave_up: true,
+                });
             }
             self.save_failed(error)
         })

@@ -7,7 +7,11 @@ use std::{
     path::Path,
 };
 
-use super::super::{StoreErrorKind, fault::Fault};
+use super::{
+    super::{StoreErrorKind, fault::Fault},
+    entry::Entry,
+    shown::{argument, shown},
+};
 
 /// Fails for a record that another user owns, or that every user can access: such a record has leaked
 /// its tokens, or may hold another user's tokens. `metadata` is of the opened file.
@@ -15,20 +19,24 @@ pub(super) fn check_record(path: &Path, metadata: &Metadata) -> Result<(), Fault
     let Some(access) = Access::of(metadata) else {
         return Ok(());
     };
-    access.check_owner_of_file(path)?;
+    access.check_owner(path, Entry::Record)?;
     let mode = access.mode & 0o777;
     if mode & 0o007 == 0 {
         return Ok(());
     }
-    let path = path.display();
-    let message = format!("{path} is open to every user (mode {mode:o})");
-    Err(insecure(message).with_help(format!("use `chmod 600 {path}`")))
+    let message = format!("{} is open to every user (mode {mode:o})", shown(path));
+    Err(insecure(message).with_help(access.chmod(0o600, path)))
+}
+
+/// Fails for a temporary file that another user owns. A store's process that died did not leave it.
+pub(super) fn check_leftover(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
+    check_owner(path, metadata, Entry::Record)
 }
 
 /// Fails for a lock file that another user owns. That user could remove the file while the file is
 /// locked, and two processes would hold the lock. `metadata` is of the opened file.
 pub(super) fn check_lock_file(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
-    Access::of(metadata).map_or(Ok(()), |access| access.check_owner_of_file(path))
+    check_owner(path, metadata, Entry::LockFile)
 }
 
 /// Fails for a directory in which other users can replace files: a directory that another user owns, or
@@ -40,15 +48,13 @@ pub(super) fn check_directory(directory: &Path) -> Result<(), Fault> {
     let Some(access) = Access::of(&metadata) else {
         return Ok(());
     };
-    access.check_owner("directory", directory, |path, user| {
-        format!("use another location, or, if you trust its contents, `chown -R {user} {path}`")
-    })?;
+    access.check_owner(directory, Entry::Directory)?;
     if access.mode & 0o1002 != 0o0002 {
         return Ok(());
     }
-    let (path, mode) = (directory.display(), access.mode);
+    let (path, mode) = (shown(directory), access.mode);
     let message = format!("every user can write to {path} (mode {mode:o})");
-    Err(insecure(message).with_help(format!("use `chmod 700 {path}`")))
+    Err(insecure(message).with_help(access.chmod(0o700, directory)))
 }
 
 /// Fails for a link that a user planted in another user's directory, `/tmp` for example. The owner of
@@ -63,9 +69,38 @@ pub(super) fn check_link(link: &Path, metadata: &Metadata) -> Result<(), Fault> 
     if directory.is_some_and(|directory| directory.owner == access.owner) {
         return Ok(());
     }
-    access.check_owner("link", link, |path, user| {
-        format!("remove the link, or, if you trust its target, use `chown -h {user} {path}`")
-    })
+    access.check_owner(link, Entry::Link)
+}
+
+/// The fault of a call on `path` that the system denied, if the cause belongs to another user.
+/// `message` says what was denied.
+pub(super) fn denied(message: &str, path: &Path) -> Option<Fault> {
+    // A missing file lies in a directory that cannot be written to. A file that cannot be inspected
+    // lies in a directory that cannot be entered.
+    let inspected = |path| Some((path, fs::symlink_metadata(path).ok()?));
+    let (cause, metadata) = path.ancestors().find_map(inspected)?;
+    let access = Access::of(&metadata)?;
+    let entry = Entry::of(path, cause, &metadata)?;
+    if entry != Entry::DirectoryAbove
+        && let Err(fault) = access.check_owner(cause, entry)
+    {
+        return Some(fault);
+    }
+    let Access { owner, user, mode } = access;
+    if owner == user {
+        return None;
+    }
+    let subject = match cause == path {
+        true => format!("the {}", entry.noun()),
+        false => shown(cause),
+    };
+    let message = format!("{message}; {subject} belongs to the user {owner} (mode {mode:o})");
+    let help = entry.help_if_denied(user, &argument(cause));
+    Some(Fault::new(StoreErrorKind::AccessDenied, message).with_help(help))
+}
+
+fn check_owner(path: &Path, metadata: &Metadata, entry: Entry) -> Result<(), Fault> {
+    Access::of(metadata).map_or(Ok(()), |access| access.check_owner(path, entry))
 }
 
 /// The owner and the mode of a file, and the effective user of this process.
@@ -93,30 +128,36 @@ impl Access {
         None
     }
 
-    fn check_owner_of_file(&self, path: &Path) -> Result<(), Fault> {
-        self.check_owner("file", path, |path, user| {
-            format!("remove the file, or, if you trust its contents, use `chown {user} {path}`")
-        })
-    }
-
-    /// `noun` says what the path leads to. `help` is made of the path and of this process's user.
-    fn check_owner(
-        &self,
-        noun: &str,
-        path: &Path,
-        help: fn(&str, u32) -> String,
-    ) -> Result<(), Fault> {
+    fn check_owner(&self, path: &Path, entry: Entry) -> Result<(), Fault> {
         let Self { owner, user, .. } = *self;
         if is_trusted(owner, user) {
             return Ok(());
         }
-        let path = path.display().to_string();
+        let noun = entry.noun();
         let rule = match user {
             ROOT => format!("this process runs as root, so root has to own the {noun}"),
             _ => format!("only this process's user ({user}) and root may own the {noun}"),
         };
-        let message = format!("{path} belongs to the user {owner}, and {rule}");
-        Err(insecure(message).with_help(help(&path, user)))
+        let message = format!("{} belongs to the user {owner}; {rule}", shown(path));
+        let way_out = entry.help_if_insecure(user, &argument(path));
+        let help = match user {
+            // With `chown`, an operator who runs a service's tool as root would stop the service.
+            ROOT => format!(
+                "run this program as the user {owner}, if that user runs your service; \
+                 if not, {way_out}"
+            ),
+            _ => way_out,
+        };
+        Err(insecure(message).with_help(help))
+    }
+
+    /// The help that closes the file of another mode to every user, but not to this process.
+    fn chmod(&self, mode: u32, path: &Path) -> String {
+        let (user, path) = (self.user, argument(path));
+        match self.owner == user {
+            true => format!("use `chmod {mode:o} {path}`"),
+            false => format!("use `chown {user} {path}` and `chmod {mode:o} {path}`"),
+        }
     }
 }
 
@@ -150,25 +191,44 @@ mod tests {
 
     #[test]
     fn s102_an_error_names_the_path_the_owner_the_rule_and_the_way_out() {
-        for (user, rule) in [
-            (0, "this process runs as root, so root has to own the file"),
-            (7, "only this process's user (7) and root may own the file"),
+        let as_root = "this process runs as root, so root has to own the file; \
+                       run this program as the user 9, if that user runs your service; if not, ";
+        let as_a_user = "only this process's user (7) and root may own the file; ";
+        for (user, rule) in [(0, as_root), (7, as_a_user)] {
+            let trusted = format!("use `chown {user} /x`");
+            for (entry, way_out) in [
+                (
+                    Entry::Record,
+                    format!("remove the file, or, if you trust the contents, {trusted}"),
+                ),
+                (Entry::LockFile, trusted.clone()),
+            ] {
+                let mode = 0o600;
+                let access = Access {
+                    owner: 9,
+                    user,
+                    mode,
+                };
+                let fault = access.check_owner(Path::new("/x"), entry);
+                let fault = fault.expect_err("another user's");
+                assert_eq!(fault.kind(), StoreErrorKind::Insecure);
+                assert_eq!(
+                    fault.into_error("file store /x", None).to_string(),
+                    format!("file store /x: /x belongs to the user 9; {rule}{way_out}")
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn s102_a_mode_is_corrected_together_with_an_owner_that_would_lock_the_process_out() {
+        for (owner, help) in [
+            (7, "use `chmod 700 /d`"),
+            (0, "use `chown 7 /d` and `chmod 700 /d`"),
         ] {
-            let access = Access {
-                owner: 9,
-                user,
-                mode: 0o600,
-            };
-            let fault = access.check_owner_of_file(Path::new("/x"));
-            let fault = fault.expect_err("another user's");
-            assert_eq!(fault.kind(), StoreErrorKind::Insecure);
-            assert_eq!(
-                fault.into_error("file store /x", None).to_string(),
-                format!(
-                    "file store /x: /x belongs to the user 9, and {rule}; \
-                     remove the file, or, if you trust its contents, use `chown {user} /x`"
-                )
-            );
+            let (user, mode) = (7, 0o777);
+            let access = Access { owner, user, mode };
+            assert_eq!(access.chmod(0o700, Path::new("/d")), help);
         }
     }
 }

@@ -16,6 +16,7 @@ use super::{
     directory::{create_file, directory_of, open_file, sync_directory, with_suffix},
     format::LONGEST_FILE,
     retry::retry_while_open,
+    shown::shown,
 };
 
 /// The end of a temporary file's name.
@@ -54,7 +55,7 @@ impl Disk {
         let mut file = match opened {
             Ok(Some(file)) => file,
             Ok(None) => {
-                return Err(corrupt(format!("{} is not a regular file", path.display())));
+                return Err(corrupt(format!("{} is not a regular file", shown(path))));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(fault(error)),
@@ -62,7 +63,7 @@ impl Disk {
         let metadata = file.metadata().map_err(fault)?;
         check_record(path, &metadata)?;
         if metadata.len() > LONGEST_FILE {
-            return Err(corrupt(format!("{} exceeds 64 MiB", path.display())));
+            return Err(corrupt(format!("{} exceeds 64 MiB", shown(path))));
         }
         // The buffer has room for the file from the start: a buffer that grows leaves copies of
         // secrets behind. Files are replaced, never extended, so the length holds.

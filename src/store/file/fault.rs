@@ -2,12 +2,22 @@
 
 use std::{io, path::Path};
 
-use super::super::{StoreErrorKind, fault::Fault};
+use super::{
+    super::{StoreErrorKind, fault::Fault},
+    access::denied,
+    shown::shown,
+};
 
 impl Fault {
-    /// `action` completes a message that begins with "cannot". The system's own text follows.
+    /// `action` completes a message that begins with "cannot". The system's own text follows. If the
+    /// system denied access to another user's file, the error names the owner.
     pub(super) fn io(action: &str, path: &Path, error: io::Error) -> Self {
-        let message = format!("cannot {action} {}: {error}", path.display());
+        let message = format!("cannot {action} {}: {error}", shown(path));
+        if error.kind() == io::ErrorKind::PermissionDenied
+            && let Some(fault) = denied(&message, path)
+        {
+            return fault;
+        }
         Self::new(kind_of(error.kind()), message).with_help(help(&error))
     }
 }
@@ -98,7 +108,9 @@ mod tests {
             ),
             (io::ErrorKind::Other, "; check the disk and its mount"),
         ] {
-            let error = text(kind.into());
+            // The system denies this process its own file, by an access rule for example.
+            let ours = tempfile::NamedTempFile::new().expect("a file");
+            let error = text_of(ours.path(), kind.into());
             assert!(error.contains(help), "{error}");
         }
     }
@@ -125,8 +137,13 @@ mod tests {
         }
     }
 
+    #[cfg(target_os = "linux")]
     fn text(error: io::Error) -> String {
-        let fault = Fault::io("write", Path::new("/x"), error);
+        text_of(Path::new("/x"), error)
+    }
+
+    fn text_of(path: &Path, error: io::Error) -> String {
+        let fault = Fault::io("write", path, error);
         fault.into_error("file store /x", None).to_string()
     }
 

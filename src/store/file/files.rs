@@ -8,12 +8,13 @@ use std::{
 
 use super::{
     super::{StoreErrorKind, fault::Fault},
-    access::check_directory,
+    access::{check_directory, check_leftover},
     directory::{directory_of, with_suffix},
     disk::{remove_if_present, temporary_of},
     links::real_path,
-    name::PREFIX,
+    name::is_stem,
     os_lock::LockedFile,
+    shown::shown,
 };
 
 /// The files of one account, as the links lead at the moment of an operation.
@@ -63,7 +64,7 @@ impl Files {
     pub(super) fn check_location(&self) -> Result<(), Fault> {
         let unavailable = |message| Fault::new(StoreErrorKind::Unavailable, message);
         if real_path(&self.named)? != self.data {
-            let (named, data) = (self.named.display(), self.data.display());
+            let (named, data) = (shown(&self.named), shown(&self.data));
             let message = format!("{named} no longer leads to {data}");
             return Err(unavailable(message).with_help("try again"));
         }
@@ -73,7 +74,7 @@ impl Files {
         {
             return Ok(());
         }
-        let marker = self.marker.display();
+        let marker = shown(&self.marker);
         let message =
             format!("{marker} is gone, so this is no longer the location that was opened");
         let help = "check that the volume is mounted, or open the store again";
@@ -83,11 +84,12 @@ impl Files {
 
 /// Removes the temporary file that a killed process left beside `data`. The file may hold tokens.
 ///
-/// A process that saves holds the lock, so its temporary file stays.
+/// A process that saves holds the lock, so its temporary file stays. Fails for the file of another user.
 pub(super) fn remove_leftover(data: &Path) -> Result<(), Fault> {
     let temporary = temporary_of(data);
-    if !fs::symlink_metadata(&temporary).is_ok_and(|metadata| metadata.is_file()) {
-        return Ok(());
+    match fs::symlink_metadata(&temporary) {
+        Ok(metadata) if metadata.is_file() => check_leftover(&temporary, &metadata)?,
+        _ => return Ok(()),
     }
     match LockedFile::try_lock(&lock_of(data))? {
         Some(_lock) => remove_if_present(&temporary),
@@ -109,7 +111,7 @@ pub(super) fn lock_of(data: &Path) -> PathBuf {
 
 /// Whether a directory's record may have this file name.
 pub(super) fn is_record_name(name: &str) -> bool {
-    name.starts_with(PREFIX) && name.ends_with(".json")
+    name.strip_suffix(".json").is_some_and(is_stem)
 }
 
 /// `account-acme.lease` of `account-acme.json`, and `tokens.json.account-acme.lease` of `tokens.json`.

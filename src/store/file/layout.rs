@@ -18,6 +18,7 @@ use super::{
     links::real_path,
     name::stem,
     os_lock::check_locking,
+    shown::shown,
 };
 use crate::account_id::AccountId;
 
@@ -149,6 +150,6 @@ fn absolute(path: &Path) -> Result<PathBuf, Fault> {
 fn unsupported(path: &Path, why: &str) -> Fault {
     Fault::new(
         StoreErrorKind::Unsupported,
-        format!("{} {why}", path.display()),
+        format!("{} {why}", shown(path)),
     )
 }

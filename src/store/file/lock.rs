@@ -21,6 +21,7 @@ use super::{
     files::{Files, remove_leftover},
     os_lock::{LOCK_CALL, LockedFile},
     queue::{Queue, Turn},
+    shown::shown,
 };
 
 /// How long to wait for one save of this process. While saves end, a task waits for its turn as long as
@@ -171,21 +172,21 @@ fn unavailable(message: String) -> Fault {
 }
 
 fn queue_stands_still(files: &Files) -> Fault {
-    let data = files.data.display();
+    let data = shown(&files.data);
     let seconds = TURN_WAIT.as_secs();
     let message = format!("a save of this process to {data} has not ended for {seconds} s");
     unavailable(message).with_help("check the disk")
 }
 
 fn stays_locked(files: &Files) -> Fault {
-    let lock = files.data_lock.display();
+    let lock = shown(&files.data_lock);
     let seconds = SAVE_WAIT.as_secs();
     let message = format!("another process has kept {lock} locked for {seconds} s");
     unavailable(message).with_help("end that process if it hangs")
 }
 
 fn no_response(path: &Path) -> Fault {
-    let path = path.display();
+    let path = shown(path);
     let message = format!("the file system does not respond to a lock on {path}");
     let help = "check the file system; a network file system needs its lock manager";
     unavailable(message).with_help(help)

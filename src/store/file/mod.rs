@@ -3,6 +3,7 @@
 mod access;
 mod directory;
 mod disk;
+mod entry;
 mod fault;
 mod files;
 mod format;
@@ -13,6 +14,7 @@ mod name;
 mod os_lock;
 mod queue;
 mod retry;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod token_store;
@@ -22,7 +24,7 @@ pub(crate) use self::format::property::check_file;
 
 use std::{fmt, path::Path, sync::Arc};
 
-use self::{disk::Disk, files::Files, layout::Location, lock::Locks};
+use self::{disk::Disk, files::Files, layout::Location, lock::Locks, shown::shown};
 use super::{StoreError, fault::Fault};
 
 /// Keeps tokens on disk, for the tasks and processes of one machine. Any number of stores and clones
@@ -88,9 +90,14 @@ use super::{StoreError, fault::Fault};
 ///
 /// # Owners
 ///
-/// On Unix, the directory, the records and the lock files belong to the effective user of the process or
-/// to root. If the process runs as root, only root may own them. The store refuses the files of any other
-/// user, and neither reads nor replaces such a record. The error names the owner and the `chown` to use.
+/// On Unix, the directory, the records, the temporary files and the lock files belong to the effective
+/// user of the process or to root. If the process runs as root, only root may own them. The store refuses
+/// the files of any other user, and neither reads nor replaces such a record. The error names the owner
+/// and the `chown` to use. If the process runs as root, the error also names the user to run the program
+/// as: after a `chown` to root, a service of that user could not read its files.
+///
+/// The error is the same if the process cannot open the other user's file. If root owns the file or the
+/// directory that the process cannot open, the error names root and the `chown` as well.
 ///
 /// A symbolic link belongs to one of these users as well, or to the owner of the directory in which the
 /// link stands. In `/tmp`, for example, the store does not follow a link that another user planted.
@@ -192,7 +199,7 @@ impl FileStore {
     }
 
     fn open(path: &Path, open: fn(&Path) -> Result<Location, Fault>) -> Result<Self, StoreError> {
-        let name = |path: &Path| format!("file store {}", path.display());
+        let name = |path: &Path| format!("file store {}", shown(path));
         let location = open(path).map_err(|fault| fault.into_error(&name(path), None))?;
         Ok(Self(Arc::new(Inner {
             name: name(location.path()),

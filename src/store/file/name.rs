@@ -10,7 +10,7 @@
 
 use super::super::fnv::fnv_1a;
 
-pub(super) const PREFIX: &str = "account-";
+const PREFIX: &str = "account-";
 
 /// The longest escaped name that is not cut. With prefix and extension, a file name then has at most
 /// the 143 bytes that the strictest file systems in use allow.
@@ -31,13 +31,27 @@ pub(super) fn stem(account: &str) -> String {
     stem
 }
 
+/// Whether `text` may be the [`stem`] of an account.
+pub(super) fn is_stem(text: &str) -> bool {
+    let longest = PREFIX.len() + LONGEST;
+    text.starts_with(PREFIX) && text.len() <= longest && text.bytes().all(is_of_alphabet)
+}
+
+fn is_of_alphabet(byte: u8) -> bool {
+    is_kept(byte) || b"%~".contains(&byte)
+}
+
+fn is_kept(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_')
+}
+
 /// ASCII only.
 fn escape(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());
     for byte in name.bytes() {
-        match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(char::from(byte)),
-            _ => escaped.push_str(&format!("%{byte:02x}")),
+        match is_kept(byte) {
+            true => escaped.push(char::from(byte)),
+            false => escaped.push_str(&format!("%{byte:02x}")),
         }
     }
     escaped
@@ -55,6 +69,20 @@ mod tests {
         assert_eq!(stem(""), "account-");
         assert_eq!(stem("../A"), "account-%2e%2e%2f%41");
         assert_eq!(stem("ü%"), "account-%c3%bc%25");
+    }
+
+    #[test]
+    fn s102_a_name_that_no_account_has_is_no_stem() {
+        for name in [
+            "acme",
+            "account-A",
+            "account-x\nERROR",
+            "account-a b",
+            "account-é",
+        ] {
+            assert!(!is_stem(name), "{name:?}");
+        }
+        assert!(!is_stem(&format!("account-{}", "x".repeat(118))));
     }
 
     #[test]
@@ -79,6 +107,7 @@ mod tests {
             prop_assert!(stem.len() <= 125);
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_%~".contains(&b);
             prop_assert!(stem.bytes().all(plain));
+            prop_assert!(is_stem(&stem));
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{
     access::check_lock_file,
     directory::open_lock_file,
     links::real_path,
+    shown::shown,
 };
 
 /// How long a call of the operating system may take that does not wait for other holders. On a network
@@ -64,7 +65,7 @@ fn check_within(limit: Duration, path: &Path, try_lock: TryLock) -> Result<(), F
     checked.recv_timeout(limit).unwrap_or_else(|_| {
         let message = format!(
             "the file system does not respond to a lock on {}",
-            path.display()
+            shown(path)
         );
         Err(Fault::new(StoreErrorKind::Unsupported, message).with_help(OTHER_LOCATION))
     })
@@ -72,7 +73,7 @@ fn check_within(limit: Duration, path: &Path, try_lock: TryLock) -> Result<(), F
 
 fn check(path: &Path, try_lock: TryLock) -> Result<(), Fault> {
     let unsupported = |why| {
-        let message = format!("{} {why}", path.display());
+        let message = format!("{} {why}", shown(path));
         Err(Fault::new(StoreErrorKind::Unsupported, message).with_help(OTHER_LOCATION))
     };
     let first = open(path)?;

@@ -1,6 +1,6 @@
 //! Sign-ins whose save failed: the newest sign-in wins, and nothing else.
 
-use dropbox_sign_oauth::{Clock, ErrorKind, TokenSet, store::Record};
+use dropbox_sign_oauth::{Clock, ErrorKind, EventKind, TokenSet, store::Record};
 
 use crate::support::{Fate, HOUR, Kind, SECOND, TestAccount, pair};
 
@@ -70,6 +70,21 @@ async fn install_unsaved(account: &TestAccount, fate: Fate) {
     let error = account.handle.install(tokens).await.expect_err("unsaved");
     assert_eq!(error.kind(), ErrorKind::SaveFailed);
     account.store.set_down(false);
+}
+
+#[tokio::test]
+async fn s63_a_sign_in_whose_save_failed_is_reported_and_so_is_its_later_save() {
+    for (is_down, fate) in [(false, Fate::Fail), (true, Fate::Work)] {
+        let account = TestAccount::new(Kind::Memory).await;
+        account.store.set_down(is_down);
+        install_unsaved(&account, fate).await;
+        account.manager.shutdown().await.expect("saved");
+        let events = account.events().await;
+        let count = |is: fn(&EventKind) -> bool| events.iter().filter(|event| is(event)).count();
+        let failed = count(|event| matches!(event, EventKind::SaveFailed { gave_up: true, .. }));
+        let recovered = count(|event| matches!(event, EventKind::SaveRecovered));
+        assert_eq!((failed, recovered), (1, 1), "{events:?}");
+    }
 }
 
 #[tokio::test]

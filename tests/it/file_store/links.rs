@@ -119,6 +119,17 @@ fn s84_no_store_opens_by_a_dangling_link() {
     assert!(link.is_symlink() && !target.exists());
 }
 
+/// Another user may choose the target.
+#[test]
+fn s84_a_link_s_target_with_line_feeds_is_shown_in_one_line() {
+    let root = temporary();
+    let link = root.path().join("link");
+    symlink("no\nERROR forged", &link).expect("linked");
+    let error = FileStore::directory(&link).expect_err("dangling");
+    let shown = r"link is a symbolic link to no\nERROR forged, which leads nowhere";
+    assert!(error.to_string().contains(shown), "{error}");
+}
+
 /// As Kubernetes replaces the contents of a volume, and as a manager of dotfiles does.
 #[tokio::test]
 async fn s84_a_link_that_leads_elsewhere_after_opening_is_followed() {

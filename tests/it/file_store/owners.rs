@@ -26,8 +26,9 @@ fn assert_insecure(error: &StoreError, path: &Path, owner: u32, help: &str) {
     let path = path.display();
     for part in [
         format!(
-            "{path} belongs to the user {owner}, and this process runs as root, so root has to"
+            "{path} belongs to the user {owner}; this process runs as root, so root has to own the"
         ),
+        format!("; run this program as the user {owner}, if that user runs your service; if not, "),
         format!("{help} {path}`"),
     ] {
         assert!(text.contains(&part), "{part}: {text}");
@@ -98,6 +99,8 @@ async fn s102_a_lock_file_of_another_user_is_not_locked() {
     give_away(&marker, other);
     let error = FileStore::directory(directory).expect_err("another's");
     assert_insecure(&error, &marker, other, "`chown 0");
+    // Two processes can hold the lock of a file that was removed.
+    assert!(!error.to_string().contains("remove"), "{error}");
 }
 
 /// In `/tmp`, every user can create the files of the store before the store does.

@@ -19,6 +19,7 @@ mod store;
 #[path = "../../stores/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other test programs use the rest")]
 mod stores;
+mod visits;
 mod wire;
 mod worker;
 
@@ -50,6 +51,10 @@ pub(crate) fn main() -> ExitCode {
             worker::main();
             return ExitCode::SUCCESS;
         }
+        Some(visits::ARGUMENT) => {
+            visits::main();
+            return ExitCode::SUCCESS;
+        }
         #[cfg(target_os = "linux")]
         Some(memory::ARGUMENT) => {
             memory::main();
@@ -68,6 +73,7 @@ pub(crate) fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         memory::tests(),
         owners::tests(),
+        visits::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }

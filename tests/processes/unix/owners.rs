@@ -51,7 +51,7 @@ async fn s102_a_record_that_another_user_planted_in_a_sticky_directory_is_not_us
     let planter = user + 1;
     chown(&planted, Some(planter), Some(group)).expect("given away");
     let results = process.request(1).await;
-    let rule = format!("and only this process's user ({user}) and root may own the file");
+    let rule = format!("only this process's user ({user}) and root may own the file");
     for part in [
         format!("{} belongs to the user {planter}", planted.display()),
         rule,
