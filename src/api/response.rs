@@ -3,12 +3,15 @@
 //! A response is parsed field by field. An odd value in a field that does not matter, of the wrong
 //! type or out of range, never costs a granted token.
 
+mod text;
+
 use std::{collections::HashMap, time::SystemTime};
 
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use self::text::text_of;
 use super::{
     codes::{by_status, is_unspent, lookup},
     models::OAuthTokenResponse,
@@ -304,41 +307,6 @@ impl<'a> Fields<'a> {
         let says_something = problem.code.is_some() || problem.description.is_some();
         says_something.then_some(problem)
     }
-}
-
-/// The body as text. Bytes that are not UTF-8 are replaced, so that they spoil their own field only.
-///
-/// `\/` becomes `/`, which means the same: PHP writes every `/` so, and the JSON parser copies a text with
-/// an escape to a buffer that is not wiped.
-fn text_of(body: &[u8]) -> Zeroizing<String> {
-    // Large enough from the start: a buffer that grows leaves copies of the tokens behind.
-    let mut text = Zeroizing::new(String::with_capacity(
-        body.len() * char::REPLACEMENT_CHARACTER.len_utf8(),
-    ));
-    for chunk in body.utf8_chunks() {
-        push_without_escaped_slashes(&mut text, chunk.valid());
-        if !chunk.invalid().is_empty() {
-            text.push(char::REPLACEMENT_CHARACTER);
-        }
-    }
-    if text.starts_with('\u{feff}') {
-        text.remove(0);
-    }
-    text
-}
-
-fn push_without_escaped_slashes(text: &mut String, json: &str) {
-    let mut rest = json;
-    while let Some(at) = rest.find('\\') {
-        let (before, escape) = rest.split_at(at);
-        text.push_str(before);
-        // The character after the backslash belongs to the escape, be it a backslash.
-        let length = 1 + escape[1..].chars().next().map_or(0, char::len_utf8);
-        let (escape, after) = escape.split_at(length);
-        text.push_str(if escape == r"\/" { "/" } else { escape });
-        rest = after;
-    }
-    text.push_str(rest);
 }
 
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
