@@ -202,9 +202,13 @@ impl PostgresStore {
         let connections = &self.0.connections;
         let connection = connections.acquire(limit).await?;
         let work = async {
-            let session = Session::begin(connection, limit.timeout(), &self.0.table).await?;
+            let table = &self.0.table;
+            let session = Session::begin(connection, limit.timeout(), table).await?;
             connections.server_responded();
-            work(session).await
+            let schema = session.sql.schema.clone();
+            let done = work(session).await?;
+            table.keep_schema(schema);
+            Ok(done)
         };
         let done = time::timeout(limit.left(), work).await;
         done.unwrap_or_else(|_| Err(limit.no_response().into()))
