@@ -4,9 +4,12 @@ use std::{fmt, io};
 
 use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
 
-use super::super::{
-    StoreErrorKind,
-    fault::{Fault, corrupt},
+use super::{
+    super::{
+        StoreErrorKind,
+        fault::{Fault, corrupt},
+    },
+    tls,
 };
 
 /// The user lacks a privilege.
@@ -71,6 +74,9 @@ impl From<sqlx::Error> for Fault {
         use StoreErrorKind::Unavailable;
         use sqlx::Error as Sqlx;
 
+        if let Some(fault) = tls::fault(&error) {
+            return fault;
+        }
         match error {
             Sqlx::Database(error) => meaning(Reported::new(&*error)),
             Sqlx::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -78,11 +84,6 @@ impl From<sqlx::Error> for Fault {
                 Self::new(Unavailable, message).with_source(error)
             }
             Sqlx::Io(error) => Self::new(Unavailable, "the connection failed").with_source(error),
-            Sqlx::Tls(error) => {
-                let help = "check the pool's TLS options and the server's TLS settings";
-                let fault = Self::new(Unavailable, "no TLS connection could be made");
-                fault.with_help(help).with_source(error)
-            }
             Sqlx::PoolTimedOut => Self::new(Unavailable, "the pool had no connection free in time"),
             Sqlx::PoolClosed => Self::new(Unavailable, "the pool is closed"),
             Sqlx::ColumnNotFound(_) | Sqlx::ColumnDecode { .. } | Sqlx::Decode(_) => {

@@ -11,6 +11,7 @@ mod row;
 mod schema;
 mod session;
 mod table;
+mod tls;
 mod token_store;
 mod transport;
 
