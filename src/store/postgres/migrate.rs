@@ -12,7 +12,7 @@ use super::{
         fault::{Fault, server_words},
     },
     PostgresStore, StoreError,
-    fault::{EXISTS_ALREADY, Failure},
+    fault::{EXISTS_ALREADY, Failure, NO_PRIVILEGE},
     session::Session,
 };
 
@@ -81,12 +81,25 @@ async fn exists(session: &mut Session) -> Result<bool, Failure> {
 /// transaction. Only a role that may create the table can cause this wait.
 async fn create(session: &mut Session) -> Result<(), Failure> {
     let create = session.sql.create();
-    let error = session.raw_unless(&create, EXISTS_ALREADY).await?;
+    let created = session.raw_unless(&create, EXISTS_ALREADY).await;
+    let error = created.map_err(not_created)?;
     // The schema's owner may have changed before the table was created, but no longer.
     match (exists(session).await?, error) {
         (false, Some(error)) => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+fn not_created(error: sqlx::Error) -> Failure {
+    let code = error.as_database_error().and_then(|error| error.code());
+    let is_denied = code.is_some_and(|code| code == NO_PRIVILEGE);
+    let mut failure = Failure::from(error);
+    if is_denied {
+        let help = "grant `CREATE` on the schema, or create the table as the documentation of \
+                    `PostgresStore` shows";
+        failure.fault = failure.fault.with_help(help);
+    }
+    failure
 }
 
 fn schema_of_a_stranger(schema: &str, owner: &str) -> Fault {

@@ -141,6 +141,10 @@ async fn s27_an_error_names_a_missing_privilege() {
     let error = another.migrate().await.expect_err("not allowed");
     assert_eq!(error.kind(), AccessDenied);
     assert!(error.to_string().contains("lacks a privilege"), "{error}");
+    assert!(
+        error.to_string().contains("grant `CREATE` on the schema"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

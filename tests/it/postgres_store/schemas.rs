@@ -62,7 +62,8 @@ async fn s95_migrate_accepts_a_schema_of_an_administrator() {
         server.psql("drop table auth.tokens");
     }
     // Since PostgreSQL 14, `public` belongs to this role.
-    if server.psql("select to_regrole('pg_database_owner')") != "" {
+    let stands_for_the_owner = server.psql("select to_regrole('pg_database_owner')");
+    if !stands_for_the_owner.is_empty() {
         owns("pg_database_owner");
         store.migrate().await.expect("created");
     }
