@@ -49,6 +49,8 @@
 //!   token is presented. A store that cannot save fails before the token is spent. After a crash, the
 //!   next process knows that the token may be spent.
 
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod certificate;
 #[cfg(feature = "encryption")]
 mod encrypted;
 mod error;

@@ -10,6 +10,7 @@ mod notifications;
 mod outages;
 mod pooler;
 mod privileges;
+mod schemas;
 mod strangers;
 mod transport;
 

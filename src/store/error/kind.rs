@@ -61,7 +61,8 @@ impl StoreErrorKind {
             }
             Self::NewerFormat => "it was left as it is: upgrade dropbox-sign-oauth to read it",
             Self::Undecryptable => {
-                "it was left as it is: configure the key that it was written with"
+                "the record was left as it is: see the docs of the store, or move the record away and \
+                 sign in again"
             }
             Self::Unsupported => "use another location, or another store",
         }

@@ -16,6 +16,7 @@ use tokio::time;
 use super::{
     super::{StoreErrorKind, fault::Fault},
     limit::Limit,
+    tls,
 };
 
 /// How long an operation waits for the pool before it connects beside the pool. Doubles each time.
@@ -56,7 +57,7 @@ impl Connections {
         };
         tokio::select! {
             biased;
-            connection = self.pool.acquire() => Ok(connection?),
+            connection = self.pool.acquire() => connection.map_err(|error| self.fault(error)),
             connection = self.returned(patience) => Ok(connection),
             fault = self.diagnose(limit) => Err(fault),
         }
@@ -112,11 +113,11 @@ impl Connections {
             }
         };
         if let Ok(error) = time::timeout(limit.left(), connecting).await {
-            return error.into();
+            return self.fault(error);
         }
         match latest {
             None => limit.no_response(),
-            Some(Err(error)) if !self.are_in_use() => error.into(),
+            Some(Err(error)) if !self.are_in_use() => self.fault(error),
             Some(_) => {
                 let message = format!(
                     "the server is up, but the pool of {} had no connection free within {:?}",
@@ -126,6 +127,12 @@ impl Connections {
                 Fault::new(StoreErrorKind::Unavailable, message)
             }
         }
+    }
+
+    /// The fault of a failure to connect.
+    fn fault(&self, error: sqlx::Error) -> Fault {
+        let unreadable_file = tls::unreadable_file(&error, &self.pool.connect_options());
+        unreadable_file.unwrap_or_else(|| error.into())
     }
 
     /// Connects, unless the server has responded to another operation since then.

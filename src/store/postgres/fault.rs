@@ -4,9 +4,12 @@ use std::{fmt, io};
 
 use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
 
-use super::super::{
-    StoreErrorKind,
-    fault::{Fault, corrupt},
+use super::{
+    super::{
+        StoreErrorKind,
+        fault::{Fault, corrupt},
+    },
+    tls,
 };
 
 /// The user lacks a privilege.
@@ -71,6 +74,9 @@ impl From<sqlx::Error> for Fault {
         use StoreErrorKind::Unavailable;
         use sqlx::Error as Sqlx;
 
+        if let Some(fault) = tls::fault(&error) {
+            return fault;
+        }
         match error {
             Sqlx::Database(error) => meaning(Reported::new(&*error)),
             Sqlx::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -78,11 +84,6 @@ impl From<sqlx::Error> for Fault {
                 Self::new(Unavailable, message).with_source(error)
             }
             Sqlx::Io(error) => Self::new(Unavailable, "the connection failed").with_source(error),
-            Sqlx::Tls(error) => {
-                let help = "check the pool's TLS options and the server's TLS settings";
-                let fault = Self::new(Unavailable, "no TLS connection could be made");
-                fault.with_help(help).with_source(error)
-            }
             Sqlx::PoolTimedOut => Self::new(Unavailable, "the pool had no connection free in time"),
             Sqlx::PoolClosed => Self::new(Unavailable, "the pool is closed"),
             Sqlx::ColumnNotFound(_) | Sqlx::ColumnDecode { .. } | Sqlx::Decode(_) => {
@@ -174,15 +175,18 @@ fn meaning(error: Reported) -> Fault {
     Fault::new(kind, message).with_help(help).with_source(error)
 }
 
-/// The states whose messages quote no values: names of objects and users, and reasons alone.
+/// The states whose messages quote no values: names of users and columns, and reasons alone.
+///
+/// A missing or forbidden object is not among these states. Functions like `to_regclass` quote their
+/// argument as the name, and a `CHECK` constraint may pass a token to such a function.
 const QUOTES_NO_VALUES: &[&str] = &[
-    "08P01", "25006", "28000", "28P01", "3D000", "3F000", "40001", "40P01", "42501", "42703",
-    "42710", "42804", "42P01", "42P07", "42P10", "53100", "53300", "57014", "57P01", "57P02",
-    "57P03",
+    "08P01", "25006", "28000", "28P01", "40001", "40P01", "42804", "42P10", "53100", "53300",
+    "57014", "57P01", "57P02", "57P03",
 ];
 
 /// The part of a database error that may be shown: never its DETAIL, which quotes whole rows.
 struct Reported {
+    /// Empty if the server's text is no SQLSTATE.
     code: String,
     message: Option<String>,
 }
@@ -191,12 +195,18 @@ impl Reported {
     /// Keeps the message of a known state only. A function or a trigger may raise any state with any
     /// message, and PostgreSQL then says in which function: the context.
     fn new(error: &dyn DatabaseError) -> Self {
-        let code = error.code().unwrap_or_default().into_owned();
+        let code = error.code().filter(|code| is_sqlstate(code));
+        let code = code.unwrap_or_default().into_owned();
         let of_postgres = error.try_downcast_ref::<PgDatabaseError>();
         let context = of_postgres.is_none_or(|error| error.r#where().is_some());
         let message = (is_known(&code) && !context).then(|| error.message().to_owned());
         Self { code, message }
     }
+}
+
+fn is_sqlstate(code: &str) -> bool {
+    let valid = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+    code.len() == 5 && code.bytes().all(valid)
 }
 
 fn is_known(code: &str) -> bool {
@@ -205,10 +215,10 @@ fn is_known(code: &str) -> bool {
 
 impl fmt::Display for Reported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SQLSTATE {}", self.code)?;
-        match &self.message {
-            Some(message) => write!(f, ": {message}"),
-            None => Ok(()),
+        match (self.code.as_str(), &self.message) {
+            ("", _) => f.write_str("no valid SQLSTATE"),
+            (code, None) => write!(f, "SQLSTATE {code}"),
+            (code, Some(message)) => write!(f, "SQLSTATE {code}: {message}"),
         }
     }
 }
@@ -261,14 +271,23 @@ mod tests {
     #[test]
     fn s97_the_message_of_an_unknown_state_is_withheld() {
         for code in [
-            "23514", "22P02", "P0001", "44000", "", "ZZ999", "38001", "A0001", "XX000",
+            "23514", "22P02", "P0001", "44000", "", "ZZ999", "38001", "A0001", "XX000", "42P01",
+            "3F000", "3D000", "42703", "42501",
         ] {
             assert!(!is_known(code), "{code}");
         }
         let reported = Reported {
-            code: "42P01".into(),
-            message: Some("no such table".into()),
+            code: "53300".into(),
+            message: Some("too many clients".into()),
         };
-        assert_eq!(reported.to_string(), "SQLSTATE 42P01: no such table");
+        assert_eq!(reported.to_string(), "SQLSTATE 53300: too many clients");
+    }
+
+    #[test]
+    fn s97_a_state_has_five_digits_or_upper_case_letters() {
+        assert!(is_sqlstate("42P01"));
+        for code in ["", "42P0", "42P011", "42p01", "42P0\u{7}", "canary", "42é1"] {
+            assert!(!is_sqlstate(code), "{code}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::{
         fault::{Fault, server_words},
     },
     PostgresStore, StoreError,
-    fault::{EXISTS_ALREADY, Failure},
+    fault::{EXISTS_ALREADY, Failure, NO_PRIVILEGE},
     session::Session,
 };
 
@@ -23,16 +23,18 @@ impl PostgresStore {
     /// The user needs `CREATE` on the schema, which since PostgreSQL 15 not every user has on
     /// `public`. If the table exists, the user needs no further privilege.
     ///
-    /// An existing table belongs to this user, to an owner of the schema or the database (or a member
-    /// of the owner's role), to a superuser, or to a role without `LOGIN` that this user is a member
-    /// of. Any other owner may be a stranger who made the table to get the tokens.
+    /// The schema, and a table that exists, belong to this user, to a role without `LOGIN` that this
+    /// user is a member of, to the database's owner (or a member of its role), or to a superuser; the
+    /// table may also belong to a member of the schema's owner. Any other owner may be a stranger who
+    /// made the schema or the table to get the tokens. No other operation looks at the owners, so call
+    /// this at each start, before the first operation.
     ///
     /// # Errors
     ///
     /// Those of any operation, and
     ///
     /// - [`StoreErrorKind::NotSetUp`] if the table exists without the necessary columns;
-    /// - [`StoreErrorKind::Insecure`] if the table belongs to another role than those above.
+    /// - [`StoreErrorKind::Insecure`] if the schema or the table belongs to any other role.
     ///
     /// # Cancel safety
     ///
@@ -40,16 +42,8 @@ impl PostgresStore {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let work = async |mut session: Session| {
             // A table that exists is not created again, so that no lock is waited for.
-            let owner = match owner(&mut session).await? {
-                Some(owner) => Some(owner),
-                None => create(&mut session).await?,
-            };
-            if let Some(Owner {
-                trusted: false,
-                name,
-            }) = owner
-            {
-                return Err(belongs_to_a_stranger(&name).into());
+            if !exists(&mut session).await? {
+                create(&mut session).await?;
             }
             let columns_exist = session.sql.columns_exist();
             session.raw(&columns_exist).await?;
@@ -60,46 +54,78 @@ impl PostgresStore {
     }
 }
 
-struct Owner {
-    name: String,
-    /// Whether the owner is a role of those that [`PostgresStore::migrate`] accepts.
-    trusted: bool,
-}
-
-/// The owner of the table. `None`: the table does not exist.
-async fn owner(session: &mut Session) -> Result<Option<Owner>, Failure> {
-    let owner = session.sql.owner();
-    let owner = sqlx::query(&owner).bind(session.sql.table().to_owned());
-    let Some(row) = session.read(owner).await? else {
-        return Ok(None);
+/// Whether the table exists. Fails if the schema or the table belongs to a stranger.
+async fn exists(session: &mut Session) -> Result<bool, Failure> {
+    let owners = session.sql.owners();
+    let owners = sqlx::query(&owners)
+        .bind(session.sql.schema.clone())
+        .bind(session.sql.table.clone());
+    let Some(row) = session.read(owners).await? else {
+        return Ok(false);
     };
-    let (name, trusted) = (row.try_get("owner")?, row.try_get("trusted")?);
-    Ok(Some(Owner { name, trusted }))
+    if !row.try_get::<bool, _>("schema_trusted")? {
+        let schema: String = row.try_get("schema")?;
+        let owner: String = row.try_get("schema_owner")?;
+        return Err(schema_of_a_stranger(&schema, &owner).into());
+    }
+    let Some(table_owner) = row.try_get::<Option<String>, _>("table_owner")? else {
+        return Ok(false);
+    };
+    if !row.try_get::<bool, _>("table_trusted")? {
+        return Err(table_of_a_stranger(&table_owner).into());
+    }
+    Ok(true)
 }
 
 /// Creates the table. If another transaction creates the table at the same time, waits for that
-/// transaction, and returns the owner. Only a role that may create the table can cause this wait.
-async fn create(session: &mut Session) -> Result<Option<Owner>, Failure> {
+/// transaction. Only a role that may create the table can cause this wait.
+async fn create(session: &mut Session) -> Result<(), Failure> {
     let create = session.sql.create();
-    let Some(error) = session.raw_unless(&create, EXISTS_ALREADY).await? else {
-        return Ok(None);
-    };
-    match owner(session).await? {
-        None => Err(error.into()),
-        owner => Ok(owner),
+    let created = session.raw_unless(&create, EXISTS_ALREADY).await;
+    let error = created.map_err(not_created)?;
+    // The schema's owner may have changed before the table was created, but no longer.
+    match (exists(session).await?, error) {
+        (false, Some(error)) => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
-fn belongs_to_a_stranger(owner: &str) -> Fault {
+fn not_created(error: sqlx::Error) -> Failure {
+    let code = error.as_database_error().and_then(|error| error.code());
+    let is_denied = code.is_some_and(|code| code == NO_PRIVILEGE);
+    let mut failure = Failure::from(error);
+    if is_denied {
+        let help = "grant `CREATE` on the schema, or create the table as the documentation of \
+                    `PostgresStore` shows";
+        failure.fault = failure.fault.with_help(help);
+    }
+    failure
+}
+
+fn schema_of_a_stranger(schema: &str, owner: &str) -> Fault {
+    let (schema, owner) = (server_words(schema), server_words(owner));
+    let message = format!(
+        "the schema {schema:?} belongs to {owner:?}, who can replace the table and read all tokens; \
+         {TRUSTED}, the database's owner, or a superuser"
+    );
+    let help = "if the owner is a stranger, use the table of another schema; otherwise run ALTER SCHEMA \
+                … OWNER TO, for this user or the database's owner";
+    Fault::new(StoreErrorKind::Insecure, message).with_help(help)
+}
+
+fn table_of_a_stranger(owner: &str) -> Fault {
     let owner = server_words(owner);
     let message = format!(
-        "the table belongs to {owner:?}, who can read all tokens in the table; the owner has to be \
-         this user, its group role, an owner of the schema or the database, or a superuser"
+        "the table belongs to {owner:?}, who can read all tokens in the table; {TRUSTED}, an owner of \
+         the schema or the database, or a superuser"
     );
     let help = "if the owner is a stranger, drop the table; otherwise run ALTER TABLE … OWNER TO, for \
                 this user or the schema's owner";
     Fault::new(StoreErrorKind::Insecure, message).with_help(help)
 }
+
+const TRUSTED: &str =
+    "the owner has to be this user, a role without LOGIN that this user is a member of";
 
 #[cfg(test)]
 mod tests {
@@ -108,9 +134,13 @@ mod tests {
     #[test]
     fn s97_the_name_of_an_owner_is_shown_without_control_characters_and_shortened() {
         let owner = format!("mal\u{1b}lory{}", "x".repeat(5_000));
-        let error = belongs_to_a_stranger(&owner).into_error("postgres store x", None);
-        let text = error.to_string();
-        assert!(text.contains("belongs to \"malloryxx"), "{text}");
-        assert!(text.len() < 1_000, "{} bytes", text.len());
+        for fault in [
+            table_of_a_stranger(&owner),
+            schema_of_a_stranger(&owner, &owner),
+        ] {
+            let text = fault.into_error("postgres store x", None).to_string();
+            assert!(text.contains("belongs to \"malloryxx"), "{text}");
+            assert!(text.len() < 1_000, "{} bytes", text.len());
+        }
     }
 }

@@ -11,6 +11,7 @@ mod row;
 mod schema;
 mod session;
 mod table;
+mod tls;
 mod token_store;
 mod transport;
 
@@ -53,21 +54,41 @@ use crate::{account_id::AccountId, error::ConfigError};
 ///   a refresh token may be lost: replicate synchronously, and leave `synchronous_commit` on.
 /// - Connect with `sslmode=verify-full`, by loopback or by a Unix socket. The store refuses any other
 ///   pool, unless the program calls
-///   [`danger_accept_insecure_transport`](PostgresStoreBuilder::danger_accept_insecure_transport). For
-///   TLS, enable a feature of `sqlx`, `tls-rustls-aws-lc-rs` for example.
+///   [`danger_accept_insecure_transport`](PostgresStoreBuilder::danger_accept_insecure_transport).
+///   Make the pool with `connect_lazy`: `PgPool::connect` sends the password before the store can
+///   check the pool. [TLS](#tls) says more.
 /// - Protect the table and its backups: the tokens are not encrypted. `sqlx` does not wipe its send
 ///   buffers, which hold copies of the tokens.
-/// - Give the table a schema of its own, and name the schema with
+/// - Give the table a [schema of its own](#the-table), and name the schema with
 ///   [`table`](PostgresStoreBuilder::table). Up to PostgreSQL 14, and in databases upgraded from there,
 ///   every role may create objects in `public`: `REVOKE CREATE ON SCHEMA public FROM PUBLIC`.
+/// - Without a schema's name, the table is looked up in the search path until the first success, and the
+///   store then keeps the schema. Call [`migrate`](Self::migrate) first, which refuses the schema of a
+///   stranger, and let only administrators create schemas: `REVOKE CREATE ON DATABASE … FROM PUBLIC`.
 /// - Keep values out of the server's log, as described below.
+///
+/// # TLS
+///
+/// The program chooses the TLS of `sqlx`, by a feature of `sqlx` 0.8:
+///
+/// ```toml
+/// sqlx = { version = "0.8", default-features = false, features = ["tls-rustls-aws-lc-rs"] }
+/// ```
+///
+/// `tls-rustls-aws-lc-rs` and `tls-rustls-ring-webpki` trust the public authorities of Mozilla's list;
+/// `tls-rustls-ring-native-roots` and `tls-native-tls` trust the authorities of the system. A managed
+/// database often has a certificate of a private authority. Add the authority's certificate to the URL:
+///
+/// ```text
+/// postgres://app@db.internal/app?sslmode=verify-full&sslrootcert=/etc/ssl/db-ca.pem
+/// ```
 ///
 /// # The server's log
 ///
 /// With `log_statement` set to `mod` or `all`, and for a statement that is slower than
 /// `log_min_duration_statement`, PostgreSQL writes the bound values into its log: the tokens. If a row
 /// violates a constraint, PostgreSQL writes the whole row as DETAIL. A superuser turns both off for the
-/// store's user:
+/// store's user. (On a managed database without a superuser, set the parameters in the parameter group.)
 ///
 /// ```sql
 /// ALTER ROLE app SET log_parameter_max_length = 0;
@@ -91,14 +112,24 @@ use crate::{account_id::AccountId, error::ConfigError};
 ///
 /// # The table
 ///
-/// [`migrate`](Self::migrate) creates the table. To create it yourself, put the name for `{table}`:
+/// Either the program owns the table. An administrator runs the following, and the program names the
+/// table `auth.dropbox_sign_tokens` and calls [`migrate`](Self::migrate), which creates the table:
+///
+/// ```sql
+/// CREATE ROLE app LOGIN PASSWORD '…';
+/// CREATE SCHEMA auth AUTHORIZATION app
+/// ```
+///
+/// Or an administrator owns the table, and the program need not call `migrate`. The administrator
+/// creates the role as above, then the schema (`CREATE SCHEMA auth`) and the table, with
+/// `auth.dropbox_sign_tokens` for `{table}`:
 ///
 /// ```sql
 #[doc = include_str!("schema.sql")]
 /// ```
 ///
-/// The user needs `USAGE` on the schema, and `SELECT`, `INSERT` and `UPDATE` on the table. With
-/// `DELETE`, the store removes the row of an account that has signed out; otherwise an empty row
+/// The program's user then needs `USAGE` on the schema, and `SELECT`, `INSERT` and `UPDATE` on the
+/// table. With `DELETE`, the store removes the row of an account that has signed out; otherwise an empty row
 /// stays.
 ///
 /// ```sql
@@ -109,6 +140,14 @@ use crate::{account_id::AccountId, error::ConfigError};
 /// If a later version of the crate needs more columns, the changelog says so, and `migrate` adds
 /// the columns. Earlier versions go on working meanwhile.
 ///
+/// With `EncryptedStore`, this query lists the accounts for `EncryptedStore::rewrap` whose records are
+/// not yet encrypted with the key `2026-11`:
+///
+/// ```sql
+/// SELECT account FROM auth.dropbox_sign_tokens
+/// WHERE format IS NOT NULL AND starts_with(refresh_token, 'sealed:2:2026-11:') IS NOT TRUE
+/// ```
+///
 /// # Example
 ///
 /// ```no_run
@@ -116,7 +155,8 @@ use crate::{account_id::AccountId, error::ConfigError};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let url = "postgres://app@db.internal/app?sslmode=verify-full";
-/// let pool = sqlx::PgPool::connect(url).await?;
+/// // Connects later, once the store has checked the pool.
+/// let pool = sqlx::PgPool::connect_lazy(url)?;
 /// let store = PostgresStore::builder(pool)
 ///     .table("auth.dropbox_sign_tokens")
 ///     .build()?;
@@ -155,7 +195,7 @@ impl PostgresStore {
     /// ```no_run
     /// # use dropbox_sign_oauth::store::PostgresStore;
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let pool = sqlx::PgPool::connect("postgres://app@localhost/app").await?;
+    /// # let pool = sqlx::PgPool::connect_lazy("postgres://app@localhost/app")?;
     /// let store = PostgresStore::builder(pool.clone())
     ///     .table("auth.tokens")
     ///     .notifications(pool)
@@ -202,9 +242,13 @@ impl PostgresStore {
         let connections = &self.0.connections;
         let connection = connections.acquire(limit).await?;
         let work = async {
-            let session = Session::begin(connection, limit.timeout(), &self.0.table).await?;
+            let table = &self.0.table;
+            let session = Session::begin(connection, limit.timeout(), table).await?;
             connections.server_responded();
-            work(session).await
+            let schema = session.sql.schema.clone();
+            let done = work(session).await?;
+            table.keep_schema(schema);
+            Ok(done)
         };
         let done = time::timeout(limit.left(), work).await;
         done.unwrap_or_else(|_| Err(limit.no_response().into()))

@@ -38,40 +38,37 @@ const IS: &str = "OPERATOR(pg_catalog.=)";
 
 /// The statements for one table. Values are bound, never part of a statement's text.
 pub(super) struct Sql {
+    /// In quotes.
+    pub(super) schema: String,
     /// The full name, in quotes.
-    table: String,
+    pub(super) table: String,
 }
 
 impl Sql {
-    pub(super) fn new(table: String) -> Self {
-        Self { table }
-    }
-
-    pub(super) fn table(&self) -> &str {
-        &self.table
-    }
-
     pub(super) fn create(&self) -> String {
         CREATE_TABLE.replace("{table}", &self.table)
     }
 
-    /// The name of the table's owner, and whether the owner is trusted: the current user; a superuser
-    /// or a member of the role that owns the schema or the database; or a group role of the current
-    /// user. A group role cannot log in: up to PostgreSQL 15, a role that logs in may grant itself to
-    /// any other role.
-    pub(super) fn owner(&self) -> String {
+    /// The owners of the schema and of the table, and whether they are trusted. No row if the schema
+    /// does not exist; NULL if the table does not exist.
+    ///
+    /// The schema's owner can drop the table and create another one in its place. So the table's owner
+    /// may belong to the schema's owner, but the schema's owner has to be trusted in any case.
+    pub(super) fn owners(&self) -> String {
+        let (schema_trusted, table_trusted) = (trusted("s"), trusted("t"));
         format!(
-            "SELECT o.rolname::pg_catalog.text AS owner, o.oid {IS} me.oid \
-                 OR pg_catalog.pg_has_role(o.oid, n.nspowner, 'MEMBER') \
-                 OR pg_catalog.pg_has_role(o.oid, d.datdba, 'MEMBER') \
-                 OR NOT o.rolcanlogin AND NOT me.rolsuper \
-                     AND pg_catalog.pg_has_role(me.oid, o.oid, 'MEMBER') AS trusted \
-             FROM pg_catalog.pg_class AS c \
-             JOIN pg_catalog.pg_namespace AS n ON n.oid {IS} c.relnamespace \
-             JOIN pg_catalog.pg_roles AS o ON o.oid {IS} c.relowner \
+            "SELECT n.nspname::pg_catalog.text AS schema, \
+                 s.rolname::pg_catalog.text AS schema_owner, {schema_trusted} AS schema_trusted, \
+                 t.rolname::pg_catalog.text AS table_owner, {table_trusted} \
+                     OR pg_catalog.pg_has_role(t.oid, s.oid, 'MEMBER') AS table_trusted \
+             FROM pg_catalog.pg_namespace AS n \
+             JOIN pg_catalog.pg_roles AS s ON s.oid {IS} n.nspowner \
              JOIN pg_catalog.pg_roles AS me ON me.rolname {IS} current_user \
              JOIN pg_catalog.pg_database AS d ON d.datname {IS} pg_catalog.current_database() \
-             WHERE c.oid {IS} pg_catalog.to_regclass($1)::pg_catalog.oid"
+             LEFT JOIN pg_catalog.pg_class AS c \
+                 ON c.oid {IS} pg_catalog.to_regclass($2)::pg_catalog.oid \
+             LEFT JOIN pg_catalog.pg_roles AS t ON t.oid {IS} c.relowner \
+             WHERE n.oid {IS} pg_catalog.to_regnamespace($1)::pg_catalog.oid"
         )
     }
 
@@ -165,6 +162,21 @@ impl Sql {
             self.release()
         )
     }
+}
+
+/// Whether a role is trusted with all tokens: the current user; a superuser, the database's owner or a
+/// member of its role; or a group role of the current user. A group role cannot log in: up to
+/// PostgreSQL 15, a role that logs in may grant itself to any other role.
+///
+/// Since PostgreSQL 14, `pg_database_owner` stands for the database's owner, and owns `public`.
+fn trusted(role: &str) -> String {
+    format!(
+        "({role}.oid {IS} me.oid \
+         OR pg_catalog.pg_has_role({role}.oid, d.datdba, 'MEMBER') \
+         OR {role}.rolname {IS} 'pg_database_owner' \
+         OR NOT {role}.rolcanlogin AND NOT me.rolsuper \
+             AND pg_catalog.pg_has_role(me.oid, {role}.oid, 'MEMBER'))"
+    )
 }
 
 /// The condition for a record that this version of the crate can read: the record that

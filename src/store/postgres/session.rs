@@ -44,7 +44,8 @@ impl Session {
         );
         let rows = connection.get()?.fetch_all(&*begin).await?;
         let schema: String = rows.first().ok_or_else(no_schema)?.try_get(0)?;
-        let sql = Sql::new(table.within(&schema));
+        let table = table.within(&schema);
+        let sql = Sql { schema, table };
         Ok(Self { connection, sql })
     }
 

@@ -5,12 +5,15 @@
 //! (CVE-2018-1058). So each transaction sets a search path of its own, and each statement names the
 //! schemas of its table, functions, operators and types.
 
+use std::sync::OnceLock;
+
 /// The longest name that PostgreSQL does not cut.
 const LONGEST_NAME: usize = 63;
 
-/// The table's name as the program gives the name: plain identifiers, and perhaps no schema.
+/// The table's name: plain identifiers, and perhaps no schema.
 pub(super) struct TableName {
-    schema: Option<String>,
+    /// In quotes. Unset until the first success, unless the program names the schema.
+    schema: OnceLock<String>,
     name: String,
 }
 
@@ -23,7 +26,7 @@ impl TableName {
         };
         let valid = is_identifier(name) && schema.is_none_or(is_identifier);
         valid.then(|| Self {
-            schema: schema.map(str::to_owned),
+            schema: schema.map_or_else(OnceLock::new, |schema| format!("\"{schema}\"").into()),
             name: name.to_owned(),
         })
     }
@@ -31,12 +34,12 @@ impl TableName {
     /// The statement that sets a safe search path until the transaction ends, and gives the table's
     /// schema in quotes. Gives no row if the user's search path has no schema.
     ///
-    /// A name without a schema means the first table of this name in the user's search path,
-    /// temporary tables left out; or else a table to come, in the first schema of the path. The
-    /// table's schema stays in the path for triggers.
+    /// Until the first success, a name without a schema means the first table of this name in the
+    /// user's search path, temporary tables left out; or else a table to come, in the first schema of
+    /// the path. The table's schema stays in the path for triggers.
     pub(super) fn set_search_path(&self) -> String {
-        let schema = match &self.schema {
-            Some(schema) => format!("SELECT '\"{schema}\"'::pg_catalog.text AS schema"),
+        let schema = match self.schema.get() {
+            Some(schema) => format!("SELECT {}::pg_catalog.text AS schema", literal(schema)),
             None => format!(
                 "SELECT pg_catalog.quote_ident(p.schema::pg_catalog.text) AS schema \
                  FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) \
@@ -55,10 +58,21 @@ impl TableName {
         )
     }
 
+    /// Keeps the schema that a successful transaction used, in quotes. A table that somebody creates
+    /// later in another schema of the path then does not take the place of the table.
+    pub(super) fn keep_schema(&self, schema: String) {
+        self.schema.get_or_init(|| schema);
+    }
+
     /// The table's full name, in quotes. `schema` is in quotes, too.
     pub(super) fn within(&self, schema: &str) -> String {
         format!("{schema}.\"{}\"", self.name)
     }
+}
+
+/// The text as a literal, whatever the server's `standard_conforming_strings`.
+fn literal(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', r"\\").replace('\'', "''"))
 }
 
 /// In lower case alone: an unquoted name in another program is folded to lower case, and would mean

@@ -34,8 +34,11 @@ pub(super) fn check(setting: &'static str, pool: &PgPool) -> Result<(), ConfigEr
     Err(ConfigError::Insecure { setting, reason })
 }
 
-/// sqlx takes a host that begins with a slash for the folder of a Unix socket.
 fn stays_on_this_machine(options: &PgConnectOptions) -> bool {
-    let host = options.get_host();
-    options.get_socket().is_some() || host.starts_with('/') || is_loopback(host)
+    is_unix_socket(options) || is_loopback(options.get_host())
+}
+
+/// sqlx takes a host that begins with a slash for the folder of a Unix socket.
+pub(super) fn is_unix_socket(options: &PgConnectOptions) -> bool {
+    options.get_socket().is_some() || options.get_host().starts_with('/')
 }

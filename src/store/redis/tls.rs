@@ -4,42 +4,25 @@ use std::error::Error as _;
 
 use redis::RedisError;
 
-use super::super::{
-    StoreErrorKind,
-    fault::{Fault, server_words},
+use super::super::{certificate, fault::Fault};
+
+const HELP: certificate::Help = certificate::Help {
+    untrusted: "check the host and the system's clock; for a private CA, pass the CA's certificate to \
+                `root_certificate` (feature `redis-rustls`)",
+    client_certificate: "set the server's `tls-auth-clients` to `no` or `optional`",
 };
 
 /// The fault, if TLS is the reason. `server` names the server.
 pub(super) fn fault(error: &RedisError, server: &str) -> Option<Fault> {
-    if !error.is_io_error() {
-        return None;
-    }
-    let cause = error.source()?.to_string();
-    let (message, help) = if cause.contains("CertificateRequired") {
-        (
-            format!("{server} asks for a client certificate, and the store has none"),
-            "set the server's `tls-auth-clients` to `no` or `optional`",
-        )
-    } else if cause.contains("certificate") {
-        (
-            format!(
-                "the certificate of {server} is not trusted: {}",
-                server_words(cause)
-            ),
-            "check the host and the system's clock; for a private CA, pass the CA's certificate to \
-             `root_certificate` (feature `redis-rustls`)",
-        )
-    } else {
-        return None;
-    };
-    Some(Fault::new(StoreErrorKind::Insecure, message).with_help(help))
+    let cause = error.is_io_error().then(|| error.source())??;
+    certificate::fault(&cause.to_string(), server, &HELP)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io;
 
-    use super::*;
+    use super::{super::super::StoreErrorKind, *};
 
     #[test]
     fn s100_an_error_of_tls_names_the_server_and_the_cause() {

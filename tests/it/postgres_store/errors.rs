@@ -141,6 +141,10 @@ async fn s27_an_error_names_a_missing_privilege() {
     let error = another.migrate().await.expect_err("not allowed");
     assert_eq!(error.kind(), AccessDenied);
     assert!(error.to_string().contains("lacks a privilege"), "{error}");
+    assert!(
+        error.to_string().contains("grant `CREATE` on the schema"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -223,10 +227,50 @@ async fn s97_the_message_of_a_trigger_is_withheld() {
     }
 }
 
+/// The functions of PostgreSQL quote their argument, and no context says so.
+#[tokio::test]
+async fn s97_the_message_of_a_check_constraint_is_withheld() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let store = migrated(&server).await;
+    for check in [
+        "access_token::regclass is not null",
+        "access_token::regnamespace is not null",
+        "access_token::regproc is not null",
+        "access_token::regrole is not null",
+        "access_token::regtype is not null",
+        "has_column_privilege('pg_catalog.pg_class', access_token, 'select')",
+        "has_database_privilege(access_token, 'connect')",
+        "has_schema_privilege(access_token, 'usage')",
+        "has_table_privilege(access_token, 'select')",
+        "pg_has_role(access_token, 'member')",
+        "nextval(access_token) = 1",
+        "pg_read_file(access_token) = ''",
+        "format('%I', access_token)::xml is null",
+        "set_config('search_path', access_token, true) = '' and set_config(access_token, '', true) = ''",
+        "convert_to(access_token, access_token) = ''",
+    ] {
+        server.psql(&format!(
+            "alter table dropbox_sign_tokens add constraint odd check ({check})"
+        ));
+        let record = Record::new(tokens("new"));
+        let error = store.compare_and_swap(&acme(), None, &record).await;
+        let error = error.expect_err(check);
+        let source = error.source().map(ToString::to_string);
+        let shown = format!("{error} {error:?} {source:?}");
+        assert!(!shown.contains("canary"), "{check}: {shown}");
+        server.psql("alter table dropbox_sign_tokens drop constraint odd");
+    }
+}
+
 /// The server answers the login with an error, and chooses every word.
 #[tokio::test]
 async fn s97_the_words_of_a_server_are_shown_without_control_characters_and_shortened() {
-    for code in ["28P01", "\u{1b}[31mforged\u{7}"] {
+    for (code, starts) in [
+        ("28P01", "SQLSTATE 28P01: [31mforgedx"),
+        ("\u{1b}[31mforged\u{7}", "no valid SQLSTATE"),
+    ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let words = "\u{1b}[31mforged\u{7}".to_owned() + &"x".repeat(5_000);
@@ -242,7 +286,7 @@ async fn s97_the_words_of_a_server_are_shown_without_control_characters_and_shor
         let store = store(&format!("postgres://app@{address}/app?sslmode=disable"));
         let error = store.load(&acme()).await.expect_err("no login");
         let source = error.source().expect("the server's words").to_string();
-        assert!(source.starts_with("SQLSTATE "), "{source:?}");
+        assert!(source.starts_with(starts), "{source:?}");
         for shown in [error.to_string(), format!("{error:?}"), source] {
             assert!(!shown.contains(['\u{1b}', '\u{7}']), "{shown:?}");
             assert!(!shown.contains("\\u{1b}"), "{shown:?}");

@@ -80,3 +80,17 @@ async fn s98_a_program_may_accept_an_insecure_postgres_pool_by_name() {
         builder.build().expect(url);
     }
 }
+
+/// `sqlx` has no TLS feature in this crate's tests.
+#[tokio::test]
+async fn s100_a_sqlx_without_tls_is_an_error_that_names_the_feature() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let store = store(&format!("{}?sslmode=verify-full", server.url()));
+    let error = store.load(&acme()).await.expect_err("no TLS");
+    assert_eq!(error.kind(), StoreErrorKind::Unsupported, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("`sqlx` was built without TLS"), "{text}");
+    assert!(text.contains("`tls-rustls-aws-lc-rs`"), "{text}");
+}
