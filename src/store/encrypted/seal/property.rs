@@ -38,11 +38,12 @@ fn opened(
     binding: Binding<'_>,
 ) -> Result<Option<Record>, StoreErrorKind> {
     let stored = Record::new(TokenSet::from_refresh_token(token));
-    let opened = Envelope::of(&stored).and_then(|envelope| {
-        envelope
-            .map(|envelope| open(&envelope, key, binding))
-            .transpose()
-    });
+    // The store chooses the key by its id.
+    let open = |envelope: Envelope<'_>| match envelope.key_id == key.id() {
+        true => open(&envelope, key, binding),
+        false => Err(Fault::new(StoreErrorKind::Undecryptable, "no such key")),
+    };
+    let opened = Envelope::of(&stored).and_then(|envelope| envelope.map(open).transpose());
     opened.map_err(|fault| {
         let kind = fault.kind();
         let error = fault.into_error("encrypted x", None);
