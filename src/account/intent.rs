@@ -72,9 +72,11 @@ impl AccountContext {
             }
             Ok(Swap::Conflict) => Ok(None),
             Err(error) => {
-                // The intent may have been saved all the same, and would keep other processes from
-                // presenting the token.
-                self.withdraw_intent(&record).await;
+                // The intent may have been saved all the same, or may be saved late, and would keep other
+                // processes from presenting the token. A new version of the record from before it makes a
+                // late save a conflict.
+                let versions = vec![stored.record.version, record.version];
+                self.close_intent(versions, record.unchanged()).await;
                 Err(self.store_failed(error))
             }
         }
@@ -114,8 +116,9 @@ impl AccountContext {
         }
     }
 
-    /// Goes on replacing an intent that was left, until the policy gives up or other work of this
-    /// process needs the lease. An intent that stays only makes the next process careful.
+    /// Goes on replacing an intent that was left, until the policy gives up or the process is about to end.
+    /// Other work of this process waits: if the lease were released, another process could find the intent
+    /// open. While the store does not respond, the other work could do nothing either.
     pub(super) async fn keep_closing_intent(&self) {
         let begun = Instant::now();
         let give_up = self.policy().save_give_up;
@@ -125,7 +128,7 @@ impl AccountContext {
             let Some(left) = left else { return };
             if self.close_later(&left).await.is_ok()
                 || begun.elapsed() > give_up
-                || self.lease_demand.pause(pauses.longer()).await
+                || self.lease_demand.pause_until_end(pauses.longer()).await
             {
                 return;
             }

@@ -11,6 +11,7 @@ use tokio::{sync::watch, time::timeout};
 #[derive(Debug, Default)]
 pub(super) struct LeaseDemand {
     waiting: watch::Sender<u32>,
+    is_ending: watch::Sender<bool>,
 }
 
 /// Counts as waiting until it is dropped.
@@ -25,6 +26,7 @@ impl LeaseDemand {
     /// Counts as waiting from now on: the process is about to end.
     pub(super) fn wait_for_good(&self) {
         std::mem::forget(self.wait());
+        self.is_ending.send_replace(true);
     }
 
     /// Pauses until other work waits for the lease, at most for `pause`. Returns whether other work
@@ -33,6 +35,14 @@ impl LeaseDemand {
         let mut waiting = self.waiting.subscribe();
         let is_wanted = waiting.wait_for(|waiting| *waiting > 0);
         timeout(pause, is_wanted).await.is_ok()
+    }
+
+    /// Pauses until the process is about to end, at most for `pause`. Returns whether the process is about
+    /// to end.
+    pub(super) async fn pause_until_end(&self, pause: Duration) -> bool {
+        let mut is_ending = self.is_ending.subscribe();
+        let ends = is_ending.wait_for(|is_ending| *is_ending);
+        timeout(pause, ends).await.is_ok()
     }
 }
 

@@ -165,6 +165,9 @@ impl RecordState {
         if let Some(replaced) = replaced {
             self.replaced.add(replaced.version, &replaced.tokens);
         }
+        if let Some(token) = installed.tokens.refresh_token() {
+            self.replaced.forget_spent(token);
+        }
         self.set(installed, save);
     }
 

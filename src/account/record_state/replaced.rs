@@ -56,11 +56,16 @@ impl Replaced {
         lineage: &Lineage,
         granted: &RefreshToken,
     ) {
-        let (token, granted) = (self.hash_of(spent), self.hash_of(granted));
-        let sign_in = lineage.began_at();
+        let (token, sign_in) = (self.hash_of(spent), lineage.began_at());
         self.spent.push_front(Spent { token, sign_in });
         self.spent.truncate(Self::MOST_SPENT);
-        self.spent.retain(|spent| spent.token != granted);
+        self.forget_spent(granted);
+    }
+
+    /// The token may be presented: the token was granted or installed again.
+    pub(super) fn forget_spent(&mut self, token: &RefreshToken) {
+        let token = self.hash_of(token);
+        self.spent.retain(|spent| spent.token != token);
     }
 
     /// Whether this is a replaced record, unchanged: an operator may have pasted tokens into a copy.

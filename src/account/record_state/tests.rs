@@ -111,6 +111,12 @@ fn s103_a_spent_token_is_known_without_a_known_record_until_a_newer_sign_in() {
     assert!(state.is_spent(&spent) && !state.is_spent(&new));
     assert!(!state.is_spent(&signed_in_with("spent", 6)));
     assert!(!state.is_spent(&record("access alone")));
+    // Installed again, within the same millisecond.
+    let again = signed_in_with("spent", 5);
+    let (mut state, _) = granted(&new, &spent);
+    state.set_installed(again.clone(), SaveState::Saved, None);
+    assert!(!state.is_spent(&again));
+    let (mut state, _) = granted(&new, &spent);
     // Each look remembers the token anew.
     for n in 0..20 {
         let pair = [n, n + 1].map(|n| signed_in_with(&n.to_string(), 5));
