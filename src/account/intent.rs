@@ -117,7 +117,7 @@ impl AccountContext {
     }
 
     /// Goes on replacing an intent that was left, until the policy gives up or the process is about to end.
-    /// Other work of this process waits: if the lease were released, another process could find the intent
+    /// With `NeverReplay`, other work of this process waits: if the lease were released, another process could find the intent
     /// open. While the store does not respond, the other work could do nothing either.
     pub(super) async fn keep_closing_intent(&self) {
         let begun = Instant::now();
@@ -128,10 +128,18 @@ impl AccountContext {
             let Some(left) = left else { return };
             if self.close_later(&left).await.is_ok()
                 || begun.elapsed() > give_up
-                || self.lease_demand.pause_until_end(pauses.longer()).await
+                || self.pause_closing(pauses.longer()).await
             {
                 return;
             }
+        }
+    }
+
+    /// With a policy that allows a replay, an open intent costs other processes nothing.
+    async fn pause_closing(&self, pause: std::time::Duration) -> bool {
+        match self.policy().lost_response {
+            LostResponse::NeverReplay => self.lease_demand.pause_until_end(pause).await,
+            _ => self.lease_demand.pause(pause).await,
         }
     }
 
