@@ -5,6 +5,8 @@
 //! since an intent is a save like any other, a store that cannot be written to fails before
 //! anything is spent.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{
@@ -20,7 +22,7 @@ use crate::{
     event::EventKind,
     policy::LostResponse,
     secret::RefreshToken,
-    store::{Record, StoreError, Swap, Version},
+    store::{Record, StoreError, StoreErrorKind, Swap, Version},
 };
 
 /// An intent of ours, as the store holds it, and the refresh token that it is about.
@@ -72,10 +74,14 @@ impl AccountContext {
             }
             Ok(Swap::Conflict) => Ok(None),
             Err(error) => {
-                // The intent may have been saved all the same, or may be saved late, and would keep other
-                // processes from presenting the token. A new version of the record from before it makes a
-                // late save a conflict.
-                let versions = vec![stored.record.version, record.version];
+                // The intent may have been saved all the same, and would keep other processes from
+                // presenting the token.
+                let mut versions = vec![record.version];
+                if error.kind() == StoreErrorKind::Unavailable {
+                    // Or the intent may be saved late: a new version of the record from before it makes
+                    // a late save a conflict.
+                    versions.insert(0, stored.record.version);
+                }
                 self.close_intent(versions, record.unchanged()).await;
                 Err(self.store_failed(error))
             }
@@ -116,9 +122,11 @@ impl AccountContext {
         }
     }
 
-    /// Goes on replacing an intent that was left, until the policy gives up or the process is about to end.
-    /// With `NeverReplay`, other work of this process waits: if the lease were released, another process could find the intent
-    /// open. While the store does not respond, the other work could do nothing either.
+    /// Goes on replacing an intent that was left, until the policy gives up or other work of this
+    /// process needs the lease. An intent that stays only makes the next process careful.
+    ///
+    /// With `NeverReplay`, the next process could not present the token at all. So other work waits,
+    /// unless the process is about to end.
     pub(super) async fn keep_closing_intent(&self) {
         let begun = Instant::now();
         let give_up = self.policy().save_give_up;
@@ -135,11 +143,11 @@ impl AccountContext {
         }
     }
 
-    /// With a policy that allows a replay, an open intent costs other processes nothing.
-    async fn pause_closing(&self, pause: std::time::Duration) -> bool {
+    /// Pauses between two attempts to replace an intent. Returns whether the lease is needed.
+    async fn pause_closing(&self, pause: Duration) -> bool {
         match self.policy().lost_response {
             LostResponse::NeverReplay => self.lease_demand.pause_until_end(pause).await,
-            _ => self.lease_demand.pause(pause).await,
+            LostResponse::ReplayOnce => self.lease_demand.pause(pause).await,
         }
     }
 

@@ -56,6 +56,40 @@ async fn a_definite_failure_withdraws_the_intent() {
 }
 
 #[tokio::test]
+async fn an_intent_whose_save_had_no_response_cannot_be_saved_late() {
+    for kind in Kind::all() {
+        let account = TestAccount::expired(kind).await;
+        let before = account.record().await.expect("a record");
+        account.store.next_saves([Fate::Fail]);
+        account.token().await.expect_err("no response");
+        let after = account.record().await.expect("a record");
+        assert_eq!(after.tokens, before.tokens);
+        // The late save names the version from before.
+        assert_ne!(after.version, before.version, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_intent_that_the_store_denied_keeps_no_other_process_from_the_lease() {
+    for lost_response in [LostResponse::ReplayOnce, LostResponse::NeverReplay] {
+        let policy = RefreshPolicy {
+            lost_response,
+            ..RefreshPolicy::default()
+        };
+        let account = TestAccount::with_policy(Kind::Memory, policy).await;
+        account.install_expired().await;
+        let before = account.record().await;
+        account.store.every_save(Fate::Deny);
+        account.token().await.expect_err("no writes");
+        let other = account.store.of_another_process();
+        let next = LeaseRequest::new(MINUTE, MINUTE / 12);
+        let lease = other.lease(&AccountId::default(), next).await;
+        lease.expect("a lease");
+        assert_eq!(account.record().await, before);
+    }
+}
+
+#[tokio::test]
 async fn a_lost_response_leaves_the_intent() {
     for kind in Kind::all() {
         let account = TestAccount::expired(kind).await;

@@ -29,8 +29,10 @@ pub(crate) enum Fate {
     WorkWhileStopped(FakeClock, Duration),
     /// The same, and meanwhile another process saves this record.
     Overtaken(FakeClock, Duration, Box<Record>),
-    /// Fails without an effect.
+    /// Fails without an effect, as if the store did not respond.
     Fail,
+    /// Fails without an effect: the store accepts no writes.
+    Deny,
     /// Takes effect, but the response is lost.
     LoseResponse,
     /// The same, and the store is down from then on.
@@ -185,7 +187,7 @@ impl Hook for Script {
 impl Script {
     async fn finish_save(&self, fate: Fate, account: &AccountId) -> Option<StoreErrorKind> {
         match fate {
-            Fate::Work | Fate::Fail => {}
+            Fate::Work | Fate::Fail | Fate::Deny => {}
             Fate::WorkFor(time) => sleep(time).await,
             Fate::WorkWhileStopped(clock, time) => clock.advance(time),
             Fate::Overtaken(clock, time, record) => {
@@ -209,6 +211,10 @@ impl State {
     fn start_save(&mut self) -> Option<StoreErrorKind> {
         let next = self.next_saves.pop_front();
         self.save = next.unwrap_or_else(|| self.every_save.clone());
-        matches!(self.save, Fate::Fail).then_some(StoreErrorKind::Unavailable)
+        match self.save {
+            Fate::Fail => Some(StoreErrorKind::Unavailable),
+            Fate::Deny => Some(StoreErrorKind::Unwritable),
+            _ => None,
+        }
     }
 }
