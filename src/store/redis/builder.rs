@@ -149,9 +149,8 @@ impl RedisStoreBuilder {
     ///
     /// Another [`ConfigError`]: a URL that is malformed, or has a scheme, a database or an option that
     /// the redis crate does not accept; TLS without a feature for TLS; URLs that cannot belong to one
-    /// cluster; a root certificate that cannot be read, or without TLS; a trusted node that is no
-    /// host, or on a server of its own; a prefix whose first braces
-    /// are empty; a time out of its bounds.
+    /// cluster; a root certificate that cannot be read, or without TLS; a trusted node that is no host,
+    /// or on a server of its own; a prefix whose first braces are empty; a time out of its bounds.
     pub fn build(self) -> Result<RedisStore, ConfigError> {
         check_times(self.timeout, self.poll_interval)?;
         if !keys::is_usable(&self.prefix) {

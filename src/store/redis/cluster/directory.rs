@@ -78,8 +78,6 @@ impl Directory {
     }
 
     pub(super) fn node(&self, address: &Address) -> RedisResult<Node> {
-        // A node that `ASK` alone has named is not kept: a hostile node names any number.
-        let is_known = self.shuffled().contains(address);
         let mut nodes = self.nodes.lock();
         if let Some(node) = nodes.get(address) {
             return Ok(node.clone());
@@ -87,10 +85,16 @@ impl Directory {
         let settings = self.settings.clone();
         let at = at(settings.addr(), address);
         let node = Node::new(Client::open(settings.set_addr(at))?);
-        if is_known {
+        // A node that `ASK` alone has named is not kept: a hostile node names any number.
+        if self.knows(address, &self.slots.lock()) {
             nodes.insert(address.clone(), node.clone());
         }
         Ok(node)
+    }
+
+    /// Whether the user or the slots name the node.
+    fn knows(&self, address: &Address, slots: &SlotMap) -> bool {
+        self.seeds.contains(address) || slots.nodes().any(|node| node == address)
     }
 
     /// Replaces the slots by the response of the node `sender`.
@@ -102,8 +106,9 @@ impl Directory {
         for node in slots.nodes() {
             self.check(node, sender)?;
         }
-        let known = |node: &Address| self.seeds.contains(node) || slots.nodes().any(|n| n == node);
-        self.nodes.lock().retain(|node, _| known(node));
+        let mut nodes = self.nodes.lock();
+        nodes.retain(|node, _| self.knows(node, &slots));
+        drop(nodes);
         *self.slots.lock() = slots;
         Ok(())
     }
