@@ -78,7 +78,7 @@ fn an_unsaved_grant_gives_way_to_a_newer_record_and_to_a_removal() {
 }
 
 #[test]
-fn s103_the_tokens_of_sixteen_refreshes_are_remembered_whatever_the_store_holds() {
+fn s103_the_tokens_of_sixteen_refreshes_are_remembered_with_any_intent_or_refusal() {
     let tokens: Vec<_> = (0..=17).map(|n| with_refresh(&n.to_string())).collect();
     let mut state = RecordState::default();
     for pair in tokens.windows(2) {

@@ -23,6 +23,21 @@ async fn refreshed_three_times(account: &TestAccount) -> Vec<Record> {
     records
 }
 
+/// An account whose granted token has expired, and the record from before the grant.
+async fn after_a_refresh(kind: Kind) -> (TestAccount, Record) {
+    let account = TestAccount::expired(kind).await;
+    let before = account.record().await.expect("a record");
+    account.token().await.expect("a token");
+    account.clock.advance(HOUR);
+    (account, before)
+}
+
+fn in_a_process_that_is_refused(account: &TestAccount) -> TestAccount {
+    let other = account.in_another_process_gated();
+    other.endpoint.fail_with([EndpointErrorKind::GrantRefused]);
+    other
+}
+
 #[tokio::test]
 async fn s103_a_record_that_was_put_back_is_not_presented_and_gives_way_to_the_newest() {
     for lost_response in [LostResponse::ReplayOnce, LostResponse::NeverReplay] {
@@ -80,14 +95,11 @@ async fn s103_an_intent_that_was_withdrawn_and_put_back_is_not_presented() {
 #[tokio::test]
 async fn s103_another_process_s_intent_on_a_spent_token_gives_way_once_the_lease_is_ours() {
     for kind in Kind::all_with_expiring_leases() {
-        let account = TestAccount::expired(kind).await;
-        let before = account.record().await.expect("a record");
-        account.token().await.expect("a token");
+        let (account, before) = after_a_refresh(kind).await;
         // The store lost the grant, and another process was killed after its intent.
         let intent = before.with_version(Version::unique());
         let intent = intent.with_presented_at(std::time::SystemTime::UNIX_EPOCH);
         account.save_elsewhere(&intent).await;
-        account.clock.advance(HOUR);
         account.token().await.expect("a token");
         assert_eq!(account.presented(), ["refresh-0", "refresh-1"]);
     }
@@ -96,10 +108,7 @@ async fn s103_another_process_s_intent_on_a_spent_token_gives_way_once_the_lease
 #[tokio::test]
 async fn s103_a_spent_token_that_comes_back_after_a_removal_is_refused_until_a_new_sign_in() {
     for is_ours in [true, false] {
-        let account = TestAccount::expired(Kind::Memory).await;
-        let old = account.record().await.expect("a record");
-        account.token().await.expect("a token");
-        account.clock.advance(HOUR);
+        let (account, old) = after_a_refresh(Kind::Memory).await;
         if is_ours {
             account.handle.sign_out().await.expect("signed out");
         } else {
@@ -123,13 +132,9 @@ async fn s103_a_spent_token_that_comes_back_after_a_removal_is_refused_until_a_n
 #[tokio::test(start_paused = true)]
 async fn s103_the_newest_token_is_kept_while_another_process_presents_the_spent_one() {
     for looks_meanwhile in [false, true] {
-        let account = TestAccount::expired(Kind::Memory).await;
-        let old = account.record().await.expect("a record");
-        account.token().await.expect("a token");
-        account.clock.advance(HOUR);
+        let (account, old) = after_a_refresh(Kind::Memory).await;
         account.save_elsewhere(&old).await;
-        let other = account.in_another_process_gated();
-        other.endpoint.fail_with([EndpointErrorKind::GrantRefused]);
+        let other = in_a_process_that_is_refused(&account);
         let mut theirs = Box::pin(other.token());
         other.until_posted(&mut theirs).await;
         let mut ours = Box::pin(account.token());
@@ -154,8 +159,7 @@ async fn s103_a_grant_outlives_the_lease_that_was_lost_and_the_process_that_repl
         let mut ours = Box::pin(account.token());
         account.until_posted(&mut ours).await;
         account.store.end_lease(&AccountId::default());
-        let other = account.in_another_process_gated();
-        other.endpoint.fail_with([EndpointErrorKind::GrantRefused]);
+        let other = in_a_process_that_is_refused(&account);
         let mut theirs = Box::pin(other.token());
         other.until_posted(&mut theirs).await;
         account.endpoint.release();
