@@ -33,8 +33,8 @@ pub(crate) fn parse_base_url(setting: &'static str, text: &str) -> Result<Url, C
     }
 }
 
-/// Whether a host, in the form of a URL or without brackets, is this machine. `localhost` is believed by its name: resolvers map it to
-/// loopback (RFC 6761, section 6.3).
+/// Whether a host, in the form of a URL or without brackets, is this machine. `localhost` is believed by
+/// its name: resolvers map the name to loopback (RFC 6761, section 6.3).
 pub(crate) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")

@@ -10,8 +10,8 @@ const LONGEST: usize = 200;
 const TELLING: usize = 8;
 const REDACTED: &str = "[redacted]";
 
-/// Text from outside without the secrets: drops characters that are not shown, replaces every occurrence of a
-/// secret, and bounds the length.
+/// Text from outside without the secrets: drops characters that are not shown, replaces every
+/// occurrence of a secret, and bounds the length.
 ///
 /// Long runs of letters and digits within a secret are replaced as well, since a secret's `+`, `/`
 /// and `=` come back in many encodings. A short secret is left alone: it would maim words that say

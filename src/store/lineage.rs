@@ -53,7 +53,8 @@ impl Lineage {
     }
 
     /// When the sign-in was, by the wall clock of the process that installed its tokens, and not before
-    /// the tokens were issued; `None` if unknown. Later than the sign-in that it replaced, even if that clock was wrong.
+    /// the tokens were issued; `None` if unknown. Later than the sign-in that it replaced, even if that
+    /// clock was wrong.
     pub fn began_at(&self) -> Option<SystemTime> {
         let began_at = UNIX_EPOCH + Duration::from_millis(self.began_at_ms);
         (self.began_at_ms > 0).then_some(began_at)

@@ -59,10 +59,10 @@ use crate::account_id::AccountId;
 ///
 /// # One key for each environment
 ///
-/// A key of its own keeps the records of staging out of production, whatever else is configured. The
-/// environment is a second barrier, for deployments that share a key by mistake. The first format,
-/// `sealed:1`, knows no environment, and the store reads such records by default, so that records of
-/// earlier versions of this crate keep working. Each record changes to `sealed:2` with its next save
+/// A key of its own is enough to keep the records of staging out of production. The environment is a
+/// second barrier, for deployments that share a key by mistake. The first format, `sealed:1`, knows no
+/// environment, and the store reads such records by default, so that records of earlier versions of
+/// this crate keep working. Each record changes to `sealed:2` with its next save
 /// or [`rewrap`](Self::rewrap); then call
 /// [`refuse_first_format`](EncryptedStoreBuilder::refuse_first_format). Versions of this crate that
 /// write `sealed:1` do not read `sealed:2`: upgrade all processes that share a store together.

@@ -129,8 +129,8 @@ use crate::{account_id::AccountId, error::ConfigError};
 /// ```
 ///
 /// The program's user then needs `USAGE` on the schema, and `SELECT`, `INSERT` and `UPDATE` on the
-/// table. With `DELETE`, the store removes the row of an account that has signed out; otherwise an empty row
-/// stays.
+/// table. With `DELETE`, the store removes the row of an account that has signed out; otherwise an empty
+/// row stays.
 ///
 /// ```sql
 /// GRANT USAGE ON SCHEMA auth TO app;

@@ -70,7 +70,7 @@ impl TableName {
     }
 }
 
-/// The text as a literal, whatever the server's `standard_conforming_strings`.
+/// The text as a literal. An `E` literal does not depend on the server's `standard_conforming_strings`.
 fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', r"\\").replace('\'', "''"))
 }
