@@ -108,6 +108,8 @@ pub struct TokenGrant {
     pub refresh_token: Option<RefreshToken>,
     /// The lifetime of the access token, as the response stated it.
     pub expires_in: ExpiresIn,
+    /// The rate limit of the token endpoint. A manager slows down before the limit is reached.
+    pub rate_limits: RateLimits,
 }
 
 impl TokenGrant {
@@ -118,6 +120,7 @@ impl TokenGrant {
             access_token: access_token.into(),
             refresh_token: None,
             expires_in: ExpiresIn::Unstated,
+            rate_limits: RateLimits::default(),
         }
     }
 
@@ -135,6 +138,13 @@ impl TokenGrant {
         self
     }
 
+    /// Adds the rate limit that the response stated.
+    #[must_use]
+    pub fn with_rate_limits(mut self, rate_limits: RateLimits) -> Self {
+        self.rate_limits = rate_limits;
+        self
+    }
+
     /// The tokens, given the wall-clock time of the request and the lifetime to assume if the
     /// response states no lifetime.
     pub fn into_tokens(self, sent_at: SystemTime, default_lifetime: Duration) -> TokenSet {
@@ -145,6 +155,36 @@ impl TokenGrant {
             None => tokens,
         }
     }
+}
+
+/// The rate limit of a token endpoint, as far as a response's headers state the limit.
+///
+/// While few requests remain, a manager spreads its token requests over the time until the next
+/// window. After the last one, the manager waits for the next window.
+///
+/// ```
+/// use std::time::Duration;
+/// use dropbox_sign_oauth::{RateLimits, TokenGrant};
+///
+/// let mut limits = RateLimits::default();
+/// limits.remaining = Some(3);
+/// limits.reset_after = Some(Duration::from_secs(20));
+/// let grant = TokenGrant::new("access-token").with_rate_limits(limits);
+/// # let _ = grant;
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Requests allowed in the current window (`X-RateLimit-Limit`).
+    pub limit: Option<u64>,
+    /// Requests left in the current window (`X-RateLimit-Remaining`, or `X-RateLimit-Limit-Remaining`,
+    /// which has been seen instead).
+    pub remaining: Option<u64>,
+    /// When the next window begins, by the service's clock (`X-Ratelimit-Reset`).
+    pub reset: Option<SystemTime>,
+    /// How long after the response the next window begins, by the response's own `Date`. Zero if the
+    /// window has begun.
+    pub reset_after: Option<Duration>,
 }
 
 /// The `expires_in` of a token response.

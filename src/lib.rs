@@ -27,7 +27,9 @@ pub use crate::{
     api::OAuthApi,
     clock::{Clock, SystemClock},
     deadlines::Freshness,
-    endpoint::{EndpointError, EndpointErrorKind, ExpiresIn, TokenEndpoint, TokenGrant},
+    endpoint::{
+        EndpointError, EndpointErrorKind, ExpiresIn, RateLimits, TokenEndpoint, TokenGrant,
+    },
     error::{ConfigError, Error, ErrorKind},
     event::{Event, EventKind, EventSink, RefreshReason, Unfinished},
     manager::{TokenManager, TokenManagerBuilder},

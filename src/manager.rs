@@ -6,7 +6,7 @@ use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
 use crate::{
-    account::{Account, Claims, ManagerContext},
+    account::{Account, Claims, ManagerContext, RefreshQueue},
     account_id::AccountId,
     clock::{Clock, Clocks, SystemClock},
     endpoint::TokenEndpoint,
@@ -170,6 +170,7 @@ impl TokenManager {
         for account in &accounts {
             account.close();
         }
+        self.0.context.refresh_queue.close();
         accounts
     }
 }
@@ -245,11 +246,14 @@ impl TokenManagerBuilder {
                 format!("its thread cannot be started: {error}"),
             )
         })?;
+        let clocks = Clocks::new(self.clock);
+        let longest_work = self.policy.longest_work(self.endpoint.timeout());
         Ok(TokenManager(Arc::new(Shared {
             context: Arc::new(ManagerContext {
+                refresh_queue: RefreshQueue::new(clocks.clone(), &self.policy, longest_work),
                 endpoint: self.endpoint,
                 store: self.store,
-                clocks: Clocks::new(self.clock),
+                clocks,
                 policy: self.policy,
                 events,
                 claims: Claims::default(),

@@ -53,6 +53,9 @@ pub struct RefreshPolicy {
     /// The shortest time from one granted token to the next token request of the account, if tokens
     /// live for a moment only or the API rejects them. At most a minute. Default: 1 second.
     pub min_refresh_interval: Duration,
+    /// How many accounts of the manager refresh at the same time; further accounts queue. A refresh that
+    /// callers wait for goes before a refresh in the background. At least 1. Default: 16.
+    pub max_concurrent_refreshes: usize,
     /// How long a refresh token that the service refused for good is not presented again, by any
     /// process that shares the store. Default: 1 hour.
     pub refusal_lifetime: Duration,
@@ -132,6 +135,7 @@ impl Default for RefreshPolicy {
             unsent_budget: Duration::from_secs(10),
             rejection_cooldown: Duration::from_secs(60),
             min_refresh_interval: Duration::from_secs(1),
+            max_concurrent_refreshes: 16,
             refusal_lifetime: Duration::from_secs(60 * 60),
             lost_response: LostResponse::default(),
             backoff: Backoff::default(),
@@ -248,6 +252,9 @@ impl RefreshPolicy {
                  never refreshed in the background",
             );
         }
+        if self.max_concurrent_refreshes == 0 {
+            return invalid("max_concurrent_refreshes", "must be at least 1");
+        }
         if self.min_refresh_interval > Duration::from_secs(60) {
             return invalid("min_refresh_interval", "must not be longer than a minute");
         }
@@ -287,7 +294,7 @@ mod tests {
 
     #[test]
     fn contradictory_windows_and_a_zero_lease_are_refused() {
-        let broken: [fn(&mut RefreshPolicy); 9] = [
+        let broken: [fn(&mut RefreshPolicy); 10] = [
             |p| p.expiry_margin = p.refresh_window,
             |p| p.expiry_fraction = p.refresh_fraction,
             |p| p.jitter = 1.5,
@@ -297,6 +304,7 @@ mod tests {
             |p| p.lease_time_to_live = SECOND,
             |p| p.backoff.initial = Duration::MAX,
             |p| p.min_refresh_interval = 61 * SECOND,
+            |p| p.max_concurrent_refreshes = 0,
         ];
         for break_it in broken {
             let mut policy = RefreshPolicy::default();

@@ -19,6 +19,7 @@ use super::{
     claims::Claims,
     lease_demand::LeaseDemand,
     record_state::{Reconciled, RecordState},
+    refresh_queue::RefreshQueue,
     single_flight::SingleFlight,
 };
 use crate::{
@@ -40,6 +41,7 @@ pub(crate) struct ManagerContext {
     pub(crate) policy: RefreshPolicy,
     pub(crate) events: Events,
     pub(crate) claims: Claims,
+    pub(crate) refresh_queue: Arc<RefreshQueue>,
     /// The runtime on which the manager was built.
     pub(crate) built_on: Option<Handle>,
 }

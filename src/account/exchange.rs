@@ -8,7 +8,7 @@ use super::{
     context::AccountContext,
     intent::Intent,
     lease::HeldLease,
-    outcome::{failed, failed_for_good},
+    outcome::{failed, failed_for_good, postponed},
     record_state::Refusal,
     state::Outcome,
 };
@@ -50,6 +50,7 @@ impl AccountContext {
             let (sent, posted) = (self.clocks().now(), Instant::now());
             let error = match self.present(&intent.refresh_token).await {
                 Ok(grant) => {
+                    self.manager.refresh_queue.granted(&grant.rate_limits);
                     let took = posted.elapsed();
                     return Ok(Granted { grant, sent, took });
                 }
@@ -108,9 +109,16 @@ impl AccountContext {
         })
     }
 
-    /// What a failed request means for the callers that wait and for the refresh token.
-    pub(super) fn exchange_failed(&self, error: EndpointError, intent: &Intent) -> Outcome {
+    /// What a failed request, first sent at `began`, means for the callers that wait, for the refresh
+    /// token and for the other accounts.
+    pub(super) fn exchange_failed(
+        &self,
+        error: EndpointError,
+        intent: &Intent,
+        began: Duration,
+    ) -> Outcome {
         let policy = self.policy();
+        let held = self.manager.refresh_queue.failed(&error, began);
         let is_replaced = error.refresh_token().is_some();
         if error.may_be_spent() && !is_replaced && policy.lost_response == LostResponse::NeverReplay
         {
@@ -135,7 +143,10 @@ impl AccountContext {
             _ => {
                 let retry_after = error.retry_after();
                 let error = self.endpoint_error(ErrorKind::Unavailable, error);
-                self.failed_with_backoff(error, retry_after)
+                match held {
+                    Some(wait) => postponed(error, wait),
+                    None => self.failed_with_backoff(error, retry_after),
+                }
             }
         }
     }

@@ -4,14 +4,15 @@
 //! refresh token is spent, only the end of the flight's runtime keeps the new one from being saved.
 //!
 //! 1. Reload: another process may have refreshed.
-//! 2. Acquire the store's lease. Without the lease, nothing is presented.
-//! 3. Reload again, now that no other process can refresh.
-//! 4. Write the intent: the refresh token is about to be presented.
-//! 5. Present the refresh token, if the lease is still certain to be ours.
-//! 6. Save what was granted, and only then use it.
-//! 7. Wake the callers that wait, release the lease.
+//! 2. Wait for a permit of the manager's refresh queue.
+//! 3. Acquire the store's lease. Without the lease, nothing is presented.
+//! 4. Reload again, now that no other process can refresh.
+//! 5. Write the intent: the refresh token is about to be presented.
+//! 6. Present the refresh token, if the lease is still certain to be ours.
+//! 7. Save what was granted, and only then use it.
+//! 8. Wake the callers that wait, release the lease.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{future::pending, pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
@@ -22,6 +23,7 @@ use super::{
     lease::HeldLease,
     live_token::LiveToken,
     record_state::Refusal,
+    refresh_queue::{Permit, Urgency},
     reload::Reloaded,
     single_flight::Flight,
     state::{Aim, Outcome},
@@ -48,7 +50,7 @@ const MOST_LEASES: usize = 3;
 
 /// Which process refreshes.
 enum Turn {
-    Ours(HeldLease),
+    Ours(HeldLease, Permit),
     /// Another process has refreshed meanwhile.
     Theirs(Arc<LiveToken>),
 }
@@ -83,9 +85,10 @@ impl AccountContext {
 
     async fn run_refresh(self: &Arc<Self>, mut flight: Flight, reason: RefreshReason) {
         for leases_left in (0..MOST_LEASES).rev() {
-            match self.turn(reason).await {
-                Ok(Turn::Ours(lease)) => {
-                    let work = self.run_with_lease(flight, reason, &lease, leases_left > 0);
+            match self.turn(reason, &flight).await {
+                Ok(Turn::Ours(lease, permit)) => {
+                    let again = leases_left > 0;
+                    let work = self.run_with_lease(flight, reason, &lease, permit, again);
                     let unfinished = lease.renewed_during(work).await;
                     lease.release().await;
                     match unfinished {
@@ -99,26 +102,59 @@ impl AccountContext {
         }
     }
 
-    /// Waits for the lease, or for the token that its holder saves.
-    async fn turn(self: &Arc<Self>, reason: RefreshReason) -> Result<Turn, Outcome> {
+    /// Waits for a permit and the lease, or for the token that another process saves.
+    async fn turn(
+        self: &Arc<Self>,
+        reason: RefreshReason,
+        flight: &Flight,
+    ) -> Result<Turn, Outcome> {
         if let Reloaded::Found(token) = self.reload(reason).await? {
             return Ok(Turn::Theirs(token));
         }
         if let Some(rest) = self.rest_of_interval() {
             sleep(rest).await;
         }
+        let permit = self.permit(flight).await?;
+        if permit.has_waited()
+            && let Reloaded::Found(token) = self.reload(reason).await?
+        {
+            return Ok(Turn::Theirs(token));
+        }
+        let mut permit = Some(permit);
         let mut acquiring = pin!(self.acquire_lease());
-        loop {
+        let lease = loop {
             tokio::select! {
                 biased;
-                lease = &mut acquiring => {
-                    return lease.map(Turn::Ours).map_err(|error| self.store_failed(error));
-                }
+                lease = &mut acquiring => break lease.map_err(|error| self.store_failed(error))?,
                 () = sleep(RELOAD_EVERY) => {}
             }
+            // Another process refreshes this account. Meanwhile, another account may be refreshed.
+            permit = None;
             // A reload that fails decides nothing: the wait for the lease goes on.
             if let Ok(Reloaded::Found(token)) = self.reload(reason).await {
                 return Ok(Turn::Theirs(token));
+            }
+        };
+        match permit {
+            Some(permit) => Ok(Turn::Ours(lease, permit)),
+            None => self.permit_under(lease).await,
+        }
+    }
+
+    async fn permit(&self, flight: &Flight) -> Result<Permit, Outcome> {
+        let queue = &self.manager.refresh_queue;
+        let permit = queue.permit(Urgency::Background, flight.awaited()).await;
+        permit.map_err(|no_permit| self.not_permitted(no_permit))
+    }
+
+    async fn permit_under(&self, lease: HeldLease) -> Result<Turn, Outcome> {
+        let queue = &self.manager.refresh_queue;
+        let permit = queue.permit(Urgency::HoldsLease, pending());
+        match lease.renewed_during(permit).await {
+            Ok(permit) => Ok(Turn::Ours(lease, permit)),
+            Err(no_permit) => {
+                lease.release().await;
+                Err(self.not_permitted(no_permit))
             }
         }
     }
@@ -137,6 +173,7 @@ impl AccountContext {
         flight: Flight,
         reason: RefreshReason,
         lease: &HeldLease,
+        permit: Permit,
         again: bool,
     ) -> Option<Flight> {
         let outcome = match self.refresh(reason, lease).await {
@@ -146,6 +183,7 @@ impl AccountContext {
             }
             Err(outcome) => outcome,
         };
+        drop(permit);
         self.finish(flight, outcome);
         // The callers are awake by now. The lease is held until the store is as it should be, or other
         // work of this process needs the lease.
@@ -155,7 +193,9 @@ impl AccountContext {
     }
 
     fn finish(&self, flight: Flight, outcome: Outcome) {
-        if let Outcome::SignedOut { error, .. } | Outcome::Failed { error, .. } = &outcome
+        if let Outcome::SignedOut { error, .. }
+        | Outcome::Failed { error, .. }
+        | Outcome::Postponed { error, .. } = &outcome
             && self.single_flight.read(|state| state.is_news(error))
         {
             let error = error.clone();
@@ -192,6 +232,7 @@ impl AccountContext {
             let generation = self.next_generation();
             // If this flight is aborted from here on, the next flight finds an open intent.
             self.record_state().set_presenting(true);
+            let began = self.clocks().monotonic();
             let response = self.exchange(&intent, lease).await;
             self.record_state().set_presenting(false);
             let error = match response {
@@ -200,13 +241,13 @@ impl AccountContext {
             };
             if let Some(issued) = error.refresh_token() {
                 self.keep_issued(issued, &intent).await?;
-                return Err(self.exchange_failed(error, &intent));
+                return Err(self.exchange_failed(error, &intent, began));
             }
             if error.kind() != EndpointErrorKind::GrantRefused {
                 if !error.may_be_spent() {
                     self.withdraw_intent(&intent.record).await;
                 }
-                return Err(self.exchange_failed(error, &intent));
+                return Err(self.exchange_failed(error, &intent, began));
             }
             self.save_refusal(&intent).await;
             // A process without our lease may have presented the token and saved the next one. The

@@ -16,7 +16,7 @@
 //! | 3 | `context` | what one account has, and what every step needs of it |
 //! | 2 | `single_flight` | one flight, one result for all waiters |
 //! | 1 | `state`, `thread_cache` | who uses which token, who refreshes, who waits; a thread's copy of a header |
-//! | 0 | `claims`, `lease_demand`, `live_token`, `record_state`, `retry_pauses`, `sync` | who was signed in with which token, who waits for the lease, a token in use, what is known of the stored record, pauses between saves, the lock of a flight |
+//! | 0 | `claims`, `lease_demand`, `live_token`, `record_state`, `refresh_queue`, `retry_pauses`, `sync` | who was signed in with which token, who waits for the lease, a token in use, what is known of the stored record, which flight may send a token request, pauses between saves, the lock of a flight |
 //!
 //! The modules below `context` know no I/O.
 
@@ -31,6 +31,7 @@ mod lease_demand;
 mod live_token;
 mod outcome;
 mod record_state;
+mod refresh_queue;
 mod reload;
 mod retry_pauses;
 mod saving;
@@ -46,6 +47,7 @@ mod unfinished;
 pub(crate) use claims::Claims;
 pub(crate) use context::ManagerContext;
 pub use live_token::BearerToken;
+pub(crate) use refresh_queue::RefreshQueue;
 pub use sign_in::Seeded;
 pub(crate) use state::Need;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{context::AccountContext, state::Outcome};
+use super::{context::AccountContext, refresh_queue::NoPermit, state::Outcome};
 use crate::{
     endpoint::EndpointError,
     error::{Error, ErrorKind},
@@ -20,6 +20,16 @@ impl AccountContext {
         retry_after: Option<Duration>,
     ) -> Outcome {
         self.single_flight.failed(error, retry_after)
+    }
+
+    /// The flight presents nothing.
+    pub(super) fn not_permitted(&self, no_permit: NoPermit) -> Outcome {
+        match no_permit {
+            NoPermit::Closed => postponed(self.error(ErrorKind::ShutDown), Duration::ZERO),
+            NoPermit::Held { error, wait } => {
+                postponed(self.endpoint_error(ErrorKind::Unavailable, error), wait)
+            }
+        }
     }
 
     pub(super) fn store_failed(&self, error: StoreError) -> Outcome {
@@ -50,6 +60,11 @@ impl AccountContext {
 
 pub(super) fn failed(error: Error, wait: Duration) -> Outcome {
     Outcome::Failed { error, wait }
+}
+
+/// The account is not to blame.
+pub(super) fn postponed(error: Error, wait: Duration) -> Outcome {
+    Outcome::Postponed { error, wait }
 }
 
 /// Only another refresh token helps. The store is asked for one now and then.

@@ -43,8 +43,16 @@ pub(crate) struct SingleFlight {
 #[derive(Debug, Default)]
 struct Shared {
     state: State,
-    /// Of the last flight that was started.
-    receiver: Option<Receiver>,
+    /// The last flight that was started.
+    started: Option<Started>,
+}
+
+/// The callers' side of a flight.
+#[derive(Debug)]
+struct Started {
+    receiver: Receiver,
+    /// Tells the flight whether a caller waits.
+    is_awaited: watch::Sender<bool>,
 }
 
 /// The generation in use, read by every request. On a cache line of its own, so that reading it
@@ -130,11 +138,17 @@ impl SingleFlight {
 
     fn start(self: &Arc<Self>, shared: &mut Shared, job: Job) -> Flight {
         let (sender, receiver) = watch::channel(None);
-        shared.receiver = Some(receiver);
+        let is_awaited = watch::Sender::new(false);
+        let awaited = is_awaited.subscribe();
+        shared.started = Some(Started {
+            receiver,
+            is_awaited,
+        });
         Flight {
             single_flight: Arc::clone(self),
             id: job.id,
             aim: job.aim,
+            awaited,
             sender,
             has_ended: false,
         }
@@ -153,14 +167,17 @@ impl SingleFlight {
 
 impl Shared {
     fn waiter(&self, fallback: Option<Arc<LiveToken>>) -> Waiter {
-        Waiter {
-            // A waiter is made only while a flight is under way, which has set the receiver.
-            receiver: self
-                .receiver
-                .clone()
-                .unwrap_or_else(|| watch::channel(None).1),
-            fallback,
-        }
+        // A waiter is made only while a flight is under way.
+        let receiver = match &self.started {
+            Some(started) => {
+                started
+                    .is_awaited
+                    .send_if_modified(|is_awaited| !std::mem::replace(is_awaited, true));
+                started.receiver.clone()
+            }
+            None => watch::channel(None).1,
+        };
+        Waiter { receiver, fallback }
     }
 }
 
@@ -196,6 +213,7 @@ pub(crate) struct Flight {
     single_flight: Arc<SingleFlight>,
     id: FlightId,
     aim: Aim,
+    awaited: watch::Receiver<bool>,
     sender: watch::Sender<Option<FlightResult>>,
     has_ended: bool,
 }
@@ -203,6 +221,16 @@ pub(crate) struct Flight {
 impl Flight {
     pub(crate) fn aim(&self) -> Aim {
         self.aim
+    }
+
+    /// Ends once a caller waits for the flight.
+    pub(crate) async fn awaited(&self) {
+        // The sender lives until the next flight starts.
+        let _ = self
+            .awaited
+            .clone()
+            .wait_for(|is_awaited| *is_awaited)
+            .await;
     }
 
     /// Ends the flight and wakes all waiters. If the account signed in or out meanwhile, the waiters

@@ -112,6 +112,9 @@ pub(crate) enum Outcome {
     },
     /// With an error. No flight starts before the wait is over.
     Failed { error: Error, wait: Duration },
+    /// With an error that says nothing about this account: the token host takes no request. No flight
+    /// starts before the wait is over.
+    Postponed { error: Error, wait: Duration },
 }
 
 impl Outcome {
@@ -120,7 +123,9 @@ impl Outcome {
         match self {
             Self::Token(token) => Ok(Arc::clone(token)),
             Self::SignedOut { error, .. } => Err(error.clone()),
-            Self::Failed { error, wait } => Err(error.clone().with_retry_after(*wait)),
+            Self::Failed { error, wait } | Self::Postponed { error, wait } => {
+                Err(error.clone().with_retry_after(*wait))
+            }
         }
     }
 }
@@ -212,22 +217,21 @@ impl State {
             Outcome::Token(token) => return self.publish(token),
             Outcome::SignedOut { error, generation } if generation >= self.floor => {
                 self.forget();
-                self.hold = Some(Hold {
-                    until: now.saturating_add(SIGNED_OUT_RECHECK),
-                    error,
-                });
+                self.hold(error, now.saturating_add(SIGNED_OUT_RECHECK));
             }
             Outcome::SignedOut { .. } => return false,
-            Outcome::Failed { .. } if self.is_outdated => return false,
+            Outcome::Failed { .. } | Outcome::Postponed { .. } if self.is_outdated => return false,
             Outcome::Failed { error, wait } => {
                 self.failures += 1;
-                self.hold = Some(Hold {
-                    until: now.saturating_add(wait),
-                    error,
-                });
+                self.hold(error, now.saturating_add(wait));
             }
+            Outcome::Postponed { error, wait } => self.hold(error, now.saturating_add(wait)),
         }
         true
+    }
+
+    fn hold(&mut self, error: Error, until: Duration) {
+        self.hold = Some(Hold { until, error });
     }
 
     /// Ends a flight that never began, as if it had not been started.

@@ -69,9 +69,7 @@ mod timed_body;
 mod transport;
 
 pub use builder::OAuthApiBuilder;
-pub use models::{
-    OAuthTokenGenerateRequest, OAuthTokenRefreshRequest, OAuthTokenResponse, RateLimits,
-};
+pub use models::{OAuthTokenGenerateRequest, OAuthTokenRefreshRequest, OAuthTokenResponse};
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use response::property::check_response;
 

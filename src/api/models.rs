@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    endpoint::{ExpiresIn, TokenGrant},
+    endpoint::{ExpiresIn, RateLimits, TokenGrant},
     policy::RefreshPolicy,
     secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken, flaw},
     token::TokenSet,
@@ -152,6 +152,7 @@ impl From<OAuthTokenResponse> for TokenGrant {
             access_token: response.access_token,
             refresh_token: response.refresh_token,
             expires_in: response.expires_in,
+            rate_limits: response.rate_limits,
         }
     }
 }
@@ -173,18 +174,4 @@ impl fmt::Debug for OAuthTokenResponse {
             .field("rate_limits", &self.rate_limits)
             .finish_non_exhaustive()
     }
-}
-
-/// The rate limit of the token endpoint, as far as a response's headers state it. For information:
-/// accounts honour the limit by [`EndpointError::retry_after`](crate::EndpointError::retry_after).
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RateLimits {
-    /// Requests allowed in the current window (`X-RateLimit-Limit`).
-    pub limit: Option<u64>,
-    /// Requests left in the current window (`X-RateLimit-Remaining`, or `X-RateLimit-Limit-Remaining`,
-    /// which has been seen instead).
-    pub remaining: Option<u64>,
-    /// When the next window begins, by the service's clock (`X-Ratelimit-Reset`).
-    pub reset: Option<SystemTime>,
 }

@@ -7,18 +7,20 @@ use http::{
     header::{DATE, RETRY_AFTER},
 };
 
-use super::models::RateLimits;
-use crate::clock::since_epoch;
+use crate::{clock::since_epoch, endpoint::RateLimits};
 
 const RESET: &str = "x-ratelimit-reset";
 
-pub(super) fn rate_limits(headers: &HeaderMap) -> RateLimits {
+/// The stated limit. Times are compared with the response's own `Date`, so that a wrong clock here does
+/// no harm.
+pub(super) fn rate_limits(headers: &HeaderMap, received_at: SystemTime) -> RateLimits {
+    let reset = number(headers, RESET).map(Duration::from_secs);
     RateLimits {
         limit: number(headers, "x-ratelimit-limit"),
-        remaining: number(headers, "x-ratelimit-remaining")
-            .or_else(|| number(headers, "x-ratelimit-limit-remaining")),
-        reset: number(headers, RESET)
-            .and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds))),
+        remaining: remaining(headers),
+        reset: reset.and_then(|reset| UNIX_EPOCH.checked_add(reset)),
+        reset_after: reset
+            .map(|reset| reset.saturating_sub(since_epoch(sent_at(headers, received_at)))),
     }
 }
 
@@ -27,25 +29,32 @@ pub(super) fn rate_limits(headers: &HeaderMap) -> RateLimits {
 ///
 /// `Retry-After` is the plainer header and comes first. `X-Ratelimit-Reset` comes with every response.
 /// While requests remain, it says nothing about a failure that is not `about_rate`.
-///
-/// Times are compared with the response's own `Date`, so that a wrong clock here does no harm.
 pub(super) fn retry_after(
     headers: &HeaderMap,
     about_rate: bool,
     received_at: SystemTime,
 ) -> Option<Duration> {
-    let now = text(headers, DATE.as_str())
-        .and_then(|date| httpdate::parse_http_date(date).ok())
-        .unwrap_or(received_at);
+    let now = sent_at(headers, received_at);
     let asked = text(headers, RETRY_AFTER.as_str())
         .and_then(|value| wait(value, now))
         .filter(|wait| !wait.is_zero());
-    let used_up = rate_limits(headers).remaining.unwrap_or(0) == 0;
-    let reset = number(headers, RESET)
-        .filter(|_| about_rate || used_up)
-        .map(|reset| Duration::from_secs(reset).saturating_sub(since_epoch(now)))
-        .filter(|wait| !wait.is_zero());
+    let used_up = remaining(headers).unwrap_or(0) == 0;
+    let reset = rate_limits(headers, received_at)
+        .reset_after
+        .filter(|wait| (about_rate || used_up) && !wait.is_zero());
     asked.or(reset)
+}
+
+fn remaining(headers: &HeaderMap) -> Option<u64> {
+    number(headers, "x-ratelimit-remaining")
+        .or_else(|| number(headers, "x-ratelimit-limit-remaining"))
+}
+
+/// The time of the response by the service's clock.
+fn sent_at(headers: &HeaderMap, received_at: SystemTime) -> SystemTime {
+    text(headers, DATE.as_str())
+        .and_then(|date| httpdate::parse_http_date(date).ok())
+        .unwrap_or(received_at)
 }
 
 /// `Retry-After` is seconds or a date (RFC 9110, section 10.2.3).

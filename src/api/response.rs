@@ -123,7 +123,7 @@ fn grant(
         expires_in: fields.expires_in(),
         state: fields.text("state").map(|text| text.as_str().to_owned()),
         sent_at: asked.sent_at,
-        rate_limits: rate_limits(failure.response.headers),
+        rate_limits: rate_limits(failure.response.headers, failure.response.received_at),
     })
 }
 

@@ -99,7 +99,8 @@ impl EndpointError {
         self.edit(|inner| inner.code = Some(code.into()))
     }
 
-    /// Adds the time for which the service asks for no further request.
+    /// Adds the time for which the service asks for no further request, of any account. If the kind is
+    /// [`Transient`](EndpointErrorKind::Transient), all accounts of the manager wait.
     #[must_use]
     pub fn with_retry_after(self, delay: Duration) -> Self {
         self.edit(|inner| inner.retry_after = Some(delay))
@@ -151,6 +152,12 @@ impl EndpointError {
     /// For how long the service asks for no further request, counted from the response; not capped.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// Whether the failure is about the token endpoint's limit, and not about this token.
+    pub(crate) fn is_about_limit(&self) -> bool {
+        let is_limit = self.status() == Some(429) || self.code() == Some("exceeded_rate");
+        self.kind() == EndpointErrorKind::Transient && (is_limit || self.retry_after().is_some())
     }
 
     /// The next step, if the error knows one.
