@@ -234,12 +234,12 @@ impl Waiting<'_> {
         loop {
             tokio::select! {
                 biased;
+                () = self.queue.closing.cancelled() => return Err(NoPermit::Closed),
                 permit = &mut self.permit => {
                     let mut permit = permit.unwrap_or(Err(NoPermit::Closed))?;
                     permit.has_waited = true;
                     return Ok(permit);
                 }
-                () = self.queue.closing.cancelled() => return Err(NoPermit::Closed),
                 () = &mut awaited, if self.place.urgency == Urgency::Background => self.move_up(),
             }
         }

@@ -14,6 +14,7 @@ mod lineage;
 mod outages;
 mod overlaps;
 mod paused;
+mod queue;
 mod refusals;
 mod rejected;
 mod rollback;

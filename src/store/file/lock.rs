@@ -12,7 +12,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, timeout},
 };
 
@@ -40,11 +40,16 @@ const LONGEST_LEASE_PAUSE: Duration = Duration::from_millis(50);
 /// the runtime's threads.
 const MOST_CALLS: usize = 8;
 
+/// How many leases of a store are held at once. Each keeps a file open, and a process may open 1,024
+/// files on many systems.
+const MOST_LEASES: usize = 128;
+
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     // Fields are dropped in order: the file is unlocked before the next task in the queue tries.
     _file: LockedFile,
+    _lease: Option<OwnedSemaphorePermit>,
     turn: Turn,
 }
 
@@ -58,18 +63,21 @@ struct Waiting {
 /// Acquires the locks of one store.
 pub(super) struct Locks {
     calls: Arc<Semaphore>,
+    leases: Arc<Semaphore>,
 }
 
 impl Default for Locks {
     fn default() -> Self {
         Self {
             calls: Arc::new(Semaphore::new(MOST_CALLS)),
+            leases: Arc::new(Semaphore::new(MOST_LEASES)),
         }
     }
 }
 
 impl Locks {
-    /// Acquires the account's lease. `None`: another holder kept the lease for all of `wait`.
+    /// Acquires the account's lease. `None`: another holder kept the lease for all of `wait`, or this
+    /// process held [`MOST_LEASES`] of other accounts.
     ///
     /// First removes the temporary file that a killed process left: signing out acquires the lease, and
     /// may find no record to delete.
@@ -88,10 +96,20 @@ impl Locks {
             longest: wait,
             longest_pause: LONGEST_LEASE_PAUSE,
         };
-        match timeout(wait, Queue::of(path).turn()).await {
-            Ok(turn) => self.acquire(files, path, turn, waiting).await,
-            Err(_) => Ok(None),
-        }
+        let turn = async {
+            let turn = Queue::of(path).turn().await;
+            // Once it is this task's turn: an account takes up one place, however many tasks wait.
+            let lease = Arc::clone(&self.leases).acquire_owned().await.ok();
+            (turn, lease)
+        };
+        let Ok((turn, lease)) = timeout(wait, turn).await else {
+            return Ok(None);
+        };
+        let lock = self.acquire(files, path, turn, waiting).await?;
+        Ok(lock.map(|lock| Lock {
+            _lease: lease,
+            ..lock
+        }))
     }
 
     /// Locks the record's file against being replaced.
@@ -132,7 +150,11 @@ impl Locks {
                 LockedFile::try_lock(&owned)
             };
             if let Some(file) = self.call(LOCK_CALL, path, call).await? {
-                return Ok(Some(Lock { _file: file, turn }));
+                return Ok(Some(Lock {
+                    _file: file,
+                    _lease: None,
+                    turn,
+                }));
             }
             let left = waiting.longest.saturating_sub(waiting.since.elapsed());
             if left.is_zero() {

@@ -24,6 +24,8 @@ pub(crate) use self::format::property::check_file;
 
 use std::{fmt, path::Path, sync::Arc};
 
+use tokio::sync::Semaphore;
+
 use self::{disk::Disk, files::Files, layout::Location, lock::Locks, shown::shown};
 use super::{StoreError, fault::Fault};
 
@@ -113,6 +115,12 @@ use super::{StoreError, fault::Fault};
 ///   user. If the user is arbitrary, as in OpenShift, and the image's directory belongs to another user,
 ///   name a directory below it, which the store creates.
 ///
+/// # Open files
+///
+/// A store has up to 32 loads and 32 saves under way, and holds up to 128 leases. Further ones queue. So
+/// a store opens some 300 files at most, however many accounts there are. Many systems permit a process
+/// 1,024 open files.
+///
 /// # File systems
 ///
 /// The file system has to lock files; opening the store checks that. Network file systems often lock
@@ -162,12 +170,19 @@ use super::{StoreError, fault::Fault};
 #[derive(Clone)]
 pub struct FileStore(Arc<Inner>);
 
+/// How many loads of a store are under way at once, and how many saves and deletions. Each opens a few
+/// files.
+const MOST_OPERATIONS: usize = 32;
+
 struct Inner {
     /// The name of the store in errors.
     name: String,
     location: Location,
     locks: Locks,
     disk: Disk,
+    /// A load needs no lock, and waits for no save.
+    loads: Semaphore,
+    saves: Semaphore,
 }
 
 impl FileStore {
@@ -206,6 +221,8 @@ impl FileStore {
             location,
             locks: Locks::default(),
             disk: Disk::default(),
+            loads: Semaphore::new(MOST_OPERATIONS),
+            saves: Semaphore::new(MOST_OPERATIONS),
         })))
     }
 }

@@ -23,6 +23,7 @@ impl TokenStore for FileStore {
     }
 
     async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
+        let _permit = self.0.loads.acquire().await;
         let files = self.files(account).await?;
         // Reading needs no lock, because renaming is atomic. But on Windows, a file that is being read
         // cannot be renamed over.
@@ -44,6 +45,7 @@ impl TokenStore for FileStore {
         expected: Option<Version>,
         record: &Record,
     ) -> Result<Swap, StoreError> {
+        let _permit = self.0.saves.acquire().await;
         let files = self.files(account).await?;
         let lock = self.data_lock(account, &files).await?;
         let record = record.clone();
@@ -61,6 +63,7 @@ impl TokenStore for FileStore {
     }
 
     async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {
+        let _permit = self.0.saves.acquire().await;
         let files = self.files(account).await?;
         let lock = self.data_lock(account, &files).await?;
         self.blocking(account, move |inner, account| {

@@ -5,6 +5,7 @@ mod expiries;
 mod fleet;
 mod full_disk;
 mod leases;
+mod many_accounts;
 #[cfg(target_os = "linux")]
 mod memory;
 mod owners;
@@ -55,6 +56,10 @@ pub(crate) fn main() -> ExitCode {
             visits::main();
             return ExitCode::SUCCESS;
         }
+        Some(many_accounts::ARGUMENT) => {
+            many_accounts::main();
+            return ExitCode::SUCCESS;
+        }
         #[cfg(target_os = "linux")]
         Some(memory::ARGUMENT) => {
             memory::main();
@@ -70,6 +75,7 @@ pub(crate) fn main() -> ExitCode {
         expiries::tests(),
         full_disk::tests(),
         leases::tests(),
+        many_accounts::tests(),
         #[cfg(target_os = "linux")]
         memory::tests(),
         owners::tests(),
