@@ -216,14 +216,21 @@ impl FileStore {
     fn open(path: &Path, open: fn(&Path) -> Result<Location, Fault>) -> Result<Self, StoreError> {
         let name = |path: &Path| format!("file store {}", shown(path));
         let location = open(path).map_err(|fault| fault.into_error(&name(path), None))?;
-        Ok(Self(Arc::new(Inner {
-            name: name(location.path()),
+        let name = name(location.path());
+        Ok(Self(Arc::new(Inner::new(name, location, Disk::default()))))
+    }
+}
+
+impl Inner {
+    fn new(name: String, location: Location, disk: Disk) -> Self {
+        Self {
+            name,
             location,
             locks: Locks::default(),
-            disk: Disk::default(),
+            disk,
             loads: Semaphore::new(MOST_OPERATIONS),
             saves: Semaphore::new(MOST_OPERATIONS),
-        })))
+        }
     }
 }
 

@@ -39,13 +39,8 @@ fn full_at(this: Step, step: Step) -> io::Result<()> {
 fn store(before: Before) -> (FileStore, TempDir) {
     let directory = tempfile::tempdir().expect("a directory");
     let location = Location::directory(directory.path()).expect("a location");
-    let store = FileStore(Arc::new(Inner {
-        name: "file store x".to_owned(),
-        location,
-        locks: Locks::default(),
-        disk: Disk { before },
-    }));
-    (store, directory)
+    let inner = Inner::new("file store x".to_owned(), location, Disk { before });
+    (FileStore(Arc::new(inner)), directory)
 }
 
 /// A directory with one record in it.
