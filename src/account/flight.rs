@@ -9,7 +9,8 @@
 //! 4. Write the intent: the refresh token is about to be presented.
 //! 5. Present the refresh token, if the lease is still certain to be ours.
 //! 6. Save what was granted, and only then use it.
-//! 7. Wake the callers that wait, release the lease.
+//! 7. Wake the callers that wait, release the lease. With [`Background::Never`], the callers are woken
+//!    after the release, as the last step.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -31,6 +32,7 @@ use crate::{
     endpoint::EndpointErrorKind,
     error::ErrorKind,
     event::{EventKind, RefreshReason},
+    policy::Background,
     secret::RefreshToken,
     token::Generation,
 };
@@ -51,6 +53,15 @@ enum Turn {
     Ours(HeldLease),
     /// Another process has refreshed meanwhile.
     Theirs(Arc<LiveToken>),
+}
+
+/// What is left to do when the lease is released.
+enum Left {
+    Nothing,
+    /// To wake the callers.
+    Wake(Flight, Outcome),
+    /// To acquire the lease again: it was lost before anything was presented.
+    Again(Flight),
 }
 
 impl AccountContext {
@@ -86,11 +97,12 @@ impl AccountContext {
             match self.turn(reason).await {
                 Ok(Turn::Ours(lease)) => {
                     let work = self.run_with_lease(flight, reason, &lease, leases_left > 0);
-                    let unfinished = lease.renewed_during(work).await;
+                    let left = lease.renewed_during(work).await;
                     lease.release().await;
-                    match unfinished {
-                        Some(unfinished) => flight = unfinished,
-                        None => return,
+                    match left {
+                        Left::Nothing => return,
+                        Left::Wake(flight, outcome) => return self.finish(flight, outcome),
+                        Left::Again(unfinished) => flight = unfinished,
                     }
                 }
                 Ok(Turn::Theirs(token)) => return self.finish(flight, Outcome::Token(token)),
@@ -130,28 +142,32 @@ impl AccountContext {
         end.checked_sub(self.clocks().monotonic())
     }
 
-    /// Returns the flight if the lease was lost before anything was presented, and `again` allows
-    /// another attempt.
+    /// Acquires the lease again only if `again` allows that.
     async fn run_with_lease(
         &self,
         flight: Flight,
         reason: RefreshReason,
         lease: &HeldLease,
         again: bool,
-    ) -> Option<Flight> {
+    ) -> Left {
         let outcome = match self.refresh(reason, lease).await {
             Ok(token) => Outcome::Token(token),
             Err(Outcome::Failed { error, .. }) if again && error.kind() == ErrorKind::LeaseLost => {
-                return Some(flight);
+                return Left::Again(flight);
             }
             Err(outcome) => outcome,
         };
+        let policy = self.policy();
+        if policy.background == Background::Never {
+            self.keep_closing_intent(policy.save_budget).await;
+            return Left::Wake(flight, outcome);
+        }
         self.finish(flight, outcome);
         // The callers are awake by now. The lease is held until the store is as it should be, or other
         // work of this process needs the lease.
         self.keep_saving().await;
-        self.keep_closing_intent().await;
-        None
+        self.keep_closing_intent(policy.save_give_up).await;
+        Left::Nothing
     }
 
     fn finish(&self, flight: Flight, outcome: Outcome) {
