@@ -133,6 +133,52 @@ impl Account {
         }
     }
 
+    /// A token that is valid for at least `duration` from now: for a long upload, or for another program
+    /// that gets the token, `curl` for example.
+    ///
+    /// Returns at once if the token in use is valid for that long. The
+    /// [`expiry_margin`](crate::RefreshPolicy::expiry_margin) before its end does not count. Otherwise
+    /// waits for one refresh, as [`token`](Self::token) does, which all callers share. Other callers use
+    /// the present token meanwhile. A token of another process in the store serves as well.
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, testing::FakeDropboxSign, store::MemoryStore};
+    /// use std::{process::Command, time::Duration};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let fake = FakeDropboxSign::start().await;
+    /// # let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
+    /// #     .base_url(fake.url())
+    /// #     .build()?;
+    /// # let manager = TokenManager::builder(api, MemoryStore::new()).build()?;
+    /// # let account = manager.account("acme");
+    /// # let tokens = fake.sign_in();
+    /// # account.install(tokens).await?;
+    /// let token = account.token_valid_for(Duration::from_secs(15 * 60)).await?;
+    /// let mut report = Command::new("monthly-report");
+    /// // Other users of the machine read a program's arguments, but not its environment.
+    /// report.env("DROPBOX_SIGN_TOKEN", token.access_token().expose_secret());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::LifetimeTooShort`] if a new token is not valid for that long either. The error says
+    ///   how long the service's tokens can be used. Meanwhile no further refresh starts for such calls:
+    ///   the next refresh starts after
+    ///   [`RefreshPolicy::rejection_cooldown`](crate::RefreshPolicy::rejection_cooldown), since the
+    ///   service may grant longer tokens by then.
+    /// - Any other [`Error`], as from [`token`](Self::token), even if the token in use is still valid.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost, as with [`token`](Self::token).
+    pub async fn token_valid_for(&self, duration: Duration) -> Result<BearerToken, Error> {
+        self.acquire(Need::ValidFor(duration), None).await
+    }
+
     /// A token newer than `rejected`, which the API rejected with a 401.
     ///
     /// Refreshes only if no newer token has arrived meanwhile. If the rejected token was itself granted

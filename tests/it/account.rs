@@ -27,3 +27,4 @@ mod sinks;
 mod spent;
 mod timing;
 mod unsaved;
+mod valid_for;
