@@ -110,6 +110,14 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
+    /// The moment that comes `by` later on both clocks.
+    pub(crate) fn later(self, by: Duration) -> Self {
+        Self {
+            monotonic: self.monotonic.saturating_add(by),
+            wall: self.wall.saturating_add(by),
+        }
+    }
+
     pub(crate) fn wall_time(self) -> SystemTime {
         UNIX_EPOCH + self.wall
     }

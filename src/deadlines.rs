@@ -70,6 +70,25 @@ impl Deadlines {
         self.judge(now.monotonic, || now.wall)
     }
 
+    /// Whether the token is not expired before `lasting` is over, by either clock.
+    pub(crate) fn is_valid_for(&self, lasting: Duration, now: Moment) -> bool {
+        self.freshness(now.later(lasting)) != Freshness::Expired
+    }
+
+    /// The time until the token is stale by either clock.
+    pub(crate) fn until_stale(&self, now: Moment) -> Duration {
+        let by_monotonic = self.monotonic.stale.saturating_sub(now.monotonic);
+        let wall = self.wall.as_ref();
+        wall.map_or(by_monotonic, |wall| {
+            by_monotonic.min(wall.stale.saturating_sub(now.wall))
+        })
+    }
+
+    /// Whether this token expires after the other, as far as is known now.
+    pub(crate) fn outlive(&self, other: &Self) -> bool {
+        self.monotonic.expired > other.monotonic.expired
+    }
+
     /// As [`freshness`](Self::freshness), and reads only the clocks that are needed.
     pub(crate) fn freshness_by(&self, clocks: &Clocks) -> Freshness {
         self.judge(clocks.monotonic(), || since_epoch(clocks.wall()))
@@ -118,5 +137,31 @@ mod tests {
         assert_eq!(deadlines.freshness(at(1_090, 4_000)), Freshness::Expired);
         let monotonic = deadlines.without_wall();
         assert_eq!(monotonic.freshness(at(1_049, 9_000)), Freshness::Fresh);
+    }
+
+    #[test]
+    fn the_clock_with_less_time_left_counts() {
+        let second = Duration::from_secs(1);
+        let moment = Moment {
+            monotonic: 1_000 * second,
+            wall: 5_000 * second,
+        };
+        let deadlines = Deadlines::new(moment, 100 * second, (50 * second, 10 * second));
+        let at = |monotonic, wall| Moment {
+            monotonic: monotonic * second,
+            wall: wall * second,
+        };
+        for now in [at(1_020, 5_000), at(1_000, 5_020), at(1_020, 4_000)] {
+            assert_eq!(deadlines.until_stale(now), 30 * second);
+            assert!(deadlines.is_valid_for(69 * second, now));
+            assert!(!deadlines.is_valid_for(70 * second, now), "expired by then");
+        }
+        let stale = at(1_060, 9_000);
+        assert_eq!(deadlines.until_stale(stale), Duration::ZERO);
+        let monotonic = deadlines.without_wall();
+        assert!(monotonic.is_valid_for(29 * second, stale));
+        assert!(!monotonic.is_valid_for(Duration::MAX, stale));
+        let later = Deadlines::new(moment, 101 * second, (50 * second, 10 * second));
+        assert!(later.outlive(&deadlines) && !deadlines.outlive(&deadlines));
     }
 }

@@ -156,6 +156,7 @@ impl Error {
                 | ErrorKind::StoreDefective
                 | ErrorKind::InvalidToken
                 | ErrorKind::AccountNotChosen
+                | ErrorKind::LifetimeTooShort
                 | ErrorKind::ShutDown
                 | ErrorKind::NoRuntime
         )

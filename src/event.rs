@@ -129,7 +129,7 @@ pub enum EventKind {
     },
     /// The account was signed out and its record removed.
     SignedOut,
-    /// Work was left that only [`TokenManager::shutdown`](crate::TokenManager::shutdown) waits for: the
+    /// Work was left that [`TokenManager::shutdown`](crate::TokenManager::shutdown) waits for: the
     /// last handle to the account has gone, or the runtime of a refresh was shut down. If the process
     /// ends now, new tokens are lost, and the next process presents a spent refresh token.
     #[non_exhaustive]
@@ -159,4 +159,7 @@ pub enum RefreshReason {
     Expired,
     /// The API rejected the token.
     Rejected,
+    /// The token is valid for a shorter time than a caller of
+    /// [`Account::token_valid_for`](crate::Account::token_valid_for) needs.
+    TooShort,
 }

@@ -12,6 +12,7 @@ mod event;
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod keeper;
 mod manager;
 pub mod middleware;
 mod origin_rules;
@@ -34,7 +35,7 @@ pub use crate::{
     event::{Event, EventKind, EventSink, RefreshReason, Unfinished},
     manager::{TokenManager, TokenManagerBuilder},
     middleware::TokenRefreshMiddleware,
-    policy::{Backoff, LostResponse, RefreshPolicy, Unsaved},
+    policy::{Background, Backoff, LostResponse, RefreshPolicy, Unsaved},
     secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken},
     token::{Generation, TokenSet},
 };

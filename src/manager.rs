@@ -1,9 +1,14 @@
 //! Many accounts and their shared parts: the token endpoint, the store, the clock, the policy.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
-use parking_lot::RwLock;
-use tokio::runtime::Handle;
+use parking_lot::{Mutex, RwLock};
+use tokio::{runtime::Handle, task::consume_budget};
 
 use crate::{
     account::{Account, Claims, ManagerContext, RefreshQueue},
@@ -12,7 +17,8 @@ use crate::{
     endpoint::TokenEndpoint,
     error::{ConfigError, Error},
     event::{EventSink, Events},
-    policy::RefreshPolicy,
+    keeper::Keeper,
+    policy::{Background, RefreshPolicy},
     runtime::within,
     store::TokenStore,
 };
@@ -47,6 +53,8 @@ pub struct TokenManager(Arc<Shared>);
 struct Shared {
     context: Arc<ManagerContext>,
     accounts: RwLock<Accounts>,
+    /// With [`Background::KeepWarm`], until the shutdown.
+    keeper: Mutex<Option<Keeper>>,
 }
 
 #[derive(Default)]
@@ -86,6 +94,61 @@ impl TokenManager {
                 account
             })
             .clone()
+    }
+
+    /// Waits until refreshes under way have ended, saves tokens that could not be saved before, and waits
+    /// until the event sinks have handled their events so far. The manager stays open.
+    ///
+    /// Call `flush` before the process is frozen: at the end of each invocation on AWS Lambda, or before
+    /// the response where Cloud Run takes the CPU away between two requests. Call `flush` also before a
+    /// snapshot of the process is taken. With [`Background::Never`], a refresh whose callers gave up and
+    /// tokens that could not be saved are all that a flush has to wait for.
+    ///
+    /// A flush does not wait for refreshes that start meanwhile. The bounds are those of
+    /// [`shutdown`](Self::shutdown). Any number of flushes and shutdowns may run at the same time.
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, testing::FakeDropboxSign, store::MemoryStore};
+    /// use dropbox_sign_oauth::{Background, RefreshPolicy};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let fake = FakeDropboxSign::start().await;
+    /// # let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
+    /// #     .base_url(fake.url())
+    /// #     .build()?;
+    /// # let store = MemoryStore::new();
+    /// let policy = RefreshPolicy {
+    ///     background: Background::Never,
+    ///     ..RefreshPolicy::default()
+    /// };
+    /// let manager = TokenManager::builder(api, store).policy(policy).build()?;
+    /// # manager.account("acme").install(fake.sign_in()).await?;
+    ///
+    /// // In the function that handles an invocation:
+    /// let token = manager.account("acme").token().await;
+    /// // An error of the invocation must not skip the flush.
+    /// manager.flush().await?;
+    /// # let _ = token?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`shutdown`](Self::shutdown): all accounts are tried, and the first error is returned. Tokens
+    /// that could not be saved stay in memory, and the next flush or refresh saves them.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: call `flush` again.
+    pub async fn flush(&self) -> Result<(), Error> {
+        let accounts = self.0.accounts_in_memory();
+        let interrupts: Vec<_> = accounts.iter().map(Account::interrupt_saving).collect();
+        let settled = self.settle(&accounts).await;
+        drop(interrupts);
+        self.0.context.events.flush().await;
+        settled
     }
 
     /// Shuts down gracefully: starts no refresh from now on, waits until refreshes under way have
@@ -140,14 +203,23 @@ impl TokenManager {
     ///
     /// Nothing is lost: call `shutdown` again.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        let context = &self.0.context;
-        let accounts = self.close();
+        let settled = self.settle(&self.0.close()).await;
+        self.0.context.events.close().await;
+        settled
+    }
+
+    /// Waits until the work that is under way for these accounts has ended, and saves what the work could
+    /// not save.
+    async fn settle(&self, accounts: &[Account]) -> Result<(), Error> {
+        let longest = self.0.context.longest_work();
+        let mut ended = 0;
         let ends = async {
-            for account in &accounts {
+            for account in accounts {
                 account.tasks_ended().await;
+                ended += 1;
             }
         };
-        let _ = within(context.longest_work(), ends).await;
+        let _ = within(longest, ends).await;
 
         let saves: Vec<_> = accounts.iter().map(Account::save_leftovers).collect();
         let mut results = Vec::new();
@@ -156,22 +228,41 @@ impl TokenManager {
                 results.push(save.await);
             }
         };
-        let _ = within(context.longest_work(), saved).await;
-        results.extend(accounts.iter().map(Account::check_tasks_ended));
-        context.events.close().await;
+        let _ = within(longest, saved).await;
+        let in_time = ended.min(results.len());
+        results.extend(accounts[in_time..].iter().map(Account::check_tasks_ended));
         results.into_iter().collect()
+    }
+}
+
+impl Shared {
+    /// The accounts that the program has used so far.
+    fn accounts_in_memory(&self) -> Vec<Account> {
+        self.accounts.read().by_id.values().cloned().collect()
     }
 
     /// Closes all accounts, later accounts included.
     fn close(&self) -> Vec<Account> {
-        let mut accounts = self.0.accounts.write();
+        self.keeper.lock().take();
+        let mut accounts = self.accounts.write();
         accounts.closed = true;
         let accounts: Vec<_> = accounts.by_id.values().cloned().collect();
         for account in &accounts {
             account.close();
         }
-        self.0.context.refresh_queue.close();
+        self.context.refresh_queue.close();
         accounts
+    }
+
+    /// Refreshes the accounts whose tokens are stale. Returns for how long there is nothing to do.
+    async fn keep_warm(&self) -> Duration {
+        let now = self.context.clocks.now();
+        let mut rest = Duration::MAX;
+        for account in self.accounts_in_memory() {
+            rest = rest.min(account.keep_warm(now));
+            consume_budget().await;
+        }
+        rest
     }
 }
 
@@ -237,9 +328,15 @@ impl TokenManagerBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the policy contradicts itself, or the thread of a sink cannot be started.
+    /// [`ConfigError`] if the policy contradicts itself, if no runtime can run the keeper of
+    /// [`Background::KeepWarm`], or if the thread of a sink cannot be started.
     pub fn build(self) -> Result<TokenManager, ConfigError> {
         self.policy.validate(self.endpoint.timeout())?;
+        let built_on = Handle::try_current().ok();
+        let keeper_runs_on = match self.policy.background {
+            Background::KeepWarm => Some(Keeper::runtime(built_on.as_ref())?),
+            Background::OnUse | Background::Never => None,
+        };
         let events = Events::start(self.sinks).map_err(|error| {
             ConfigError::invalid(
                 "event_sink",
@@ -248,7 +345,7 @@ impl TokenManagerBuilder {
         })?;
         let clocks = Clocks::new(self.clock);
         let longest_work = self.policy.longest_work(self.endpoint.timeout());
-        Ok(TokenManager(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             context: Arc::new(ManagerContext {
                 refresh_queue: RefreshQueue::new(clocks.clone(), &self.policy, longest_work),
                 endpoint: self.endpoint,
@@ -257,11 +354,23 @@ impl TokenManagerBuilder {
                 policy: self.policy,
                 events,
                 claims: Claims::default(),
-                built_on: Handle::try_current().ok(),
+                built_on,
             }),
             accounts: RwLock::default(),
-        })))
+            keeper: Mutex::default(),
+        });
+        if let Some(runtime) = keeper_runs_on {
+            let manager = Arc::downgrade(&shared);
+            let keeper = Keeper::start(&runtime, move || keep_warm(manager.clone()));
+            shared.keeper.lock().replace(keeper);
+        }
+        Ok(TokenManager(shared))
     }
+}
+
+/// `None` if the last handle to the manager has gone.
+async fn keep_warm(manager: Weak<Shared>) -> Option<Duration> {
+    Some(manager.upgrade()?.keep_warm().await)
 }
 
 impl fmt::Debug for TokenManagerBuilder {

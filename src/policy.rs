@@ -20,8 +20,11 @@ use crate::error::ConfigError;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefreshPolicy {
-    /// How long before its end a token is refreshed in the background, while it is still used.
-    /// At most [`refresh_fraction`](Self::refresh_fraction) of its lifetime. Default: 5 minutes.
+    /// Which refreshes run while no caller waits.
+    pub background: Background,
+    /// How long before its end a token is refreshed, while it is still used: in the background, as
+    /// [`background`](Self::background) says. At most [`refresh_fraction`](Self::refresh_fraction) of its
+    /// lifetime. Default: 5 minutes.
     pub refresh_window: Duration,
     /// The largest part of a lifetime that the refresh window may take. Default: 0.5.
     pub refresh_fraction: f64,
@@ -67,8 +70,9 @@ pub struct RefreshPolicy {
     pub unsaved: Unsaved,
     /// How long a save is retried before [`unsaved`](Self::unsaved) applies. Default: 2 seconds.
     pub save_budget: Duration,
-    /// How long saving goes on after `save_budget`. Later, the next refresh saves first.
-    /// Default: 1 minute.
+    /// How long saving goes on in the background after `save_budget`, unless
+    /// [`background`](Self::background) says [`Never`](Background::Never). Later, the next refresh saves
+    /// first. Default: 1 minute.
     pub save_give_up: Duration,
     /// How long a store's lease lives without renewal. Must be longer than
     /// [`TokenEndpoint::timeout`](crate::TokenEndpoint::timeout), and at most a day.
@@ -76,6 +80,58 @@ pub struct RefreshPolicy {
     pub lease_time_to_live: Duration,
     /// How long a refresh waits while another process holds the lease. Default: 20 seconds.
     pub lease_wait: Duration,
+}
+
+/// Which refreshes run while no caller waits.
+///
+/// A refresh whose callers gave up goes on with each choice.
+///
+/// ```
+/// use dropbox_sign_oauth::{Background, RefreshPolicy};
+///
+/// let policy = RefreshPolicy {
+///     background: Background::KeepWarm,
+///     ..RefreshPolicy::default()
+/// };
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Background {
+    /// The next use of a stale token starts a refresh in the background, and takes the stale token.
+    /// An account that nobody uses is not refreshed.
+    #[default]
+    OnUse,
+    /// As [`OnUse`](Self::OnUse), and the manager refreshes each account that has a token in memory as
+    /// soon as the token is stale or expired. The first request of the morning does not wait.
+    ///
+    /// An account has a token in memory once this process has signed it in or used it. The refreshes are
+    /// spread over the tokens' [`jitter`](RefreshPolicy::jitter). The manager looks at its accounts at
+    /// least every 10 seconds, and after a machine slept, and at most once a second. After a failure, the
+    /// account's [`backoff`](RefreshPolicy::backoff) applies. An account whose user has to sign in again
+    /// is left alone until the account has new tokens.
+    ///
+    /// Needs a runtime: call [`build`](crate::TokenManagerBuilder::build) within `runtime.block_on(…)`.
+    /// Keeping warm ends with that runtime, with
+    /// [`shutdown`](crate::TokenManager::shutdown), and with the last clone of the manager.
+    KeepWarm,
+    /// No refresh starts in the background, and no work goes on there: for programs that are frozen
+    /// between two requests, on AWS Lambda or Cloud Run for example.
+    ///
+    /// - The caller that finds a stale token waits for the refresh, up to the policy's
+    ///   [`patience`](RefreshPolicy::patience) and half of the request's own timeout. If the refresh
+    ///   brings no token by then, the caller takes the stale token.
+    /// - A refresh wakes its callers after its last work: after the new tokens are saved, or
+    ///   [`save_budget`](RefreshPolicy::save_budget) is over, and the lease is released. Tokens that are
+    ///   unsaved by then are saved by the next refresh, or by
+    ///   [`TokenManager::flush`](crate::TokenManager::flush).
+    /// - After a 401, a request that cannot be sent again waits for the refresh, too, before it returns
+    ///   the 401. The next request has the new token.
+    /// - A refresh whose callers gave up may still be under way when the program is frozen: call
+    ///   [`TokenManager::flush`](crate::TokenManager::flush) before.
+    ///
+    /// Outside the manager, the threads of event sinks go on, and a Redis or PostgreSQL store goes on
+    /// releasing a lease if the server did not respond.
+    Never,
 }
 
 /// The wait between failed refreshes: exponential, with full jitter above a floor of a tenth.
@@ -125,6 +181,7 @@ pub enum Unsaved {
 impl Default for RefreshPolicy {
     fn default() -> Self {
         Self {
+            background: Background::default(),
             refresh_window: Duration::from_secs(5 * 60),
             refresh_fraction: 0.5,
             jitter: 0.1,

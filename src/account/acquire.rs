@@ -17,6 +17,7 @@ use super::{
 use crate::{
     deadlines::{Deadlines, Freshness},
     error::{Error, ErrorKind},
+    policy::Background,
     runtime::is_current,
     token::Generation,
 };
@@ -46,13 +47,20 @@ impl AccountContext {
         }
         let account = Arc::clone(self);
         let work = async move { account.acquire_here(need, deadline).await };
+        let now = self.clocks().now();
         let in_use = self.single_flight.token();
-        match in_use.filter(|token| token.freshness(self.clocks().now()) < Freshness::Expired) {
-            Some(token) => {
+        let in_use = in_use.filter(|token| need.is_met_by(token, now));
+        match (in_use, self.policy().background) {
+            (Some(token), _) if token.freshness(now) == Freshness::Fresh => Ok(self.copy(&token)),
+            (Some(token), Background::Never) => {
+                let newer = self.run_task(work).await;
+                newer.or_else(|_| Ok(self.copy(&token)))
+            }
+            (Some(token), _) => {
                 self.queue_start(work);
                 Ok(self.copy(&token))
             }
-            None => self.run_task(work).await,
+            (None, _) => self.run_task(work).await,
         }
     }
 
@@ -96,7 +104,7 @@ impl AccountContext {
     ) -> Result<BearerToken, Error> {
         let bound = self.bound(deadline);
         let token = self.enter(need, &bound).await?;
-        self.still_valid(token, need, &bound).await
+        self.checked(token, need, &bound).await
     }
 
     async fn enter(self: &Arc<Self>, need: Need, bound: &Bound) -> FlightResult {
@@ -133,28 +141,46 @@ impl AccountContext {
         };
         let bound = self.bound(deadline);
         let token = self.follow(decision, replace, &bound).await?;
-        let token = self.still_valid(token, Need::Usable, &bound).await?;
+        let token = self.checked(token, Need::Usable, &bound).await?;
         Ok(Some(token).filter(|token| token.generation() > rejected))
     }
 
-    /// The token, or another one if it expired while it was waited for, on a machine that slept.
-    async fn still_valid(
+    /// The token, or another one if it does not meet the need: it expired while it was waited for, on a
+    /// machine that slept, or it came from a flight that knew nothing of the need.
+    async fn checked(
         self: &Arc<Self>,
-        token: Arc<LiveToken>,
+        mut token: Arc<LiveToken>,
         need: Need,
         bound: &Bound,
     ) -> Result<BearerToken, Error> {
-        let is_expired =
-            |token: &LiveToken| token.freshness(self.clocks().now()) == Freshness::Expired;
-        if !is_expired(&token) {
-            return Ok(self.copy(&token));
+        // A token that another process was granted may be longer than the one in use, and still too
+        // short.
+        let more_flights = if let Need::ValidFor(_) = need { 2 } else { 1 };
+        for _ in 0..more_flights {
+            if need.is_met_by(&token, self.clocks().now()) {
+                break;
+            }
+            token = self.enter(need, bound).await?;
         }
-        let token = self.enter(need, bound).await?;
-        if is_expired(&token) {
-            let detail = "the new token expired before it could be used";
-            return Err(self.error(ErrorKind::Unavailable).with_detail(detail));
+        match need.is_met_by(&token, self.clocks().now()) {
+            true => Ok(self.copy(&token)),
+            false => Err(self.unmet(need, &token)),
         }
-        Ok(self.copy(&token))
+    }
+
+    /// The error for a caller whose need a new token does not meet.
+    fn unmet(&self, need: Need, token: &LiveToken) -> Error {
+        match need {
+            Need::ValidFor(lasting) => {
+                self.error(ErrorKind::LifetimeTooShort).with_detail(format!(
+                    "a new token can be used for {:?} at most, and the call needs {lasting:?}",
+                    token.usable_for()
+                ))
+            }
+            Need::Usable | Need::Fresh => self
+                .error(ErrorKind::Unavailable)
+                .with_detail("the new token expired before it could be used"),
+        }
     }
 
     /// Carries the decision out, within the caller's bound. Runs on a runtime.

@@ -72,15 +72,17 @@ impl AccountContext {
     pub(super) fn new(id: AccountId, manager: Arc<ManagerContext>) -> Self {
         static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
 
-        let (clocks, backoff) = (manager.clocks.clone(), manager.policy.backoff.clone());
-        let single_flight = SingleFlight::new(id.clone(), clocks, backoff);
+        let single_flight = SingleFlight::new(id.clone(), manager.clocks.clone(), &manager.policy);
+        let tasks = TaskTracker::new();
+        // A tracker that is open cannot be waited for.
+        tasks.close();
         Self {
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
             id,
             manager,
             single_flight,
             lease_demand: LeaseDemand::default(),
-            tasks: TaskTracker::new(),
+            tasks,
             is_reported: AtomicBool::new(false),
             is_start_queued: AtomicBool::new(false),
             record_state: Mutex::default(),

@@ -10,7 +10,8 @@
 //! 5. Write the intent: the refresh token is about to be presented.
 //! 6. Present the refresh token, if the lease is still certain to be ours.
 //! 7. Save what was granted, and only then use it.
-//! 8. Wake the callers that wait, release the lease.
+//! 8. Wake the callers that wait, release the lease. With [`Background::Never`], the callers are woken
+//!    after the release, as the last step.
 
 use std::{future::pending, pin::pin, sync::Arc, time::Duration};
 
@@ -33,6 +34,7 @@ use crate::{
     endpoint::EndpointErrorKind,
     error::ErrorKind,
     event::{EventKind, RefreshReason},
+    policy::Background,
     secret::RefreshToken,
     token::Generation,
 };
@@ -53,6 +55,15 @@ enum Turn {
     Ours(HeldLease, Permit),
     /// Another process has refreshed meanwhile.
     Theirs(Arc<LiveToken>),
+}
+
+/// What is left to do when the lease is released.
+enum Left {
+    Nothing,
+    /// To wake the callers.
+    Wake(Flight, Outcome),
+    /// To acquire the lease again: it was lost before anything was presented.
+    Again(Flight),
 }
 
 impl AccountContext {
@@ -89,11 +100,12 @@ impl AccountContext {
                 Ok(Turn::Ours(lease, permit)) => {
                     let again = leases_left > 0;
                     let work = self.run_with_lease(flight, reason, &lease, permit, again);
-                    let unfinished = lease.renewed_during(work).await;
+                    let left = lease.renewed_during(work).await;
                     lease.release().await;
-                    match unfinished {
-                        Some(unfinished) => flight = unfinished,
-                        None => return,
+                    match left {
+                        Left::Nothing => return,
+                        Left::Wake(flight, outcome) => return self.finish(flight, outcome),
+                        Left::Again(unfinished) => flight = unfinished,
                     }
                 }
                 Ok(Turn::Theirs(token)) => return self.finish(flight, Outcome::Token(token)),
@@ -166,8 +178,7 @@ impl AccountContext {
         end.checked_sub(self.clocks().monotonic())
     }
 
-    /// Returns the flight if the lease was lost before anything was presented, and `again` allows
-    /// another attempt.
+    /// Acquires the lease again only if `again` allows that.
     async fn run_with_lease(
         &self,
         flight: Flight,
@@ -175,21 +186,26 @@ impl AccountContext {
         lease: &HeldLease,
         permit: Permit,
         again: bool,
-    ) -> Option<Flight> {
+    ) -> Left {
         let outcome = match self.refresh(reason, lease).await {
             Ok(token) => Outcome::Token(token),
             Err(Outcome::Failed { error, .. }) if again && error.kind() == ErrorKind::LeaseLost => {
-                return Some(flight);
+                return Left::Again(flight);
             }
             Err(outcome) => outcome,
         };
         drop(permit);
+        let policy = self.policy();
+        if policy.background == Background::Never {
+            self.keep_closing_intent(policy.save_budget).await;
+            return Left::Wake(flight, outcome);
+        }
         self.finish(flight, outcome);
         // The callers are awake by now. The lease is held until the store is as it should be, or other
         // work of this process needs the lease.
         self.keep_saving().await;
-        self.keep_closing_intent().await;
-        None
+        self.keep_closing_intent(policy.save_give_up).await;
+        Left::Nothing
     }
 
     fn finish(&self, flight: Flight, outcome: Outcome) {

@@ -122,14 +122,13 @@ impl AccountContext {
         }
     }
 
-    /// Goes on replacing an intent that was left, until the policy gives up or other work of this
-    /// process needs the lease. An intent that stays only makes the next process careful.
+    /// Goes on replacing an intent that was left, until `give_up` is over or other work of this process
+    /// needs the lease. An intent that stays only makes the next process careful.
     ///
     /// With `NeverReplay`, the next process could not present the token at all. So other work waits,
     /// unless the process is about to end.
-    pub(super) async fn keep_closing_intent(&self) {
+    pub(super) async fn keep_closing_intent(&self, give_up: Duration) {
         let begun = Instant::now();
-        let give_up = self.policy().save_give_up;
         let mut pauses = RetryPauses::new();
         loop {
             let left = self.record_state().left_intent();

@@ -30,6 +30,8 @@ pub(crate) struct LiveToken {
     granted_at: Option<Duration>,
     /// Until then the token is newly granted, on the monotonic clock.
     new_until: Duration,
+    /// How long a token of this lifetime may be sent.
+    usable_for: Duration,
 }
 
 impl LiveToken {
@@ -105,6 +107,7 @@ impl LiveToken {
             deadlines: Deadlines::new(moment, remaining, windows),
             granted_at: None,
             new_until: Duration::ZERO,
+            usable_for: access.lifetime.saturating_sub(windows.1),
         })
     }
 
@@ -114,6 +117,16 @@ impl LiveToken {
 
     pub(crate) fn freshness(&self, now: Moment) -> Freshness {
         self.deadlines.freshness(now)
+    }
+
+    /// Whether the token may be sent until `lasting` is over.
+    pub(crate) fn is_valid_for(&self, lasting: Duration, now: Moment) -> bool {
+        self.deadlines.is_valid_for(lasting, now)
+    }
+
+    /// How long a token of the same lifetime may be sent, from its grant on.
+    pub(crate) fn usable_for(&self) -> Duration {
+        self.usable_for
     }
 
     /// When the token was asked for, on the monotonic clock, if it was granted to this process.

@@ -51,19 +51,21 @@ pub(crate) use refresh_queue::RefreshQueue;
 pub use sign_in::Seeded;
 pub(crate) use state::Need;
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use self::{
     context::AccountContext,
-    state::{Decision, State},
+    state::{Decision, State, Upkeep},
 };
 use crate::{
     account_id::AccountId,
+    clock::Moment,
     deadlines::Freshness,
     error::{Error, ErrorKind},
     event::EventKind,
+    policy::Background,
     token::{Generation, TokenSet},
 };
 
@@ -98,7 +100,8 @@ impl Account {
     ///
     /// Returns at once while the token is valid, and refreshes a stale token in the background.
     /// Otherwise waits for one refresh, which all callers share, for up to
-    /// [`RefreshPolicy::patience`](crate::RefreshPolicy::patience).
+    /// [`RefreshPolicy::patience`](crate::RefreshPolicy::patience). With [`Background::Never`], waits for
+    /// the refresh of a stale token, too.
     ///
     /// ```
     /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, testing::FakeDropboxSign, store::MemoryStore};
@@ -130,6 +133,52 @@ impl Account {
             Some(token) => Ok(token),
             None => self.acquire(Need::Usable, None).await,
         }
+    }
+
+    /// A token that is valid for at least `duration` from now: for a long upload, or for another program
+    /// that gets the token, `curl` for example.
+    ///
+    /// Returns at once if the token in use is valid for that long. The
+    /// [`expiry_margin`](crate::RefreshPolicy::expiry_margin) before its end does not count. Otherwise
+    /// waits for one refresh, as [`token`](Self::token) does, which all callers share. Other callers use
+    /// the present token meanwhile. A token of another process in the store serves as well.
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, testing::FakeDropboxSign, store::MemoryStore};
+    /// use std::{process::Command, time::Duration};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let fake = FakeDropboxSign::start().await;
+    /// # let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
+    /// #     .base_url(fake.url())
+    /// #     .build()?;
+    /// # let manager = TokenManager::builder(api, MemoryStore::new()).build()?;
+    /// # let account = manager.account("acme");
+    /// # let tokens = fake.sign_in();
+    /// # account.install(tokens).await?;
+    /// let token = account.token_valid_for(Duration::from_secs(15 * 60)).await?;
+    /// let mut report = Command::new("monthly-report");
+    /// // Other users of the machine read a program's arguments, but not its environment.
+    /// report.env("DROPBOX_SIGN_TOKEN", token.access_token().expose_secret());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::LifetimeTooShort`] if a new token is not valid for that long either. The error says
+    ///   how long the service's tokens can be used. Meanwhile no further refresh starts for such calls:
+    ///   the next refresh starts after
+    ///   [`RefreshPolicy::rejection_cooldown`](crate::RefreshPolicy::rejection_cooldown), since the
+    ///   service may grant longer tokens by then.
+    /// - Any other [`Error`], as from [`token`](Self::token), even if the token in use is still valid.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost, as with [`token`](Self::token).
+    pub async fn token_valid_for(&self, duration: Duration) -> Result<BearerToken, Error> {
+        self.acquire(Need::ValidFor(duration), None).await
     }
 
     /// A token newer than `rejected`, which the API rejected with a 401.
@@ -298,9 +347,39 @@ impl Account {
         self.context().run_task(work).await
     }
 
-    /// Starts a refresh that no caller waits for, because the API rejected this token. Says whether
-    /// a newer token is under way, or there already.
-    pub(crate) fn refresh_in_background(&self, rejected: Generation) -> bool {
+    /// Refreshes because the API rejected this token of a request that is not replayed. Says whether a
+    /// newer token is under way, or there already.
+    ///
+    /// If nothing may run in the background, the caller waits: for half of the time until its deadline,
+    /// since its response is still to be read.
+    pub(crate) async fn refresh_rejected(
+        &self,
+        rejected: Generation,
+        deadline: Option<Instant>,
+    ) -> bool {
+        if self.context().policy().background != Background::Never {
+            return self.refresh_in_background(rejected);
+        }
+        let now = Instant::now();
+        let half = deadline.map(|end| now + end.saturating_duration_since(now) / 2);
+        !matches!(self.replace(rejected, half).await, Ok(None))
+    }
+
+    /// Refreshes the token in the background if the token is stale, and a refresh may start. Returns for
+    /// how long there is nothing to do.
+    pub(crate) fn keep_warm(&self, now: Moment) -> Duration {
+        let account = self.context();
+        match account.single_flight.keep_warm(now) {
+            Upkeep::Start(flight) => {
+                // The next look tries again.
+                let _ = account.start_flight(Some(flight));
+                Duration::ZERO
+            }
+            Upkeep::Rest(rest) => rest,
+        }
+    }
+
+    fn refresh_in_background(&self, rejected: Generation) -> bool {
         let account = self.context();
         let now = account.clocks().now();
         match account.single_flight.replace(rejected, now) {
@@ -323,10 +402,14 @@ impl Account {
         let error = account.error(ErrorKind::ShutDown);
         account.single_flight.update(|state| state.close(error));
         account.lease_demand.wait_for_good();
-        account.tasks.close();
     }
 
-    /// Waits until the account's tasks have ended, after [`close`](Self::close).
+    /// Makes saving give way to other work, until the result is dropped. Then saving goes on.
+    pub(crate) fn interrupt_saving(&self) -> impl Sized + '_ {
+        self.context().interrupt_saving()
+    }
+
+    /// Waits for a moment at which no task of the account is under way.
     pub(crate) async fn tasks_ended(&self) {
         self.context().tasks.wait().await;
     }

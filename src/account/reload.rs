@@ -130,11 +130,16 @@ impl AccountContext {
         let is_new = in_use
             .as_ref()
             .is_none_or(|old| old.bearer.header() != token.bearer.header());
+        let now = self.clocks().now();
         let enough = match reason {
             RefreshReason::Stale => Freshness::Fresh,
             RefreshReason::Expired | RefreshReason::Rejected => Freshness::Stale,
+            // How long the token has to be valid, each caller judges.
+            RefreshReason::TooShort => {
+                let is_longer = in_use.is_none_or(|old| token.deadlines.outlive(&old.deadlines));
+                return is_new && is_longer && token.freshness(now) != Freshness::Expired;
+            }
         };
-        let now = self.clocks().now();
         // A token that was put into use since the flight began serves the purpose as it is.
         let serves = reason != RefreshReason::Rejected
             && in_use.is_some_and(|old| old.freshness(now) <= enough);

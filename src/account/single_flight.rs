@@ -14,14 +14,14 @@ use tokio::sync::watch;
 
 use super::{
     live_token::LiveToken,
-    state::{Aim, Decision, FlightId, Job, Need, Outcome, State, Verdict},
+    state::{Aim, Decision, FlightId, Job, Need, Outcome, State, Upkeep, Verdict},
     sync::{AtomicU64, Mutex},
 };
 use crate::{
     account_id::AccountId,
     clock::{Clocks, Moment},
     error::{Error, ErrorKind},
-    policy::Backoff,
+    policy::{Backoff, RefreshPolicy},
     runtime::end_of_task,
     token::Generation,
 };
@@ -40,7 +40,7 @@ pub(crate) struct SingleFlight {
     shared: Mutex<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     state: State,
     /// The last flight that was started.
@@ -70,13 +70,16 @@ pub(crate) struct Waiter {
 }
 
 impl SingleFlight {
-    pub(crate) fn new(account: AccountId, clocks: Clocks, backoff: Backoff) -> Arc<Self> {
+    pub(crate) fn new(account: AccountId, clocks: Clocks, policy: &RefreshPolicy) -> Arc<Self> {
         Arc::new(Self {
             account,
             clocks,
-            backoff,
+            backoff: policy.backoff.clone(),
             published: Published(AtomicU64::new(0)),
-            shared: Mutex::default(),
+            shared: Mutex::new(Shared {
+                state: State::new(policy.background),
+                started: None,
+            }),
         })
     }
 
@@ -117,6 +120,15 @@ impl SingleFlight {
         let mut shared = self.shared.lock();
         let verdict = shared.state.replace(rejected, now)?;
         Some(self.carry_out(verdict, &mut shared))
+    }
+
+    /// As [`State::keep_warm`].
+    pub(crate) fn keep_warm(self: &Arc<Self>, now: Moment) -> Upkeep<Flight> {
+        let mut shared = self.shared.lock();
+        match shared.state.keep_warm(now) {
+            Upkeep::Start(job) => Upkeep::Start(self.start(&mut shared, job)),
+            Upkeep::Rest(rest) => Upkeep::Rest(rest),
+        }
     }
 
     fn carry_out(
@@ -296,8 +308,13 @@ impl crate::clock::Clock for Still {
 
 #[cfg(test)]
 fn at_rest(at: std::time::Duration) -> Arc<SingleFlight> {
+    with_policy(at, &RefreshPolicy::default())
+}
+
+#[cfg(test)]
+fn with_policy(at: std::time::Duration, policy: &RefreshPolicy) -> Arc<SingleFlight> {
     let clocks = Clocks::new(Arc::new(Still(at)));
-    SingleFlight::new(AccountId::default(), clocks, Backoff::default())
+    SingleFlight::new(AccountId::default(), clocks, policy)
 }
 
 #[cfg(all(test, shuttle))]

@@ -21,6 +21,7 @@ use crate::{
     deadlines::Freshness,
     error::{Error, ErrorKind},
     event::RefreshReason,
+    policy::Background,
     token::Generation,
 };
 
@@ -33,6 +34,7 @@ const SIGNED_OUT_RECHECK: Duration = Duration::from_secs(1);
 /// What is known of one account's token in this process.
 #[derive(Debug, Default)]
 pub(crate) struct State {
+    background: Background,
     token: Option<Arc<LiveToken>>,
     flight: Option<Job>,
     /// The account signed in or out since the flight started: a failure says nothing about the
@@ -67,12 +69,29 @@ pub(crate) enum Need {
     Usable,
     /// A fresh token if possible: the request cannot be replayed.
     Fresh,
+    /// A token that is valid until this time is over.
+    ValidFor(Duration),
+}
+
+impl Need {
+    /// Whether the token can be used for this need.
+    pub(crate) fn is_met_by(self, token: &LiveToken, now: Moment) -> bool {
+        token.is_valid_for(self.lasting(), now)
+    }
+
+    fn lasting(self) -> Duration {
+        match self {
+            Self::Usable | Self::Fresh => Duration::ZERO,
+            Self::ValidFor(lasting) => lasting,
+        }
+    }
 }
 
 /// What a caller is to do: `W` says how to wait, `S` what to start.
 #[derive(Debug)]
 pub(crate) enum Decision<W, S> {
-    /// Use this token. What is started runs in the background.
+    /// Use this token. What is started runs in the background. If the token does not meet the need, no
+    /// other token would meet it now.
     Serve(Arc<LiveToken>, Option<S>),
     /// Wait for the flight that is started, or for the one that is under way.
     Wait(W, Option<S>),
@@ -82,6 +101,15 @@ pub(crate) enum Decision<W, S> {
 
 /// What the state decides: a caller that waits may have a token to fall back on.
 pub(crate) type Verdict = Decision<Option<Arc<LiveToken>>, Job>;
+
+/// What a keeper is to do: `S` says what to start.
+#[derive(Debug)]
+pub(crate) enum Upkeep<S> {
+    /// Start a refresh that no caller waits for.
+    Start(S),
+    /// Come again after this time.
+    Rest(Duration),
+}
 
 /// A flight to start.
 #[derive(Clone, Copy, Debug)]
@@ -131,20 +159,66 @@ impl Outcome {
 }
 
 impl State {
+    pub(crate) fn new(background: Background) -> Self {
+        Self {
+            background,
+            ..Self::default()
+        }
+    }
+
     /// Decides what a caller is to do, and takes note of the flight that the caller starts.
     pub(crate) fn enter(&mut self, need: Need, now: Moment) -> Verdict {
         let Some(token) = self.token.clone() else {
             return self.refresh(RefreshReason::Expired, None, now);
         };
-        match (token.freshness(now), need) {
-            (Freshness::Fresh, _) => Decision::Serve(token, None),
-            (Freshness::Stale, Need::Fresh) => self.refresh(RefreshReason::Stale, Some(token), now),
-            (Freshness::Stale, Need::Usable) => {
+        let waits = need == Need::Fresh || self.background == Background::Never;
+        match token.freshness(now) {
+            Freshness::Expired => self.refresh(RefreshReason::Expired, None, now),
+            _ if !need.is_met_by(&token, now) => self.outlive(token, need, now),
+            Freshness::Fresh => Decision::Serve(token, None),
+            Freshness::Stale if waits => self.refresh(RefreshReason::Stale, Some(token), now),
+            Freshness::Stale => {
                 let starts = self.flight.is_none() && self.may_start(now).is_ok();
                 let job = starts.then(|| self.start(Aim::Refresh(RefreshReason::Stale)));
                 Decision::Serve(token, job)
             }
-            (Freshness::Expired, _) => self.refresh(RefreshReason::Expired, None, now),
+        }
+    }
+
+    /// The same for a caller that needs the token for longer than the token is valid. A token that was
+    /// itself granted a moment ago, and was never valid for that long, is not replaced: another would not
+    /// be valid for that long either.
+    fn outlive(&mut self, token: Arc<LiveToken>, need: Need, now: Moment) -> Verdict {
+        let is_hopeless = token.is_newly_granted(now) && token.usable_for() <= need.lasting();
+        match is_hopeless && self.flight.is_none() {
+            true => Decision::Serve(token, None),
+            false => self.refresh(RefreshReason::TooShort, None, now),
+        }
+    }
+
+    /// Decides what a keeper is to do, and takes note of the flight that the keeper starts. An account
+    /// without a token, or whose user has to sign in, is left alone.
+    pub(crate) fn keep_warm(&mut self, now: Moment) -> Upkeep<Job> {
+        let needs_sign_in = |hold: &Hold| hold.error.is_reauthorization_required();
+        let token = match &self.token {
+            Some(token) if !self.hold.as_ref().is_some_and(needs_sign_in) => token,
+            _ => return Upkeep::Rest(Duration::MAX),
+        };
+        let held_until = self.hold.as_ref().map_or(Duration::ZERO, |hold| hold.until);
+        let rest = token
+            .deadlines
+            .until_stale(now)
+            .max(held_until.saturating_sub(now.monotonic));
+        if self.flight.is_some() || !rest.is_zero() {
+            return Upkeep::Rest(rest);
+        }
+        let reason = match token.freshness(now) {
+            Freshness::Expired => RefreshReason::Expired,
+            Freshness::Fresh | Freshness::Stale => RefreshReason::Stale,
+        };
+        match self.may_start(now) {
+            Ok(()) => Upkeep::Start(self.start(Aim::Refresh(reason))),
+            Err(_) => Upkeep::Rest(Duration::MAX),
         }
     }
 

@@ -20,10 +20,14 @@ mod scheduled {
     use shuttle::sync::{self, MutexGuard};
 
     /// Shuttle's lock with parking_lot's `lock`, which knows no poison.
-    #[derive(Debug, Default)]
+    #[derive(Debug)]
     pub(in crate::account) struct Mutex<T>(sync::Mutex<T>);
 
     impl<T> Mutex<T> {
+        pub(in crate::account) fn new(value: T) -> Self {
+            Self(sync::Mutex::new(value))
+        }
+
         pub(in crate::account) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }

@@ -8,11 +8,25 @@ use tokio::{
     task::{JoinError, JoinHandle},
 };
 
-use super::{context::AccountContext, single_flight::Flight};
+use super::{context::AccountContext, lease_demand::Waiting, single_flight::Flight};
 use crate::{
     error::{Error, ErrorKind},
+    policy::Background,
     runtime::{self, Unfit, within},
 };
+
+/// While it lives, saving gives way to other work.
+pub(super) struct SavingInterrupt<'a> {
+    account: &'a Arc<AccountContext>,
+    waiting: Option<Waiting<'a>>,
+}
+
+impl Drop for SavingInterrupt<'_> {
+    fn drop(&mut self) {
+        self.waiting.take();
+        self.account.go_on_saving();
+    }
+}
 
 impl AccountContext {
     /// Starts the flight, if there is a flight to start.
@@ -60,6 +74,9 @@ impl AccountContext {
     /// Goes on saving what a flight could not: other work took the lease over from the flight, and did
     /// not save.
     pub(super) fn go_on_saving(self: &Arc<Self>) {
+        if self.policy().background == Background::Never {
+            return;
+        }
         if self.record_state().pending().is_none() {
             return;
         }
@@ -75,6 +92,14 @@ impl AccountContext {
                 .report_if_aborted(async { drop(saving.await) })
                 .await;
         });
+    }
+
+    /// Makes saving give way to other work, until the result is dropped. Then saving goes on.
+    pub(super) fn interrupt_saving(self: &Arc<Self>) -> SavingInterrupt<'_> {
+        SavingInterrupt {
+            account: self,
+            waiting: Some(self.lease_demand.wait()),
+        }
     }
 
     /// Starts `work` in a task.

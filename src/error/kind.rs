@@ -23,8 +23,8 @@ pub enum ErrorKind {
     AccountRestricted,
     /// The token service is unreachable or cannot grant a token now. Retried with backoff.
     Unavailable,
-    /// The policy's patience, the request's own timeout or the bound of an installation, a sign-out or a
-    /// shutdown ended before the work did. The work goes on: try again.
+    /// The policy's patience, the request's own timeout or the bound of an installation, a sign-out, a
+    /// flush or a shutdown ended before the work did. The work goes on: try again.
     Timeout,
     /// The token store was unreachable, before anything was spent. Retried with backoff.
     StoreUnavailable,
@@ -44,6 +44,10 @@ pub enum ErrorKind {
     /// The request does not say clearly which account it is for, and was not sent. Not retried: pass
     /// an [`AccountId`](crate::AccountId) or an [`Account`](crate::Account) as the request's extension.
     AccountNotChosen,
+    /// The service's tokens do not live for as long as
+    /// [`Account::token_valid_for`](crate::Account::token_valid_for) was asked for. Not retried for a
+    /// while: ask for a shorter time, or take another token for each part of the work.
+    LifetimeTooShort,
     /// The manager has been shut down.
     ShutDown,
     /// The work ended without a result: its runtime was shut down, or its task panicked. Try again.
@@ -71,6 +75,7 @@ impl fmt::Display for ErrorKind {
             Self::SaveFailed => "the new tokens could not be saved and stay in memory",
             Self::InvalidToken => "the tokens cannot be used",
             Self::AccountNotChosen => "the request's account is not clear",
+            Self::LifetimeTooShort => "the service's tokens live for too short a time",
             Self::ShutDown => "the token manager is shut down",
             Self::Aborted => "the work ended without a result",
             Self::NoRuntime => "there is no Tokio runtime to work on",
@@ -92,6 +97,9 @@ impl ErrorKind {
             Self::AccountNotChosen => {
                 "use `.with_extension(AccountId::new(…))`, or bind the client's middleware with \
                  `for_account(…)`"
+            }
+            Self::LifetimeTooShort => {
+                "ask for a shorter time, or take another token for each part of the work"
             }
             Self::ShutDown => "build a new manager",
             Self::NoRuntime => "call from within a Tokio runtime with a timer (`enable_all`)",

@@ -1,4 +1,4 @@
-//! A guide: the order of middlewares, generated clients, and logs.
+//! A guide: the order of middlewares, generated clients, serverless platforms, and logs.
 //!
 //! # Order
 //!
@@ -85,6 +85,44 @@
 //!   their requests untouched, since the token host is not on the list. But an operation that refreshes
 //!   spends a refresh token behind the account's back. Use [`OAuthApi`](crate::OAuthApi) for sign-ins;
 //!   accounts refresh by themselves.
+//!
+//! # Serverless platforms
+//!
+//! AWS Lambda freezes a process between two invocations, and Cloud Run takes the CPU away by default. A
+//! refresh in the background may stop there, after the refresh token was presented and before the new one
+//! was saved. The next process then presents a spent refresh token.
+//!
+//! - Set the policy to [`Background::Never`](crate::Background::Never): refreshes end before the requests
+//!   that wait for them.
+//! - Call [`TokenManager::flush`](crate::TokenManager::flush) at the end of each invocation: a refresh
+//!   whose request timed out goes on until then.
+//! - Keep the tokens in a store that all instances share, Redis or PostgreSQL for example. An instance's
+//!   files go with the instance.
+//!
+//! ```
+//! # use dropbox_sign_oauth::{ConfigError, OAuthApi, TokenManager, store::TokenStore};
+//! use dropbox_sign_oauth::{Background, RefreshPolicy};
+//!
+//! // Once for each instance:
+//! # fn set_up(api: OAuthApi, store: impl TokenStore) -> Result<TokenManager, ConfigError> {
+//! let policy = RefreshPolicy {
+//!     background: Background::Never,
+//!     ..RefreshPolicy::default()
+//! };
+//! let manager = TokenManager::builder(api, store).policy(policy).build()?;
+//! # Ok(manager)
+//! # }
+//!
+//! // For each invocation:
+//! # async fn send_request() -> Result<(), Box<dyn std::error::Error>> { Ok(()) }
+//! # async fn handle(manager: TokenManager) -> Result<(), Box<dyn std::error::Error>> {
+//! let sent = send_request().await;
+//! // An error of the request must not skip the flush.
+//! manager.flush().await?;
+//! sent?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Logs
 //!

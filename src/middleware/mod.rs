@@ -28,7 +28,8 @@
 //!   [`require_account`](TokenRefreshMiddlewareBuilder::require_account) refuses such a request.
 //! - If the API responds with 401, the request is sent once more with a newer token, provided that
 //!   its body can be sent twice. The second response is final. If the refresh fails, the result is
-//!   our [`Error`] instead of the 401.
+//!   our [`Error`] instead of the 401. If the body cannot be sent twice, the 401 is returned beside a
+//!   refresh in the background; with [`Background::Never`](crate::Background::Never), after the refresh.
 //! - Nothing else is sent again: not after a 403, a 5xx, a timeout or a lost connection. The errors
 //!   of the inner middlewares and of reqwest arrive untouched.
 //!
@@ -49,7 +50,7 @@
 //! - If the timeout ends a wait, the error is [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) and
 //!   says so. The refresh goes on.
 //! - A request whose body can be sent only once waits for a fresh token while its stale token is still
-//!   valid. This wait takes at most half of the timeout, so that the request can leave with the stale
+//!   valid. With [`Background::Never`](crate::Background::Never), every request does. This wait takes at most half of the timeout, so that the request can leave with the stale
 //!   token.
 //! - A middleware does not see the timeout of the reqwest *client*, which begins anew with each request
 //!   that is sent and does not bound the waits. To bound a call as a whole, set the timeout of the
@@ -279,7 +280,7 @@ impl Middleware for TokenRefreshMiddleware {
         }
         let rejected = token.generation();
         let Some(mut replay) = replay else {
-            let refreshes = account.refresh_in_background(rejected);
+            let refreshes = account.refresh_rejected(rejected, deadline).await;
             report_rejection(account, rejected, refreshes);
             return Ok(response);
         };

@@ -5,9 +5,12 @@ mod durability;
 mod error_texts;
 mod exits;
 mod failures;
+mod flush;
+mod foreground;
 mod histories;
 mod intent;
 mod jitter;
+mod keep_warm;
 mod leases;
 mod lineage;
 #[cfg(unix)]
@@ -25,3 +28,4 @@ mod sinks;
 mod spent;
 mod timing;
 mod unsaved;
+mod valid_for;

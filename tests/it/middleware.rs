@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bodies;
+mod foreground;
 mod in_memory;
 mod orders;
 mod origins;

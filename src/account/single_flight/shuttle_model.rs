@@ -17,7 +17,10 @@ use shuttle::{
 };
 
 use super::*;
-use crate::{policy::RefreshPolicy, token::TokenSet};
+use crate::{
+    policy::{Background, RefreshPolicy},
+    token::TokenSet,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIFETIME: Duration = Duration::from_secs(3_600);
@@ -69,17 +72,25 @@ impl Account {
     const GRANTED: Duration = Duration::from_secs(2_000);
 
     fn new() -> Arc<Self> {
+        Self::with_background(Background::default())
+    }
+
+    fn with_background(background: Background) -> Arc<Self> {
+        let policy = RefreshPolicy {
+            background,
+            ..RefreshPolicy::default()
+        };
         Arc::new(Self {
             id: AccountId::default(),
-            single_flight: at_rest(STALE.monotonic),
+            single_flight: with_policy(STALE.monotonic, &policy),
             flights: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
         })
     }
 
     /// An account whose token is stale, so that a request may fall back on it.
-    fn with_stale_token() -> Arc<Self> {
-        let account = Self::new();
+    fn with_stale_token(background: Background) -> Arc<Self> {
+        let account = Self::with_background(background);
         let token = account.token(Self::GRANTED);
         account.single_flight.update(|state| state.publish(token));
         account
@@ -284,7 +295,7 @@ fn a_dropped_flight_wakes_its_waiters_and_holds_the_next_request() {
 fn requests_with_a_valid_token_fall_back_on_it_after_a_failure() {
     for fate in [Fate::Failure, Fate::Dropped] {
         explore(move || {
-            let account = Account::with_stale_token();
+            let account = Account::with_stale_token(Background::default());
             let stale = account.single_flight.published();
             for seen in requests(&account, 3, Need::Fresh, fate) {
                 match seen {
@@ -293,6 +304,36 @@ fn requests_with_a_valid_token_fall_back_on_it_after_a_failure() {
                     other => panic!("{other:?}"),
                 }
             }
+        });
+    }
+}
+
+#[test]
+fn a_keeper_and_the_requests_share_one_flight() {
+    for background in [Background::KeepWarm, Background::Never] {
+        explore(move || {
+            let account = Account::with_stale_token(background);
+            let stale = account.single_flight.published();
+            let keeper = {
+                let account = Arc::clone(&account);
+                thread::spawn(move || {
+                    if let Upkeep::Start(flight) = account.single_flight.keep_warm(STALE) {
+                        account.start(Some(flight), Fate::Token);
+                    }
+                })
+            };
+            let waits = background == Background::Never;
+            for seen in requests(&account, 3, Need::Usable, Fate::Token) {
+                match seen {
+                    Seen::Finished(Ok(token)) if waits => assert!(token.generation() > stale),
+                    // A request that comes after the flight.
+                    Seen::Served(generation) if waits => assert!(generation > stale),
+                    Seen::Served(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            keeper.join().expect("no panic");
+            assert_eq!(account.flights(), 1);
         });
     }
 }

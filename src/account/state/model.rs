@@ -8,6 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use self::world::{Ask, End, ROUNDING, Step, World};
+use crate::policy::Background;
 
 fn span() -> impl Strategy<Value = Duration> {
     prop_oneof![0_u64..2_000, 0_u64..120_000, 0_u64..8_000_000].prop_map(Duration::from_millis)
@@ -29,6 +30,7 @@ fn end() -> impl Strategy<Value = End> {
         2 => (lifetime(), span()).prop_map(|(lifetime, age)| End::Found { lifetime, age }),
         4 => (prop::option::of(span()), 0.0..1.0)
             .prop_map(|(asked, random)| End::Failed { asked, random }),
+        1 => Just(End::Refused),
         1 => Just(End::SignedOut),
     ]
 }
@@ -39,9 +41,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Ask::Fresh),
         2 => Just(Ask::Newer),
         1 => Just(Ask::NewerThanLast),
+        2 => span().prop_map(Ask::ValidFor),
     ];
     prop_oneof![
         40 => ask.prop_map(Step::Enter),
+        10 => Just(Step::KeepWarm),
         20 => end().prop_map(Step::Finish),
         20 => span().prop_map(Step::Pass),
         5 => Just(Step::WaitOut),
@@ -57,13 +61,22 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn background() -> impl Strategy<Value = Background> {
+    prop_oneof![
+        Just(Background::OnUse),
+        Just(Background::KeepWarm),
+        Just(Background::Never),
+    ]
+}
+
 proptest! {
     #[test]
     fn every_decision_is_justified(
         asks_wall: bool,
+        background in background(),
         steps in prop::collection::vec(step(), 1..80),
     ) {
-        let mut world = World::new(asks_wall);
+        let mut world = World::new(asks_wall, background);
         for step in steps {
             world.take(step);
         }
@@ -74,7 +87,7 @@ proptest! {
         lifetime in (1_u64..10_000).prop_map(Duration::from_millis),
         pauses in prop::collection::vec(0_u64..500, 1..200),
     ) {
-        let mut world = World::new(true);
+        let mut world = World::new(true, Background::OnUse);
         let begun = world.monotonic;
         let mut flights = 0;
         for pause in pauses {
@@ -89,10 +102,31 @@ proptest! {
     }
 
     #[test]
+    fn a_need_beyond_the_lifetime_does_not_mean_a_refresh_for_every_request(
+        lifetime in (1_u64..3_600_000).prop_map(Duration::from_millis),
+        pauses in prop::collection::vec(0_u64..5_000, 1..200),
+    ) {
+        let mut world = World::new(true, Background::OnUse);
+        let begun = world.monotonic;
+        let mut flights = 0;
+        for pause in pauses {
+            world.take(Step::Pass(Duration::from_millis(pause)));
+            world.enter(Ask::ValidFor(lifetime));
+            flights += u32::from(world.flight.is_some());
+            world.end(End::Granted { lifetime });
+        }
+        // Each token but the last was expired, or no longer newly granted.
+        let elapsed = world.monotonic - begun;
+        let shortest = (lifetime / 10).clamp(Duration::from_secs(1), Duration::from_secs(60));
+        let shortest = shortest.min(lifetime * 9 / 10);
+        prop_assert!(shortest * flights.saturating_sub(1) <= elapsed + ROUNDING * flights);
+    }
+
+    #[test]
     fn an_outage_costs_a_bounded_number_of_flights(
         outage in prop::collection::vec((0_u64..2_000, 0.0..1.0), 1..300),
     ) {
-        let mut world = World::new(true);
+        let mut world = World::new(true, Background::OnUse);
         let begun = world.monotonic;
         let mut flights = 0;
         for (pause, random) in outage {

@@ -10,7 +10,8 @@ use std::{
 };
 
 use super::super::{
-    Aim, Decision, FlightId, Job, LOOK_EVERY, Need, Outcome, SIGNED_OUT_RECHECK, State, Verdict,
+    Aim, Decision, FlightId, Job, LOOK_EVERY, Need, Outcome, SIGNED_OUT_RECHECK, State, Upkeep,
+    Verdict,
 };
 use crate::{
     account::live_token::LiveToken,
@@ -18,7 +19,7 @@ use crate::{
     clock::Moment,
     error::{Error, ErrorKind},
     event::RefreshReason,
-    policy::RefreshPolicy,
+    policy::{Background, RefreshPolicy},
     token::{Generation, TokenSet},
 };
 
@@ -34,6 +35,8 @@ pub(super) enum Step {
     WallForward(Duration),
     WallBack(Duration),
     Enter(Ask),
+    /// A keeper comes by.
+    KeepWarm,
     Finish(End),
     /// No runtime could take the flight.
     Cancel,
@@ -55,6 +58,7 @@ pub(super) enum Ask {
     Newer,
     /// After the token before it was rejected.
     NewerThanLast,
+    ValidFor(Duration),
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +74,8 @@ pub(super) enum End {
         asked: Option<Duration>,
         random: f64,
     },
+    /// The refresh token was refused for good.
+    Refused,
     SignedOut,
 }
 
@@ -78,6 +84,7 @@ pub(super) struct World {
     state: State,
     account: AccountId,
     policy: RefreshPolicy,
+    background: Background,
     pub(super) monotonic: Duration,
     wall: Duration,
     /// Whether the wall clock is asked about granted tokens.
@@ -107,9 +114,10 @@ struct Facts {
 }
 
 impl World {
-    pub(super) fn new(asks_wall: bool) -> Self {
+    pub(super) fn new(asks_wall: bool, background: Background) -> Self {
         Self {
-            state: State::default(),
+            state: State::new(background),
+            background,
             account: AccountId::default(),
             policy: RefreshPolicy::default(),
             monotonic: Duration::from_secs(1_000),
@@ -143,6 +151,7 @@ impl World {
             Step::WallForward(by) => self.wall += by,
             Step::WallBack(by) => self.wall = self.wall.saturating_sub(by),
             Step::Enter(ask) => drop(self.enter(ask)),
+            Step::KeepWarm => self.keep_warm(),
             Step::Finish(end) => self.end(end),
             Step::Cancel => {
                 if let Some(flight) = self.flight.take() {
@@ -194,13 +203,14 @@ impl World {
     pub(super) fn enter(&mut self, ask: Ask) -> Option<Verdict> {
         let newest = self.in_use.unwrap_or_default();
         let rejected = match ask {
-            Ask::Usable | Ask::Fresh => None,
+            Ask::Usable | Ask::Fresh | Ask::ValidFor(_) => None,
             Ask::Newer => Some(newest),
             Ask::NewerThanLast => Some(Generation(newest.0.saturating_sub(1))),
         };
         let need = match ask {
             Ask::Fresh => Need::Fresh,
-            _ => Need::Usable,
+            Ask::ValidFor(lasting) => Need::ValidFor(lasting),
+            Ask::Usable | Ask::Newer | Ask::NewerThanLast => Need::Usable,
         };
         let now = self.now();
         let verdict = match rejected {
@@ -216,6 +226,38 @@ impl World {
             }
         }
         verdict
+    }
+
+    fn keep_warm(&mut self) {
+        let upkeep = self.state.keep_warm(self.now());
+        let in_use = self.in_use.map(|in_use| self.facts[&in_use]);
+        let needs_sign_in = self.not_before.is_some() && self.held_as != ErrorKind::Unavailable;
+        match upkeep {
+            Upkeep::Start(job) => {
+                self.judge_start(Need::Usable, in_use, &job);
+                assert!(!needs_sign_in, "only a sign-in helps");
+                let left = self.left(in_use.expect("nobody uses the account"));
+                assert!(left <= in_use.expect("in use").window() + ROUNDING);
+                self.flight = Some(job.id);
+                self.is_outdated = false;
+            }
+            Upkeep::Rest(rest) => {
+                let Some(facts) = in_use.filter(|_| !needs_sign_in) else {
+                    assert_eq!(rest, Duration::MAX);
+                    return;
+                };
+                if self.flight.is_some() || self.closed {
+                    return;
+                }
+                // The keeper comes back before the wait is over, or within the window.
+                let held = self.not_before.unwrap_or_default();
+                let held = held.saturating_sub(self.monotonic);
+                let window = facts.shortest_window();
+                let until_stale = self.left(facts).saturating_sub(window);
+                assert!(!rest.is_zero(), "due, and nobody refreshes");
+                assert!(rest >= held && rest <= held.max(until_stale + ROUNDING));
+            }
+        }
     }
 
     pub(super) fn end(&mut self, end: End) {
@@ -245,6 +287,16 @@ impl World {
                     self.failures += 1;
                     self.not_before = Some(self.monotonic + wait);
                     self.held_as = ErrorKind::Unavailable;
+                }
+            }
+            End::Refused => {
+                let wait = Duration::from_secs(5);
+                let error = self.error(ErrorKind::GrantRefused);
+                self.finish(flight, Outcome::Failed { error, wait });
+                if !self.is_outdated {
+                    self.failures += 1;
+                    self.not_before = Some(self.monotonic + wait);
+                    self.held_as = ErrorKind::GrantRefused;
                 }
             }
             End::SignedOut => {
@@ -375,6 +427,11 @@ impl World {
         match verdict {
             Decision::Serve(token, None) => {
                 self.judge_served(candidate, token);
+                let facts = candidate.expect("served");
+                if !self.meets(need, facts) {
+                    assert!(self.flight.is_none() && self.is_hopeless(need, facts));
+                    return;
+                }
                 let left = candidate.map(|facts| (self.left(facts), facts.shortest_window()));
                 if self.flight.is_none() && self.may_start() {
                     let (left, window) = left.expect("served");
@@ -386,16 +443,20 @@ impl World {
             }
             Decision::Serve(token, Some(job)) => {
                 self.judge_served(candidate, token);
-                self.judge_start(candidate, job);
+                self.judge_start(need, candidate, job);
+                assert!(self.meets(need, candidate.expect("served")));
                 assert_eq!(job.aim, Aim::Refresh(RefreshReason::Stale));
+                assert_ne!(self.background, Background::Never);
                 assert_ne!(need, Need::Fresh, "there may be a better one in a moment");
             }
             Decision::Wait(fallback, Some(job)) => {
-                self.judge_start(candidate, job);
+                self.judge_start(need, candidate, job);
                 self.judge_wait(need, candidate, fallback.as_deref());
+                let expired = |facts: Facts| self.left(facts) <= facts.margin();
                 let reason = match (rejected, candidate, fallback) {
                     (Some(_), None, None) => RefreshReason::Rejected,
                     (_, _, Some(_)) => RefreshReason::Stale,
+                    (_, Some(facts), None) if !expired(facts) => RefreshReason::TooShort,
                     _ => RefreshReason::Expired,
                 };
                 if job.aim != Aim::Look {
@@ -409,7 +470,7 @@ impl World {
             Decision::Fail(error) => {
                 assert!(self.flight.is_none() && !self.may_start());
                 if let Some(facts) = candidate {
-                    assert!(self.left(facts) <= facts.margin() + ROUNDING, "still valid");
+                    assert!(!self.meets(need, facts), "still valid");
                 }
                 if self.closed {
                     assert_eq!(error.kind(), ErrorKind::ShutDown);
@@ -435,11 +496,14 @@ impl World {
     }
 
     /// One at a time, not before the wait is over, and only where there is something to gain.
-    fn judge_start(&self, candidate: Option<Facts>, job: &Job) {
+    fn judge_start(&self, need: Need, candidate: Option<Facts>, job: &Job) {
         assert_eq!(self.flight, None, "two flights at once");
         assert!(!self.finished.contains(&job.id));
         assert!(self.may_start(), "too early, or after the end");
         match (candidate, self.in_use) {
+            (Some(facts), _) if job.aim == Aim::Refresh(RefreshReason::TooShort) => {
+                assert!(!self.meets(need, facts) && !self.is_hopeless(need, facts));
+            }
             (Some(facts), _) => assert!(self.left(facts) <= facts.window() + ROUNDING),
             (None, Some(rejected)) => {
                 let cooled_down = self.facts[&rejected].cooled_down();
@@ -451,16 +515,34 @@ impl World {
         }
     }
 
+    /// Whether the token meets the need.
+    fn meets(&self, need: Need, facts: Facts) -> bool {
+        let lasting = match need {
+            Need::ValidFor(lasting) => lasting,
+            Need::Usable | Need::Fresh => Duration::ZERO,
+        };
+        self.left(facts) > facts.margin() + lasting
+    }
+
+    /// Whether the service has just granted a token that was never valid for that long.
+    fn is_hopeless(&self, need: Need, facts: Facts) -> bool {
+        let Need::ValidFor(lasting) = need else {
+            return false;
+        };
+        let is_new = facts.cooled_down().is_some_and(|at| self.monotonic < at);
+        is_new && facts.lifetime - facts.margin() <= lasting
+    }
+
     /// No caller waits that could be served, except for a fresher token than a valid one.
     fn judge_wait(&self, need: Need, candidate: Option<Facts>, fallback: Option<&LiveToken>) {
         match fallback {
             Some(token) => {
-                assert_eq!(need, Need::Fresh);
+                assert!(need == Need::Fresh || self.background == Background::Never);
                 self.judge_served(candidate, token);
             }
             None => {
                 if let Some(facts) = candidate {
-                    assert!(self.left(facts) <= facts.margin() + ROUNDING, "still valid");
+                    assert!(!self.meets(need, facts), "still valid");
                 }
             }
         }
