@@ -299,14 +299,14 @@ impl RefreshPolicy {
             return invalid(
                 "expiry_margin",
                 "must be shorter than refresh_window less its jitter, or no token is ever \
-                 refreshed in the background",
+                 refreshed while it is valid",
             );
         }
         if self.expiry_fraction >= self.refresh_fraction * latest_refresh {
             return invalid(
                 "expiry_fraction",
                 "must be smaller than refresh_fraction less its jitter, or short-lived tokens are \
-                 never refreshed in the background",
+                 never refreshed while they are valid",
             );
         }
         if self.max_concurrent_refreshes == 0 {

@@ -1,6 +1,6 @@
 //! A flush: what shutdown does, and the manager stays open.
 
-use std::sync::mpsc::channel;
+use std::{sync::mpsc::channel, time::Duration};
 
 use dropbox_sign_oauth::{
     Background, EndpointErrorKind, ErrorKind, Event, EventKind, LostResponse, RefreshPolicy,
@@ -54,9 +54,14 @@ async fn s122_a_flush_saves_what_could_not_be_saved_or_returns_an_error() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn s122_after_a_flush_that_could_not_save_saving_goes_on_in_the_background() {
-    let account = TestAccount::expired(Kind::Memory).await;
+    let policy = RefreshPolicy {
+        save_budget: Duration::ZERO,
+        ..RefreshPolicy::default()
+    };
+    let account = TestAccount::with_policy(Kind::Memory, policy).await;
+    account.install_expired().await;
     account.store.next_saves([Fate::Work]);
     account.store.every_save(Fate::Fail);
     account.token().await.expect("published unsaved");
