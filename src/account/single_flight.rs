@@ -307,12 +307,7 @@ impl crate::clock::Clock for Still {
 }
 
 #[cfg(test)]
-fn at_rest(at: std::time::Duration) -> Arc<SingleFlight> {
-    with_policy(at, &RefreshPolicy::default())
-}
-
-#[cfg(test)]
-fn with_policy(at: std::time::Duration, policy: &RefreshPolicy) -> Arc<SingleFlight> {
+fn at_rest_with(at: std::time::Duration, policy: &RefreshPolicy) -> Arc<SingleFlight> {
     let clocks = Clocks::new(Arc::new(Still(at)));
     SingleFlight::new(AccountId::default(), clocks, policy)
 }

@@ -82,7 +82,7 @@ impl Account {
         };
         Arc::new(Self {
             id: AccountId::default(),
-            single_flight: with_policy(STALE.monotonic, &policy),
+            single_flight: at_rest_with(STALE.monotonic, &policy),
             flights: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
         })

@@ -10,6 +10,10 @@ use crate::{policy::RefreshPolicy, token::TokenSet};
 
 const LIFETIME: Duration = Duration::from_secs(3_600);
 
+fn at_rest(at: Duration) -> Arc<SingleFlight> {
+    at_rest_with(at, &RefreshPolicy::default())
+}
+
 fn at(seconds: u64) -> Moment {
     Moment {
         monotonic: Duration::from_secs(seconds),
