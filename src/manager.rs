@@ -1,13 +1,17 @@
 //! Many accounts and their shared parts: the token endpoint, the store, the clock, the policy.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
-use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
 use crate::{
     account::{Account, Claims, ManagerContext},
     account_id::AccountId,
+    accounts::{Accounts, Room},
     clock::{Clock, Clocks, SystemClock},
     endpoint::TokenEndpoint,
     error::{ConfigError, Error},
@@ -42,18 +46,7 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct TokenManager(Arc<Shared>);
-
-struct Shared {
-    context: Arc<ManagerContext>,
-    accounts: RwLock<Accounts>,
-}
-
-#[derive(Default)]
-struct Accounts {
-    by_id: HashMap<AccountId, Account>,
-    closed: bool,
-}
+pub struct TokenManager(Arc<Accounts>);
 
 impl TokenManager {
     /// Sets up a manager that refreshes at `endpoint` and keeps tokens in `store`.
@@ -64,28 +57,21 @@ impl TokenManager {
             clock: Arc::new(SystemClock),
             policy: RefreshPolicy::default(),
             sinks: Vec::new(),
+            room: Room::default(),
         }
     }
 
     /// The account of this name, made on first use. Nothing is loaded or sent yet.
-    pub fn account(&self, id: impl Into<AccountId>) -> Account {
-        let id = id.into();
-        if let Some(account) = self.0.accounts.read().by_id.get(&id) {
-            return account.clone();
-        }
-        let mut accounts = self.0.accounts.write();
-        let closed = accounts.closed;
-        accounts
-            .by_id
-            .entry(id)
-            .or_insert_with_key(|id| {
-                let account = Account::new(id.clone(), Arc::clone(&self.0.context));
-                if closed {
-                    account.close();
-                }
-                account
-            })
-            .clone()
+    ///
+    /// All handles to a name share one account. A handle keeps its account in memory. An account
+    /// without a handle may leave memory: see [`TokenManagerBuilder::capacity`].
+    pub fn account(&self, id: impl AsRef<str> + Into<AccountId>) -> Account {
+        self.0.account(id)
+    }
+
+    /// How many accounts are in memory, for a metric beside [`TokenManagerBuilder::capacity`].
+    pub fn accounts_in_memory(&self) -> usize {
+        self.0.len()
     }
 
     /// Shuts down gracefully: starts no refresh from now on, waits until refreshes under way have
@@ -140,8 +126,8 @@ impl TokenManager {
     ///
     /// Nothing is lost: call `shutdown` again.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        let context = &self.0.context;
-        let accounts = self.close();
+        let context = self.0.context();
+        let accounts = self.0.close();
         let ends = async {
             for account in &accounts {
                 account.tasks_ended().await;
@@ -161,24 +147,13 @@ impl TokenManager {
         context.events.close().await;
         results.into_iter().collect()
     }
-
-    /// Closes all accounts, later accounts included.
-    fn close(&self) -> Vec<Account> {
-        let mut accounts = self.0.accounts.write();
-        accounts.closed = true;
-        let accounts: Vec<_> = accounts.by_id.values().cloned().collect();
-        for account in &accounts {
-            account.close();
-        }
-        accounts
-    }
 }
 
 impl fmt::Debug for TokenManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenManager")
-            .field("context", &self.0.context)
-            .field("accounts", &self.0.accounts.read().by_id.len())
+            .field("context", self.0.context())
+            .field("accounts", &self.0.len())
             .finish()
     }
 }
@@ -190,6 +165,7 @@ pub struct TokenManagerBuilder {
     clock: Arc<dyn Clock>,
     policy: RefreshPolicy,
     sinks: Vec<Box<dyn EventSink>>,
+    room: Room,
 }
 
 impl TokenManagerBuilder {
@@ -204,6 +180,56 @@ impl TokenManagerBuilder {
     #[must_use]
     pub fn event_sink(mut self, sink: impl EventSink) -> Self {
         self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// How many accounts at rest stay in memory. Default: 100,000.
+    ///
+    /// Beyond this number, the accounts that were used least recently leave memory, an eighth of the
+    /// number at once. The number is split over parts of the map, so a part may be full a little early.
+    ///
+    /// An account stays, even beyond this number, while the program has a handle, a refresh is under
+    /// way, tokens are unsaved, or a pause after a failure has not ended. A middleware that is bound to
+    /// an account has a handle.
+    ///
+    /// An account that comes back costs a load from the store and no token request. If its token is
+    /// valid, [`EventKind::Adopted`](crate::EventKind::Adopted) reports the load. The account has then
+    /// forgotten that an error was reported, how many refreshes failed in a row, with which refresh
+    /// token it was signed in, and which refresh tokens it has spent: a spent refresh token that a
+    /// failover or a user brings back into the store is presented, as after a restart.
+    ///
+    /// An account that nobody is signed in to leaves soon, so that a name from outside leaves nothing
+    /// behind.
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::{ConfigError, OAuthApi, TokenManager, store::MemoryStore};
+    /// # fn f() -> Result<(), ConfigError> {
+    /// use std::time::Duration;
+    ///
+    /// let api = OAuthApi::builder("client-id", "client-secret").build()?;
+    /// let manager = TokenManager::builder(api, MemoryStore::new())
+    ///     .capacity(1_000)
+    ///     .idle_time(Duration::from_secs(600))
+    ///     .build()?;
+    /// # let _ = manager;
+    /// # Ok(())
+    /// # }
+    /// # f().expect("valid settings");
+    /// ```
+    #[must_use]
+    pub fn capacity(mut self, accounts: usize) -> Self {
+        self.room.capacity = accounts;
+        self
+    }
+
+    /// How long an account that nobody uses stays in memory. Default: 1 hour.
+    ///
+    /// The account leaves with the first new account, or the first end of a refresh, after this time
+    /// and up to as long again. [`capacity`](Self::capacity) says which accounts stay all the same,
+    /// and the cost of coming back.
+    #[must_use]
+    pub fn idle_time(mut self, time: Duration) -> Self {
+        self.room.idle_time = time;
         self
     }
 
@@ -236,27 +262,34 @@ impl TokenManagerBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the policy contradicts itself, or the thread of a sink cannot be started.
+    /// [`ConfigError`] if the policy contradicts itself, the capacity or the idle time is zero, or the
+    /// thread of a sink cannot be started.
     pub fn build(self) -> Result<TokenManager, ConfigError> {
         self.policy.validate(self.endpoint.timeout())?;
+        self.room.validate()?;
         let events = Events::start(self.sinks).map_err(|error| {
             ConfigError::invalid(
                 "event_sink",
                 format!("its thread cannot be started: {error}"),
             )
         })?;
-        Ok(TokenManager(Arc::new(Shared {
-            context: Arc::new(ManagerContext {
-                endpoint: self.endpoint,
-                store: self.store,
-                clocks: Clocks::new(self.clock),
-                policy: self.policy,
-                events,
-                claims: Claims::default(),
-                built_on: Handle::try_current().ok(),
-            }),
-            accounts: RwLock::default(),
-        })))
+        let clocks = Clocks::new(self.clock);
+        let built_on = Handle::try_current().ok();
+        Ok(TokenManager(Arc::new_cyclic(
+            |accounts: &Weak<Accounts>| {
+                let context = ManagerContext {
+                    endpoint: self.endpoint,
+                    store: self.store,
+                    clocks,
+                    policy: self.policy,
+                    events,
+                    claims: Claims::default(),
+                    built_on,
+                    sweeper: accounts.clone(),
+                };
+                Accounts::new(context, self.room)
+            },
+        )))
     }
 }
 
@@ -268,6 +301,7 @@ impl fmt::Debug for TokenManagerBuilder {
             .field("clock", &self.clock)
             .field("policy", &self.policy)
             .field("sinks", &self.sinks.len())
+            .field("room", &self.room)
             .finish()
     }
 }

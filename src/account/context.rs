@@ -4,8 +4,9 @@
 //! none of them.
 
 use std::{
+    fmt,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -29,6 +30,7 @@ use crate::{
     event::{EventKind, Events},
     policy::RefreshPolicy,
     store::{Record, StoreError, StoreErrorKind, Swap, TokenStore, Version},
+    token::Generation,
 };
 
 /// What the accounts of one manager share.
@@ -42,6 +44,12 @@ pub(crate) struct ManagerContext {
     pub(crate) claims: Claims,
     /// The runtime on which the manager was built.
     pub(crate) built_on: Option<Handle>,
+    pub(crate) sweeper: Weak<dyn Sweeper>,
+}
+
+/// Lets accounts leave memory that nobody has used for long.
+pub(crate) trait Sweeper: fmt::Debug + Send + Sync {
+    fn sweep_if_due(&self);
 }
 
 impl ManagerContext {
@@ -67,11 +75,13 @@ pub(super) struct AccountContext {
 }
 
 impl AccountContext {
-    pub(super) fn new(id: AccountId, manager: Arc<ManagerContext>) -> Self {
+    /// An account whose tokens have later numbers than `latest`.
+    pub(super) fn new(id: AccountId, manager: Arc<ManagerContext>, latest: Generation) -> Self {
         static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
 
         let (clocks, backoff) = (manager.clocks.clone(), manager.policy.backoff.clone());
         let single_flight = SingleFlight::new(id.clone(), clocks, backoff);
+        single_flight.update(|state| state.count_from(latest));
         Self {
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
             id,
@@ -91,6 +101,20 @@ impl AccountContext {
 
     pub(super) fn clocks(&self) -> &Clocks {
         &self.manager.clocks
+    }
+
+    /// Whether nothing is lost if the account leaves memory: the store has all tokens, and no pause
+    /// after a failure holds the next refresh up.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let now = self.clocks().monotonic();
+        let is_at_rest = self.single_flight.read(|state| state.is_at_rest(now));
+        is_at_rest && !self.record_state().has_leftovers()
+    }
+
+    /// Whether nothing is known of the account: nobody is signed in, as far as this process knows.
+    pub(super) fn is_blank(&self) -> bool {
+        let has_token = self.single_flight.read(|state| state.token().is_some());
+        !has_token && self.record_state().is_blank()
     }
 
     /// Held for one step of the state only, never across an await.

@@ -93,6 +93,11 @@ impl RecordState {
         self.is_unsaved() || self.left_intent.is_some()
     }
 
+    /// Whether nothing is known of the record, and nothing is to be remembered.
+    pub(super) fn is_blank(&self) -> bool {
+        self.known.is_none() && self.refusal.is_none() && self.replaced.is_empty()
+    }
+
     /// A granted record that the store lacks, and the version that it is to replace.
     pub(super) fn pending(&self) -> Option<(Record, Version)> {
         match self.known.as_ref()? {

@@ -5,7 +5,10 @@
 //! task panicked or its runtime was shut down.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -47,11 +50,16 @@ struct Shared {
     receiver: Option<Receiver>,
 }
 
-/// The generation in use, read by every request. On a cache line of its own, so that reading it
-/// costs nothing while nothing is written.
+/// Read by every request. On a cache line of its own, so that reading costs nothing while nothing is
+/// written.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Published(AtomicU64);
+struct Published {
+    /// The generation in use.
+    generation: AtomicU64,
+    /// Somebody has used the account since the last [`SingleFlight::take_used`].
+    is_used: AtomicBool,
+}
 
 /// Waits for the result of a flight.
 #[derive(Debug)]
@@ -67,14 +75,31 @@ impl SingleFlight {
             account,
             clocks,
             backoff,
-            published: Published(AtomicU64::new(0)),
+            published: Published {
+                generation: AtomicU64::new(0),
+                is_used: AtomicBool::new(false),
+            },
             shared: Mutex::default(),
         })
     }
 
     /// The generation of the token in use; zero without a token.
     pub(crate) fn published(&self) -> Generation {
-        Generation(self.published.0.load(Ordering::Acquire))
+        Generation(self.published.generation.load(Ordering::Acquire))
+    }
+
+    /// Notes that the account is in use. Writes to the cache line that every request reads once after
+    /// each [`take_used`](Self::take_used) only.
+    pub(crate) fn mark_used(&self) {
+        if !self.published.is_used.load(Ordering::Relaxed) {
+            self.published.is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the account was used since the last call.
+    pub(crate) fn take_used(&self) -> bool {
+        let is_used = &self.published.is_used;
+        is_used.load(Ordering::Relaxed) && is_used.swap(false, Ordering::Relaxed)
     }
 
     /// The token in use, however old it is.
@@ -146,7 +171,9 @@ impl SingleFlight {
         let mut shared = self.shared.lock();
         let result = change(&mut shared.state);
         let generation = shared.state.generation();
-        self.published.0.store(generation.0, Ordering::Release);
+        self.published
+            .generation
+            .store(generation.0, Ordering::Release);
         result
     }
 }
