@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    claims::Claims,
+    claims::{Claim, Claims},
     lease_demand::LeaseDemand,
     record_state::{Reconciled, RecordState},
     single_flight::SingleFlight,
@@ -65,6 +65,7 @@ pub(super) struct AccountContext {
     pub(super) id: AccountId,
     pub(super) manager: Arc<ManagerContext>,
     pub(super) single_flight: Arc<SingleFlight>,
+    pub(super) claim: Claim,
     pub(super) lease_demand: LeaseDemand,
     pub(super) tasks: TaskTracker,
     /// The program knows of the present loss.
@@ -87,6 +88,7 @@ impl AccountContext {
             id,
             manager,
             single_flight,
+            claim: Claim::default(),
             lease_demand: LeaseDemand::default(),
             tasks: TaskTracker::new(),
             is_reported: AtomicBool::new(false),

@@ -352,7 +352,7 @@ impl Account {
     /// Takes the token out of use, as the account leaves memory. Returns the latest number of a token.
     pub(crate) fn leave(&self) -> Generation {
         let account = self.context();
-        account.manager.claims.release(&account.id);
+        account.manager.claims.release(&account.claim);
         account.single_flight.update(|state| {
             state.forget();
             state.next_generation()

@@ -15,13 +15,14 @@ use crate::{
     store::{Lineage, Record, Version},
 };
 
+/// In boxes: what most accounts lack.
 #[derive(Debug, Default)]
 pub(super) struct RecordState {
     known: Option<Known>,
     replaced: Replaced,
-    refusal: Option<Refusal>,
+    refusal: Option<Box<Refusal>>,
     own_intent: Option<OwnIntent>,
-    left_intent: Option<LeftIntent>,
+    left_intent: Option<Box<LeftIntent>>,
 }
 
 /// An intent of this process with a known outcome, which may still be the stored record.
@@ -244,11 +245,11 @@ impl RecordState {
         if let Some(same) = same {
             left.versions.splice(0..0, same.versions);
         }
-        self.left_intent = Some(left);
+        self.left_intent = Some(Box::new(left));
     }
 
     pub(super) fn left_intent(&self) -> Option<LeftIntent> {
-        self.left_intent.clone()
+        self.left_intent.as_deref().cloned()
     }
 
     /// Forgets the left intent: the store does not hold the intent any more.
@@ -274,7 +275,7 @@ impl RecordState {
 
     /// Remembers that a refresh token must not be presented.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
-        self.refusal = Some(refusal);
+        self.refusal = Some(Box::new(refusal));
     }
 
     /// Forgets that this refresh token was refused: the token endpoint has granted tokens for it.

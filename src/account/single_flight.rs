@@ -34,26 +34,28 @@ pub(crate) type FlightResult = Result<Arc<LiveToken>, Error>;
 
 type Receiver = watch::Receiver<Option<FlightResult>>;
 
+/// In this order in memory: every request reads `published`, whose cache line belongs to this account
+/// alone, since the fields around it are longer than a line.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct SingleFlight {
+    /// Written by flights and their callers alone.
+    shared: Mutex<Shared>,
+    published: Published,
     account: AccountId,
     clocks: Clocks,
     backoff: Backoff,
-    published: Published,
-    shared: Mutex<Shared>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     state: State,
-    /// Of the last flight that was started.
+    /// Of the flight under way.
     receiver: Option<Receiver>,
 }
 
-/// Read by every request. On a cache line of its own, so that reading costs nothing while nothing is
-/// written.
+/// Read by every request, which costs nothing while nothing is written.
 #[derive(Debug)]
-#[repr(align(128))]
 struct Published {
     /// The generation in use.
     generation: AtomicU64,
@@ -170,6 +172,9 @@ impl SingleFlight {
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut shared = self.shared.lock();
         let result = change(&mut shared.state);
+        if !shared.state.is_under_way() {
+            shared.receiver = None;
+        }
         let generation = shared.state.generation();
         self.published
             .generation
