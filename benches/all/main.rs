@@ -6,6 +6,7 @@
 
 mod account;
 mod harness;
+mod lookups;
 mod request;
 #[cfg(unix)]
 #[path = "../../tests/servers/mod.rs"]
@@ -25,6 +26,7 @@ use crate::harness::Effort;
 type Bench = (&'static str, fn(Effort));
 
 const BENCHES: &[Bench] = &[
+    ("accounts/by_name", lookups::by_name),
     ("request/in_memory", request::in_memory),
     ("request/loopback", request::loopback),
     #[cfg(unix)]

@@ -4,8 +4,9 @@
 //! none of them.
 
 use std::{
+    fmt,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    claims::Claims,
+    claims::{Claim, Claims},
     lease_demand::LeaseDemand,
     record_state::{Reconciled, RecordState},
     refresh_queue::RefreshQueue,
@@ -30,6 +31,7 @@ use crate::{
     event::{EventKind, Events},
     policy::RefreshPolicy,
     store::{Record, StoreError, StoreErrorKind, Swap, TokenStore, Version},
+    token::Generation,
 };
 
 /// What the accounts of one manager share.
@@ -44,6 +46,12 @@ pub(crate) struct ManagerContext {
     pub(crate) refresh_queue: Arc<RefreshQueue>,
     /// The runtime on which the manager was built.
     pub(crate) built_on: Option<Handle>,
+    pub(crate) sweeper: Weak<dyn Sweeper>,
+}
+
+/// Lets accounts leave memory that nobody has used for long.
+pub(crate) trait Sweeper: fmt::Debug + Send + Sync {
+    fn sweep_if_due(&self);
 }
 
 impl ManagerContext {
@@ -59,6 +67,7 @@ pub(super) struct AccountContext {
     pub(super) id: AccountId,
     pub(super) manager: Arc<ManagerContext>,
     pub(super) single_flight: Arc<SingleFlight>,
+    pub(super) claim: Claim,
     pub(super) lease_demand: LeaseDemand,
     pub(super) tasks: TaskTracker,
     /// The program knows of the present loss.
@@ -69,10 +78,12 @@ pub(super) struct AccountContext {
 }
 
 impl AccountContext {
-    pub(super) fn new(id: AccountId, manager: Arc<ManagerContext>) -> Self {
+    /// An account whose tokens have later numbers than `latest`.
+    pub(super) fn new(id: AccountId, manager: Arc<ManagerContext>, latest: Generation) -> Self {
         static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
 
         let single_flight = SingleFlight::new(id.clone(), manager.clocks.clone(), &manager.policy);
+        single_flight.update(|state| state.count_from(latest));
         let tasks = TaskTracker::new();
         // A tracker that is open cannot be waited for.
         tasks.close();
@@ -81,6 +92,7 @@ impl AccountContext {
             id,
             manager,
             single_flight,
+            claim: Claim::default(),
             lease_demand: LeaseDemand::default(),
             tasks,
             is_reported: AtomicBool::new(false),
@@ -95,6 +107,20 @@ impl AccountContext {
 
     pub(super) fn clocks(&self) -> &Clocks {
         &self.manager.clocks
+    }
+
+    /// Whether nothing is lost if the account leaves memory: the store has all tokens, and no pause
+    /// after a failure holds the next refresh up.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let now = self.clocks().monotonic();
+        let is_at_rest = self.single_flight.read(|state| state.is_at_rest(now));
+        is_at_rest && !self.record_state().has_leftovers()
+    }
+
+    /// Whether nothing is known of the account: nobody is signed in, as far as this process knows.
+    pub(super) fn is_blank(&self) -> bool {
+        let has_token = self.single_flight.read(|state| state.token().is_some());
+        !has_token && self.record_state().is_blank()
     }
 
     /// Held for one step of the state only, never across an await.

@@ -45,13 +45,22 @@ mod tokens;
 mod unfinished;
 
 pub(crate) use claims::Claims;
-pub(crate) use context::ManagerContext;
+pub(crate) use context::{ManagerContext, Sweeper};
 pub use live_token::BearerToken;
 pub(crate) use refresh_queue::RefreshQueue;
 pub use sign_in::Seeded;
 pub(crate) use state::Need;
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{Ordering, fence},
+    },
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -83,8 +92,10 @@ pub struct Account(Arc<Shared>);
 struct Shared(Arc<AccountContext>);
 
 impl Account {
-    pub(crate) fn new(id: AccountId, manager: Arc<ManagerContext>) -> Self {
-        Self(Arc::new(Shared(Arc::new(AccountContext::new(id, manager)))))
+    /// An account whose tokens have later numbers than `latest`.
+    pub(crate) fn new(id: AccountId, manager: Arc<ManagerContext>, latest: Generation) -> Self {
+        let context = AccountContext::new(id, manager, latest);
+        Self(Arc::new(Shared(Arc::new(context))))
     }
 
     fn context(&self) -> &Arc<AccountContext> {
@@ -369,6 +380,10 @@ impl Account {
     /// how long there is nothing to do.
     pub(crate) fn keep_warm(&self, now: Moment) -> Duration {
         let account = self.context();
+        if !account.is_blank() {
+            // The account stays in memory, however long nobody asks for it.
+            account.single_flight.mark_used();
+        }
         match account.single_flight.keep_warm(now) {
             Upkeep::Start(flight) => {
                 // The next look tries again.
@@ -394,6 +409,40 @@ impl Account {
     /// Tells the event sinks.
     pub(crate) fn emit(&self, kind: EventKind) {
         self.context().emit(kind);
+    }
+
+    /// Notes that the account is in use.
+    pub(crate) fn mark_used(&self) {
+        self.context().single_flight.mark_used();
+    }
+
+    /// Whether somebody has a handle beside this one, or has used the account since the last call.
+    pub(crate) fn take_used(&self) -> bool {
+        self.context().single_flight.take_used() || Arc::strong_count(&self.0) > 1
+    }
+
+    /// Whether the account may leave memory: this is the only handle, no task works on the account, and
+    /// nothing would be lost. True until somebody clones this handle.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let is_unshared = Arc::strong_count(&self.0) == 1 && Arc::strong_count(self.context()) == 1;
+        // The threads that had the other handles are done with the state.
+        fence(Ordering::Acquire);
+        is_unshared && self.context().is_at_rest()
+    }
+
+    /// Whether nothing is known of the account: nobody is signed in, as far as this process knows.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.context().is_blank()
+    }
+
+    /// Takes the token out of use, as the account leaves memory. Returns the latest number of a token.
+    pub(crate) fn leave(&self) -> Generation {
+        let account = self.context();
+        account.manager.claims.release(&account.claim);
+        account.single_flight.update(|state| {
+            state.forget();
+            state.next_generation()
+        })
     }
 
     /// Starts no refresh from now on.

@@ -5,7 +5,10 @@
 //! task panicked or its runtime was shut down.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -31,19 +34,23 @@ pub(crate) type FlightResult = Result<Arc<LiveToken>, Error>;
 
 type Receiver = watch::Receiver<Option<FlightResult>>;
 
+/// In this order in memory: every request reads `published`, whose cache line belongs to this account
+/// alone, since the fields around it are longer than a line.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct SingleFlight {
+    /// Written by flights and their callers alone.
+    shared: Mutex<Shared>,
+    published: Published,
     account: AccountId,
     clocks: Clocks,
     backoff: Backoff,
-    published: Published,
-    shared: Mutex<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
     state: State,
-    /// The last flight that was started.
+    /// The flight under way.
     started: Option<Started>,
 }
 
@@ -55,11 +62,14 @@ struct Started {
     is_awaited: watch::Sender<bool>,
 }
 
-/// The generation in use, read by every request. On a cache line of its own, so that reading it
-/// costs nothing while nothing is written.
+/// Read by every request, which costs nothing while nothing is written.
 #[derive(Debug)]
-#[repr(align(128))]
-struct Published(AtomicU64);
+struct Published {
+    /// The generation in use.
+    generation: AtomicU64,
+    /// Somebody has used the account since the last [`SingleFlight::take_used`].
+    is_used: AtomicBool,
+}
 
 /// Waits for the result of a flight.
 #[derive(Debug)]
@@ -75,7 +85,10 @@ impl SingleFlight {
             account,
             clocks,
             backoff: policy.backoff.clone(),
-            published: Published(AtomicU64::new(0)),
+            published: Published {
+                generation: AtomicU64::new(0),
+                is_used: AtomicBool::new(false),
+            },
             shared: Mutex::new(Shared {
                 state: State::new(policy.background),
                 started: None,
@@ -85,7 +98,21 @@ impl SingleFlight {
 
     /// The generation of the token in use; zero without a token.
     pub(crate) fn published(&self) -> Generation {
-        Generation(self.published.0.load(Ordering::Acquire))
+        Generation(self.published.generation.load(Ordering::Acquire))
+    }
+
+    /// Notes that the account is in use. Writes to the cache line that every request reads once after
+    /// each [`take_used`](Self::take_used) only.
+    pub(crate) fn mark_used(&self) {
+        if !self.published.is_used.load(Ordering::Relaxed) {
+            self.published.is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the account was used since the last call.
+    pub(crate) fn take_used(&self) -> bool {
+        let is_used = &self.published.is_used;
+        is_used.load(Ordering::Relaxed) && is_used.swap(false, Ordering::Relaxed)
     }
 
     /// The token in use, however old it is.
@@ -171,8 +198,13 @@ impl SingleFlight {
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut shared = self.shared.lock();
         let result = change(&mut shared.state);
+        if !shared.state.is_under_way() {
+            shared.started = None;
+        }
         let generation = shared.state.generation();
-        self.published.0.store(generation.0, Ordering::Release);
+        self.published
+            .generation
+            .store(generation.0, Ordering::Release);
         result
     }
 }

@@ -182,7 +182,7 @@ impl TokenRefreshMiddleware {
     #[must_use]
     pub fn for_account(&self, account: impl Into<AccountId>) -> Self {
         Self {
-            bound: Some(self.manager.account(account)),
+            bound: Some(self.manager.account(account.into())),
             ..self.clone()
         }
     }
