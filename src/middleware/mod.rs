@@ -80,6 +80,7 @@
 //!   A request without an account causes the warning alone.
 //! - `api.hellosign.com.`, with a dot at the end, is another host than `api.hellosign.com`.
 
+mod attempt;
 mod body_buffer;
 mod builder;
 mod challenge;
@@ -93,11 +94,9 @@ mod unlisted;
 
 use std::{borrow::Cow, sync::Arc};
 
-use async_trait::async_trait;
 use http::{Extensions, StatusCode, header::AUTHORIZATION};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
-use tokio::time::Instant;
 
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use self::origin::property::check_origins;
@@ -107,16 +106,13 @@ pub use self::{
 };
 
 use self::{
+    attempt::{Again, BoxFuture, Ready, Sent, set},
     challenge::asks_for_scope,
     origin::{AllowList, same_resource},
     unlisted::Unlisted,
 };
 use crate::{
-    account::{Account, BearerToken, Need},
-    account_id::AccountId,
-    error::Error,
-    event::EventKind,
-    manager::TokenManager,
+    account::Account, account_id::AccountId, error::Error, event::EventKind, manager::TokenManager,
     token::Generation,
 };
 
@@ -207,6 +203,18 @@ impl TokenRefreshMiddleware {
         result
     }
 
+    /// The account that the request's extensions choose, else the account that the middleware is bound to.
+    fn account(&self, extensions: &Extensions) -> std::result::Result<Cow<'_, Account>, Error> {
+        let chosen = self.chosen(extensions)?.map(Cow::Owned);
+        let account = chosen.or_else(|| self.bound.as_ref().map(Cow::Borrowed));
+        account.ok_or_else(|| {
+            Error::account_not_chosen(
+                "it has no `AccountId` extension (`build()` with `execute()` loses extensions), and its \
+                 client is bound to no account",
+            )
+        })
+    }
+
     /// The account that the request's extensions choose, if they choose an account.
     fn chosen(&self, extensions: &Extensions) -> std::result::Result<Option<Account>, Error> {
         let account = extensions.get::<Account>();
@@ -224,67 +232,31 @@ impl TokenRefreshMiddleware {
         }
     }
 
-    /// Attaches the token. Also returns a copy of the request, unless its body can be sent only once.
-    async fn attach(
-        account: &Account,
-        request: &mut Request,
-        deadline: Option<Instant>,
-    ) -> Result<(BearerToken, Option<Request>)> {
-        let replay = request.try_clone();
-        let token = match (account.fresh(), &replay) {
-            (Some(token), _) => token,
-            (None, Some(_)) => account.acquire(Need::Usable, deadline).await?,
-            // The token of a request that cannot be replayed must not expire on the way.
-            (None, None) => account.acquire(Need::Fresh, deadline).await?,
-        };
-        set(request, token.clone());
-        deadline::leave_rest(request, deadline);
-        Ok((token, replay))
-    }
-}
-
-#[async_trait]
-impl Middleware for TokenRefreshMiddleware {
-    async fn handle(
+    /// What is to be done about a 401. In a future of its own: inline, it would make the future of every
+    /// request larger.
+    async fn replace(
         &self,
-        mut request: Request,
+        sent: Sent<'_>,
+        response: Response,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        if request.headers().contains_key(AUTHORIZATION) {
-            return next.run(request, extensions).await;
-        }
-        if !self.settings.allowed.allows(request.url()) {
-            return self.pass(request, extensions, next).await;
-        }
-        let chosen = self.chosen(extensions)?;
-        let account = chosen.as_ref().or(self.bound.as_ref()).ok_or_else(|| {
-            Error::account_not_chosen(
-                "it has no `AccountId` extension (`build()` with `execute()` loses extensions), and its \
-                 client is bound to no account",
-            )
-        })?;
-
-        let deadline = deadline::of(&request);
-        replay::buffer(&mut request, self.settings.replay_buffer, deadline).await?;
-        let (token, replay) = Self::attach(account, &mut request, deadline).await?;
-        // The replay has the URL too, so that only a request without a replay pays for a copy.
-        let sent_to = replay.is_none().then(|| request.url().clone());
-        let response = next.clone().run(request, extensions).await?;
-
-        let sent_to = replay.as_ref().map(Request::url).or(sent_to.as_ref());
-        let is_direct = || sent_to.is_none_or(|sent_to| same_resource(sent_to, response.url()));
-        if !calls_for_refresh(&response) || !is_direct() {
+        let Sent {
+            account,
+            rejected,
+            again,
+            deadline,
+        } = sent;
+        if !calls_for_refresh(&response) || !same_resource(again.url(), response.url()) {
             return Ok(response);
         }
-        let rejected = token.generation();
-        let Some(mut replay) = replay else {
+        let Again::Replay(mut replay) = again else {
             let refreshes = account.refresh_in_background(rejected);
-            report_rejection(account, rejected, refreshes);
+            report_rejection(&account, rejected, refreshes);
             return Ok(response);
         };
         let newer = account.replace(rejected, deadline).await;
-        report_rejection(account, rejected, !matches!(newer, Ok(None)));
+        report_rejection(&account, rejected, !matches!(newer, Ok(None)));
         match newer? {
             Some(token) => {
                 set(&mut replay, token);
@@ -293,6 +265,55 @@ impl Middleware for TokenRefreshMiddleware {
             }
             None => Ok(response),
         }
+    }
+}
+
+impl Middleware for TokenRefreshMiddleware {
+    // Written out, since `async_trait` would make the future larger by a request. Each await but that of
+    // the request itself is for a future in a box, for the same reason.
+    fn handle<'s, 'e, 'n, 'f>(
+        &'s self,
+        request: Request,
+        extensions: &'e mut Extensions,
+        next: Next<'n>,
+    ) -> BoxFuture<'f>
+    where
+        's: 'f,
+        'e: 'f,
+        'n: 'f,
+    {
+        Box::pin(async move {
+            if request.headers().contains_key(AUTHORIZATION) {
+                return next.run(request, extensions).await;
+            }
+            if !self.settings.allowed.allows(request.url()) {
+                return Box::pin(self.pass(request, extensions, next)).await;
+            }
+            let account = self.account(extensions)?;
+            let deadline = deadline::of(&request);
+            let limit = self.settings.replay_buffer;
+            let fresh = match replay::is_buffered(&request, limit) {
+                true => None,
+                false => account.fresh(),
+            };
+            // `Ready` is large, and gone before the await of the request.
+            let (response, again, rejected) = match fresh {
+                Some(token) => Ready::new(request, token),
+                None => Box::pin(Ready::wait(&account, request, limit, deadline)).await?,
+            }
+            .send(deadline, extensions, next.clone());
+            let response = response.await?;
+            if response.status() != StatusCode::UNAUTHORIZED {
+                return Ok(response);
+            }
+            let sent = Sent {
+                account,
+                rejected,
+                again,
+                deadline,
+            };
+            Box::pin(self.replace(sent, response, extensions, next)).await
+        })
     }
 }
 
@@ -313,13 +334,6 @@ fn has_lookalike(extensions: &Extensions) -> bool {
         ]
         .iter()
         .any(|has| has(extensions))
-}
-
-/// Replaces the header, since a second `Authorization` header would be sent otherwise.
-fn set(request: &mut Request, token: BearerToken) {
-    request
-        .headers_mut()
-        .insert(AUTHORIZATION, token.into_header());
 }
 
 fn report_rejection(account: &Account, generation: Generation, refreshes: bool) {
