@@ -75,6 +75,12 @@ impl Deadlines {
         self.judge(clocks.monotonic(), || since_epoch(clocks.wall()))
     }
 
+    /// Whether [`freshness_by`](Self::freshness_by) is [`Freshness::Fresh`], for the path of every request.
+    pub(crate) fn is_fresh_by(&self, clocks: &Clocks) -> bool {
+        self.monotonic.is_fresh(clocks.monotonic())
+            && (self.wall.as_ref()).is_none_or(|wall| wall.is_fresh(since_epoch(clocks.wall())))
+    }
+
     fn judge(&self, monotonic: Duration, wall: impl FnOnce() -> Duration) -> Freshness {
         let by_monotonic = self.monotonic.freshness(monotonic);
         match &self.wall {
@@ -85,6 +91,10 @@ impl Deadlines {
 }
 
 impl Deadline {
+    fn is_fresh(&self, now: Duration) -> bool {
+        now < self.stale && now < self.expired
+    }
+
     fn freshness(&self, now: Duration) -> Freshness {
         if now >= self.expired {
             Freshness::Expired

@@ -6,7 +6,7 @@ use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
 use crate::{
-    account::{Account, Claims, ManagerContext},
+    account::{Account, BearerToken, Claims, Key, Label, ManagerContext},
     account_id::AccountId,
     clock::{Clock, Clocks, SystemClock},
     endpoint::TokenEndpoint,
@@ -86,6 +86,12 @@ impl TokenManager {
                 account
             })
             .clone()
+    }
+
+    /// The token of the account of this name, if this thread has a copy and the token is fresh. No
+    /// counter of the account's handle or of the map is touched, which threads would fight over.
+    pub(crate) fn fresh(&self, id: &AccountId) -> Option<(BearerToken, Label)> {
+        self.0.context.fresh(id)
     }
 
     /// Shuts down gracefully: starts no refresh from now on, waits until refreshes under way have
@@ -247,6 +253,7 @@ impl TokenManagerBuilder {
         })?;
         Ok(TokenManager(Arc::new(Shared {
             context: Arc::new(ManagerContext {
+                key: Key::next(),
                 endpoint: self.endpoint,
                 store: self.store,
                 clocks: Clocks::new(self.clock),

@@ -12,10 +12,9 @@ use super::{
     live_token::{BearerToken, LiveToken},
     single_flight::{Flight, FlightResult, Waiter},
     state::{Decision, Need},
-    thread_cache,
 };
 use crate::{
-    deadlines::{Deadlines, Freshness},
+    deadlines::Freshness,
     error::{Error, ErrorKind},
     runtime::is_current,
     token::Generation,
@@ -36,14 +35,25 @@ struct Bound {
 
 impl AccountContext {
     /// A token for this need, on any thread.
+    ///
+    /// The rare ways are in boxes, so that thousands of waiters take less memory.
     pub(super) async fn acquire(
         self: &Arc<Self>,
         need: Need,
         deadline: Option<Instant>,
     ) -> Result<BearerToken, Error> {
-        if is_current() {
-            return self.acquire_here(need, deadline).await;
+        match is_current() {
+            true => self.acquire_here(need, deadline).await,
+            false => Box::pin(self.acquire_elsewhere(need, deadline)).await,
         }
+    }
+
+    /// For a caller that is on no runtime.
+    async fn acquire_elsewhere(
+        self: &Arc<Self>,
+        need: Need,
+        deadline: Option<Instant>,
+    ) -> Result<BearerToken, Error> {
         let account = Arc::clone(self);
         let work = async move { account.acquire_here(need, deadline).await };
         let in_use = self.single_flight.token();
@@ -145,11 +155,11 @@ impl AccountContext {
         bound: &Bound,
     ) -> Result<BearerToken, Error> {
         let is_expired =
-            |token: &LiveToken| token.freshness(self.clocks().now()) == Freshness::Expired;
+            |token: &LiveToken| token.deadlines.freshness_by(self.clocks()) == Freshness::Expired;
         if !is_expired(&token) {
             return Ok(self.copy(&token));
         }
-        let token = self.enter(need, bound).await?;
+        let token = Box::pin(self.enter(need, bound)).await?;
         if is_expired(&token) {
             let detail = "the new token expired before it could be used";
             return Err(self.error(ErrorKind::Unavailable).with_detail(detail));
@@ -177,7 +187,7 @@ impl AccountContext {
         let result = timeout(wait, async {
             match waiter.result().await {
                 Some(result) => result,
-                None => self.follow_next_flight(decide_again).await,
+                None => Box::pin(self.follow_next_flight(decide_again)).await,
             }
         });
         match (result.await, waiter.into_fallback()) {
@@ -236,14 +246,5 @@ impl AccountContext {
             }
             Decision::Fail(error) => Err(error),
         }
-    }
-
-    /// The thread's own copy. Many waiters wake on one thread, and only the first makes the copy.
-    fn copy(&self, token: &LiveToken) -> BearerToken {
-        let is_same = |deadlines: &Deadlines| *deadlines == token.deadlines;
-        thread_cache::find(self.key, token.generation(), is_same).unwrap_or_else(|| {
-            thread_cache::keep(self.key, token);
-            token.bearer.clone()
-        })
     }
 }

@@ -4,6 +4,7 @@
 //! none of them.
 
 use std::{
+    hash::{Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -12,6 +13,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
+use rustc_hash::FxHasher;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
@@ -31,9 +33,22 @@ use crate::{
     store::{Record, StoreError, StoreErrorKind, Swap, TokenStore, Version},
 };
 
+/// Unique in this process: a manager's or an account's mark in the threads' caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key(u64);
+
+impl Key {
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// What the accounts of one manager share.
 #[derive(Debug)]
 pub(crate) struct ManagerContext {
+    pub(crate) key: Key,
     pub(crate) endpoint: Arc<dyn TokenEndpoint>,
     pub(crate) store: Arc<dyn TokenStore>,
     pub(crate) clocks: Clocks,
@@ -45,6 +60,14 @@ pub(crate) struct ManagerContext {
 }
 
 impl ManagerContext {
+    /// Where the threads' caches keep the copies of an account's token. Names that are chosen to meet at
+    /// one place share a header between threads, and cost no more.
+    pub(super) fn place(&self, id: &AccountId) -> u64 {
+        let mut hasher = FxHasher::default();
+        (self.key, id).hash(&mut hasher);
+        hasher.finish()
+    }
+
     pub(crate) fn longest_work(&self) -> Duration {
         self.policy.longest_work(self.endpoint.timeout())
     }
@@ -52,8 +75,9 @@ impl ManagerContext {
 
 /// What one account has.
 pub(super) struct AccountContext {
-    /// Unique in this process: finds the account's copies in the threads' caches.
-    pub(super) key: u64,
+    pub(super) key: Key,
+    /// Where the copies are in the caches.
+    pub(super) place: u64,
     pub(super) id: AccountId,
     pub(super) manager: Arc<ManagerContext>,
     pub(super) single_flight: Arc<SingleFlight>,
@@ -68,12 +92,11 @@ pub(super) struct AccountContext {
 
 impl AccountContext {
     pub(super) fn new(id: AccountId, manager: Arc<ManagerContext>) -> Self {
-        static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
-
         let (clocks, backoff) = (manager.clocks.clone(), manager.policy.backoff.clone());
         let single_flight = SingleFlight::new(id.clone(), clocks, backoff);
         Self {
-            key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
+            place: manager.place(&id),
+            key: Key::next(),
             id,
             manager,
             single_flight,

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::{
     live_token::LiveToken,
     state::{Aim, Decision, FlightId, Job, Need, Outcome, State, Verdict},
-    sync::{AtomicU64, Mutex},
+    sync::{AtomicBool, AtomicU64, Mutex},
 };
 use crate::{
     account_id::AccountId,
@@ -36,7 +36,7 @@ pub(crate) struct SingleFlight {
     account: AccountId,
     clocks: Clocks,
     backoff: Backoff,
-    published: Published,
+    published: Arc<Published>,
     shared: Mutex<Shared>,
 }
 
@@ -47,11 +47,15 @@ struct Shared {
     receiver: Option<Receiver>,
 }
 
-/// The generation in use, read by every request. On a cache line of its own, so that reading it
-/// costs nothing while nothing is written.
+/// What every request reads. On a cache line of its own, so that reading costs nothing while nothing is
+/// written. Apart from the state, so that a thread's copy of a header keeps no other token in memory.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Published(AtomicU64);
+pub(crate) struct Published {
+    generation: AtomicU64,
+    /// Whether a request has taken the token since the mark was last removed.
+    is_used: AtomicBool,
+}
 
 /// Waits for the result of a flight.
 #[derive(Debug)]
@@ -67,19 +71,29 @@ impl SingleFlight {
             account,
             clocks,
             backoff,
-            published: Published(AtomicU64::new(0)),
+            published: Arc::new(Published::new()),
             shared: Mutex::default(),
         })
     }
 
     /// The generation of the token in use; zero without a token.
-    pub(crate) fn published(&self) -> Generation {
-        Generation(self.published.0.load(Ordering::Acquire))
+    pub(crate) fn generation(&self) -> Generation {
+        self.published.generation()
+    }
+
+    pub(crate) fn published(&self) -> &Arc<Published> {
+        &self.published
     }
 
     /// The token in use, however old it is.
     pub(crate) fn token(&self) -> Option<Arc<LiveToken>> {
         self.read(|state| state.token().cloned())
+    }
+
+    /// As [`token`](Self::token), for a request: marks the account as used.
+    pub(crate) fn token_in_use(&self) -> Option<Arc<LiveToken>> {
+        self.published.mark_used();
+        self.token()
     }
 
     pub(crate) fn read<R>(&self, look: impl FnOnce(&State) -> R) -> R {
@@ -95,6 +109,7 @@ impl SingleFlight {
 
     /// As [`State::enter`].
     pub(crate) fn enter(self: &Arc<Self>, need: Need, now: Moment) -> Decision<Waiter, Flight> {
+        self.published.mark_used();
         let mut shared = self.shared.lock();
         let verdict = shared.state.enter(need, now);
         self.carry_out(verdict, &mut shared)
@@ -106,6 +121,7 @@ impl SingleFlight {
         rejected: Generation,
         now: Moment,
     ) -> Option<Decision<Waiter, Flight>> {
+        self.published.mark_used();
         let mut shared = self.shared.lock();
         let verdict = shared.state.replace(rejected, now)?;
         Some(self.carry_out(verdict, &mut shared))
@@ -146,8 +162,38 @@ impl SingleFlight {
         let mut shared = self.shared.lock();
         let result = change(&mut shared.state);
         let generation = shared.state.generation();
-        self.published.0.store(generation.0, Ordering::Release);
+        self.published.set(generation);
         result
+    }
+}
+
+impl Published {
+    fn new() -> Self {
+        Self {
+            generation: AtomicU64::new(0),
+            is_used: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        Generation(self.generation.load(Ordering::Acquire))
+    }
+
+    /// The generation of the token in use, for a request: marks the account as used.
+    pub(crate) fn generation_in_use(&self) -> Generation {
+        self.mark_used();
+        self.generation()
+    }
+
+    fn mark_used(&self) {
+        // A store at every request would take the line from the other cores.
+        if !self.is_used.load(Ordering::Relaxed) {
+            self.is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn set(&self, generation: Generation) {
+        self.generation.store(generation.0, Ordering::Release);
     }
 }
 

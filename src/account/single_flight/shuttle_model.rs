@@ -183,7 +183,7 @@ impl Account {
     /// A waiter that was woken finds the state as the flight left it, or as a later step did.
     fn check_that_it_shows(&self, result: &FlightResult) {
         match result {
-            Ok(token) => assert!(self.single_flight.published() >= token.generation()),
+            Ok(token) => assert!(self.single_flight.generation() >= token.generation()),
             Err(error) if error.retry_after().is_some() => {
                 let entry = self.single_flight.enter(Need::Usable, STALE);
                 assert!(matches!(entry, Decision::Fail(_)), "{entry:?}");
@@ -285,7 +285,7 @@ fn requests_with_a_valid_token_fall_back_on_it_after_a_failure() {
     for fate in [Fate::Failure, Fate::Dropped] {
         explore(move || {
             let account = Account::with_stale_token();
-            let stale = account.single_flight.published();
+            let stale = account.single_flight.generation();
             for seen in requests(&account, 3, Need::Fresh, fate) {
                 match seen {
                     Seen::Finished(Ok(token)) => assert_eq!(token.generation(), stale),
@@ -329,9 +329,9 @@ fn a_dropped_token_is_not_published_again() {
         let publisher =
             thread::spawn(move || late.single_flight.update(|state| state.publish(token)));
         account.single_flight.update(|state| state.forget());
-        assert_eq!(account.single_flight.published(), Generation(0));
+        assert_eq!(account.single_flight.generation(), Generation(0));
         publisher.join().expect("no update panics");
-        assert_eq!(account.single_flight.published(), Generation(0));
+        assert_eq!(account.single_flight.generation(), Generation(0));
         assert!(account.single_flight.token().is_none());
     };
     // Small enough for every schedule there is.
