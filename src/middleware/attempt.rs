@@ -1,78 +1,56 @@
-//! A request on its way: ready to be sent, and sent.
+//! A request on its way: what is kept in case that the API rejects its token.
 
 use std::{borrow::Cow, pin::Pin};
 
-use http::{Extensions, header::AUTHORIZATION};
+use http::header::AUTHORIZATION;
 use reqwest::{Request, Response, Url};
-use reqwest_middleware::{Next, Result};
+use reqwest_middleware::Result;
 use tokio::time::Instant;
 
-use super::{deadline, replay};
 use crate::{
-    account::{Account, BearerToken, Need},
+    account::{Account, BearerToken, Label, Need},
+    manager::TokenManager,
     token::Generation,
 };
 
-/// A request and its token.
-pub(super) struct Ready {
-    request: Request,
-    again: Again,
-    token: BearerToken,
-}
-
-impl Ready {
-    pub(super) fn new(request: Request, token: BearerToken) -> Self {
-        Self {
-            again: Again::of(&request),
-            request,
-            token,
-        }
-    }
-
-    /// Reads the body into memory, and waits for a token.
-    pub(super) async fn wait(
-        account: &Account,
-        mut request: Request,
-        limit: usize,
-        deadline: Option<Instant>,
-    ) -> Result<Self> {
-        replay::buffer(&mut request, limit, deadline).await?;
-        let again = Again::of(&request);
-        let token = match account.fresh() {
-            Some(token) => token,
-            None => account.acquire(again.need(), deadline).await?,
-        };
-        Ok(Self {
-            request,
-            again,
-            token,
-        })
-    }
-
-    /// The request on its way, what is left of the request, and the number of the token.
-    pub(super) fn send<'a>(
-        mut self,
-        deadline: Option<Instant>,
-        extensions: &'a mut Extensions,
-        next: Next<'a>,
-    ) -> (BoxFuture<'a>, Again, Generation) {
-        let generation = self.token.generation();
-        set(&mut self.request, self.token);
-        deadline::leave_rest(&mut self.request, deadline);
-        (next.run(self.request, extensions), self.again, generation)
-    }
-}
-
-/// As [`Next::run`] returns.
+/// As reqwest-middleware's futures are.
 pub(super) type BoxFuture<'a> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'a>>;
 
 /// A request that was sent with our token.
 pub(super) struct Sent<'a> {
-    pub(super) account: Cow<'a, Account>,
-    /// The token, in case that the API rejects it.
-    pub(super) rejected: Generation,
+    pub(super) owner: Owner<'a>,
+    pub(super) generation: Generation,
     pub(super) again: Again,
     pub(super) deadline: Option<Instant>,
+}
+
+/// The account that the token is of.
+pub(super) enum Owner<'a> {
+    Account(Cow<'a, Account>),
+    /// Instead of a further handle, whose counter is contended.
+    Label(Label),
+}
+
+impl<'a> Owner<'a> {
+    /// The account, and the number of the rejected token there. An account that has come back into memory
+    /// meanwhile numbers its tokens anew: all its tokens are newer.
+    pub(super) fn find(
+        self,
+        manager: &TokenManager,
+        rejected: Generation,
+    ) -> (Cow<'a, Account>, Generation) {
+        match self {
+            Self::Account(account) => (account, rejected),
+            Self::Label(label) => {
+                let account = manager.account(&label.id);
+                let rejected = match account.has_label(&label) {
+                    true => rejected,
+                    false => Generation::default(),
+                };
+                (Cow::Owned(account), rejected)
+            }
+        }
+    }
 }
 
 /// What is left of a request that was sent.
@@ -83,7 +61,7 @@ pub(super) enum Again {
 }
 
 impl Again {
-    fn of(request: &Request) -> Self {
+    pub(super) fn of(request: &Request) -> Self {
         match request.try_clone() {
             Some(replay) => Self::Replay(replay),
             None => Self::Never(request.url().clone()),
@@ -98,7 +76,7 @@ impl Again {
         }
     }
 
-    fn need(&self) -> Need {
+    pub(super) fn need(&self) -> Need {
         match self {
             Self::Replay(_) => Need::Usable,
             // The token of a request that cannot be replayed must not expire on the way.
@@ -107,9 +85,49 @@ impl Again {
     }
 }
 
-/// Replaces the header, since a second `Authorization` header would be sent otherwise.
-pub(super) fn set(request: &mut Request, token: BearerToken) {
+/// Sets the header, since a second `Authorization` header would be sent otherwise. Says whether the request
+/// had the header.
+pub(super) fn set(request: &mut Request, token: BearerToken) -> bool {
+    let header = token.into_header();
     request
         .headers_mut()
-        .insert(AUTHORIZATION, token.into_header());
+        .insert(AUTHORIZATION, header)
+        .is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::{account_id::AccountId, api::OAuthApi, store::MemoryStore, token::TokenSet};
+
+    async fn signed_in() -> TokenManager {
+        let api = OAuthApi::builder("client-id", "client-secret").build();
+        let manager = TokenManager::builder(api.expect("a client"), MemoryStore::new())
+            .build()
+            .expect("a valid configuration");
+        let tokens = TokenSet::new("token", SystemTime::now(), Duration::from_secs(3_600));
+        let tokens = tokens.with_refresh_token("refresh");
+        let installed = manager.account("acme").install(tokens).await;
+        installed.expect("installed");
+        manager.account("acme").fresh().expect("a fresh token");
+        manager
+    }
+
+    #[tokio::test]
+    async fn s125_a_rejected_token_has_no_number_in_an_account_that_came_back() {
+        let (manager, later) = (signed_in().await, signed_in().await);
+        let id = AccountId::from("acme");
+        let owner = || {
+            let (token, label) = manager.fresh(&id).expect("a copy");
+            (Owner::Label(label), token.generation())
+        };
+        let (label, rejected) = owner();
+        let (account, number) = label.find(&manager, rejected);
+        assert_eq!((account.id(), number), (&id, rejected));
+        // Another manager's account stands for the same manager's, after the account left its memory.
+        let (account, number) = owner().0.find(&later, rejected);
+        assert_eq!((account.id(), number), (&id, Generation::default()));
+    }
 }

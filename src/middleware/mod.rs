@@ -84,6 +84,7 @@ mod attempt;
 mod body_buffer;
 mod builder;
 mod challenge;
+mod choice;
 mod deadline;
 mod error;
 pub mod guide;
@@ -92,7 +93,7 @@ mod redirects;
 mod replay;
 mod unlisted;
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use http::{Extensions, StatusCode, header::AUTHORIZATION};
 use reqwest::{Request, Response};
@@ -106,13 +107,17 @@ pub use self::{
 };
 
 use self::{
-    attempt::{Again, BoxFuture, Ready, Sent, set},
+    attempt::{Again, BoxFuture, Owner, Sent, set},
     challenge::asks_for_scope,
+    choice::Choice,
     origin::{AllowList, same_resource},
     unlisted::Unlisted,
 };
 use crate::{
-    account::Account, account_id::AccountId, error::Error, event::EventKind, manager::TokenManager,
+    account::{Account, BearerToken},
+    account_id::AccountId,
+    event::EventKind,
+    manager::TokenManager,
     token::Generation,
 };
 
@@ -182,6 +187,52 @@ impl TokenRefreshMiddleware {
         }
     }
 
+    /// A fresh token for a request for which nothing else is to be done.
+    fn fresh(
+        &self,
+        request: &Request,
+        extensions: &Extensions,
+    ) -> Option<(BearerToken, Owner<'_>)> {
+        if !self.settings.allowed.allows(request.url()) {
+            return None;
+        }
+        let choice = Choice::of(extensions, self.bound.as_ref()).ok()?;
+        choice.fresh(&self.manager)
+    }
+
+    /// Sends a request of any kind.
+    async fn send(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        if request.headers().contains_key(AUTHORIZATION) {
+            return next.run(request, extensions).await;
+        }
+        if !self.settings.allowed.allows(request.url()) {
+            return self.pass(request, extensions, next).await;
+        }
+        let account = Choice::of(extensions, self.bound.as_ref())?.account(&self.manager);
+        let deadline = deadline::of(&request);
+        replay::buffer(&mut request, self.settings.replay_buffer, deadline).await?;
+        let again = Again::of(&request);
+        let token = match account.fresh() {
+            Some(token) => token,
+            None => account.acquire(again.need(), deadline).await?,
+        };
+        let sent = Sent {
+            owner: Owner::Account(account),
+            generation: token.generation(),
+            again,
+            deadline,
+        };
+        set(&mut request, token);
+        deadline::leave_rest(&mut request, deadline);
+        let response = next.clone().run(request, extensions).await?;
+        self.replace(sent, response, extensions, next).await
+    }
+
     /// Sends a request whose origin is not on the list, and reports the origin.
     async fn pass(
         &self,
@@ -195,45 +246,17 @@ impl TokenRefreshMiddleware {
         let result = next.run(request, extensions).await;
         let unlisted = &self.settings.unlisted;
         if unlisted.has_news(&origin) {
-            let chosen = self.chosen(extensions).ok().flatten();
-            let account = chosen.as_ref().or(self.bound.as_ref());
+            let bound = self.bound.as_ref();
+            let choice = Choice::of(extensions, bound).ok();
+            let choice = choice.or_else(|| bound.map(Choice::Bound));
+            let account = choice.map(|choice| choice.account(&self.manager));
             let status = result.as_ref().ok().map(Response::status);
-            unlisted.report(origin, account, status);
+            unlisted.report(origin, account.as_deref(), status);
         }
         result
     }
 
-    /// The account that the request's extensions choose, else the account that the middleware is bound to.
-    fn account(&self, extensions: &Extensions) -> std::result::Result<Cow<'_, Account>, Error> {
-        let chosen = self.chosen(extensions)?.map(Cow::Owned);
-        let account = chosen.or_else(|| self.bound.as_ref().map(Cow::Borrowed));
-        account.ok_or_else(|| {
-            Error::account_not_chosen(
-                "it has no `AccountId` extension (`build()` with `execute()` loses extensions), and its \
-                 client is bound to no account",
-            )
-        })
-    }
-
-    /// The account that the request's extensions choose, if they choose an account.
-    fn chosen(&self, extensions: &Extensions) -> std::result::Result<Option<Account>, Error> {
-        let account = extensions.get::<Account>();
-        match (account, extensions.get::<AccountId>()) {
-            (Some(account), Some(id)) if account.id() != id => {
-                let detail = format!("its extensions name both `{}` and `{id}`", account.id());
-                Err(Error::account_not_chosen(detail))
-            }
-            (Some(account), _) => Ok(Some(account.clone())),
-            (None, Some(id)) => Ok(Some(self.manager.account(id))),
-            (None, None) if has_lookalike(extensions) => Err(Error::account_not_chosen(
-                "its extension looks like an `AccountId`, but has another type",
-            )),
-            (None, None) => Ok(None),
-        }
-    }
-
-    /// What is to be done about a 401. In a future of its own: inline, it would make the future of every
-    /// request larger.
+    /// Replays the request after a 401.
     async fn replace(
         &self,
         sent: Sent<'_>,
@@ -241,26 +264,21 @@ impl TokenRefreshMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let Sent {
-            account,
-            rejected,
-            again,
-            deadline,
-        } = sent;
-        if !calls_for_refresh(&response) || !same_resource(again.url(), response.url()) {
+        if !calls_for_refresh(&response) || !same_resource(sent.again.url(), response.url()) {
             return Ok(response);
         }
-        let Again::Replay(mut replay) = again else {
+        let (account, rejected) = sent.owner.find(&self.manager, sent.generation);
+        let Again::Replay(mut replay) = sent.again else {
             let refreshes = account.refresh_in_background(rejected);
-            report_rejection(&account, rejected, refreshes);
+            report_rejection(&account, sent.generation, refreshes);
             return Ok(response);
         };
-        let newer = account.replace(rejected, deadline).await;
-        report_rejection(&account, rejected, !matches!(newer, Ok(None)));
+        let newer = account.replace(rejected, sent.deadline).await;
+        report_rejection(&account, sent.generation, !matches!(newer, Ok(None)));
         match newer? {
             Some(token) => {
                 set(&mut replay, token);
-                deadline::leave_rest(&mut replay, deadline);
+                deadline::leave_rest(&mut replay, sent.deadline);
                 next.run(replay, extensions).await
             }
             None => Ok(response),
@@ -269,11 +287,11 @@ impl TokenRefreshMiddleware {
 }
 
 impl Middleware for TokenRefreshMiddleware {
-    // Written out, since `async_trait` would make the future larger by a request. Each await but that of
-    // the request itself is for a future in a box, for the same reason.
+    // Written out, since `async_trait` makes the future larger by a request. Each await but that of the
+    // request itself is for a future in a box, for the same reason.
     fn handle<'s, 'e, 'n, 'f>(
         &'s self,
-        request: Request,
+        mut request: Request,
         extensions: &'e mut Extensions,
         next: Next<'n>,
     ) -> BoxFuture<'f>
@@ -283,57 +301,32 @@ impl Middleware for TokenRefreshMiddleware {
         'n: 'f,
     {
         Box::pin(async move {
-            if request.headers().contains_key(AUTHORIZATION) {
-                return next.run(request, extensions).await;
-            }
-            if !self.settings.allowed.allows(request.url()) {
-                return Box::pin(self.pass(request, extensions, next)).await;
-            }
-            let account = self.account(extensions)?;
-            let deadline = deadline::of(&request);
-            let limit = self.settings.replay_buffer;
-            let fresh = match replay::is_buffered(&request, limit) {
-                true => None,
-                false => account.fresh(),
+            let Some((token, owner)) = self.fresh(&request, extensions) else {
+                return Box::pin(self.send(request, extensions, next)).await;
             };
-            // `Ready` is large, and gone before the await of the request.
-            let (response, again, rejected) = match fresh {
-                Some(token) => Ready::new(request, token),
-                None => Box::pin(Ready::wait(&account, request, limit, deadline)).await?,
+            // A stream has no copy, and may have to be read into memory.
+            let Some(replay) = request.try_clone() else {
+                return Box::pin(self.send(request, extensions, next)).await;
+            };
+            let generation = token.generation();
+            if set(&mut request, token) {
+                // The copy still has the request's own header.
+                return next.run(replay, extensions).await;
             }
-            .send(deadline, extensions, next.clone());
-            let response = response.await?;
+            let deadline = deadline::of(&request);
+            let response = next.clone().run(request, extensions).await?;
             if response.status() != StatusCode::UNAUTHORIZED {
                 return Ok(response);
             }
             let sent = Sent {
-                account,
-                rejected,
-                again,
+                owner,
+                generation,
+                again: Again::Replay(replay),
                 deadline,
             };
             Box::pin(self.replace(sent, response, extensions, next)).await
         })
     }
-}
-
-/// Whether an extension was meant to choose an account, and has a type that does not.
-fn has_lookalike(extensions: &Extensions) -> bool {
-    fn has<T: Clone + Send + Sync + 'static>(extensions: &Extensions) -> bool {
-        extensions.get::<T>().is_some()
-    }
-
-    !extensions.is_empty()
-        && [
-            has::<&'static str>,
-            has::<String>,
-            has::<Arc<str>>,
-            has::<Cow<'static, str>>,
-            has::<&'static AccountId>,
-            has::<Option<AccountId>>,
-        ]
-        .iter()
-        .any(|has| has(extensions))
 }
 
 fn report_rejection(account: &Account, generation: Generation, refreshes: bool) {

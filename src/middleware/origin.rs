@@ -52,7 +52,68 @@ pub(super) fn same_resource(a: &Url, b: &Url) -> bool {
 pub(super) mod property;
 #[cfg(test)]
 mod tests {
+    use proptest::{prelude::*, sample::select};
+
     use super::*;
+
+    /// The spellings of a few origins, with user names and lookalikes, so that most pairs nearly match.
+    fn spelling(users: &'static [&'static str]) -> impl Strategy<Value = String> {
+        let schemes = select(
+            &[
+                "https://",
+                "HTTPS://",
+                "http://",
+                "https:/",
+                "blob:https://",
+            ][..],
+        );
+        let hosts = select(
+            &[
+                "api.hellosign.com",
+                "API.HelloSign.com",
+                "api%2Ehellosign.com",
+                "api.hellosign.com.",
+                "api.hellosign.com.evil.example",
+                "api.hellosign.co",
+                "b\u{fc}cher.example",
+                "xn--bcher-kva.example",
+                "localhost",
+                "127.0.0.1",
+                "127.1",
+                "[::1]",
+                "[0:0:0:0:0:0:0:1]",
+            ][..],
+        );
+        let ports = select(&["", ":", ":443", ":0443", ":80", ":8443", ":44", ":4430"][..]);
+        let tails = select(
+            &[
+                "",
+                "/",
+                "/v3",
+                "\\v3",
+                "?x",
+                "#x",
+                "@evil.example/",
+                ".evil/",
+            ][..],
+        );
+        let parts = (schemes, select(users), hosts, ports, tails);
+        parts.prop_map(|(scheme, user, host, port, tail)| {
+            format!("{scheme}{user}{host}{port}{tail}")
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+        #[test]
+        fn s127_a_text_matches_an_origin_only_if_the_parts_match(
+            url in spelling(&["", "user@", "user:443@", "@", "api.hellosign.com@", "evil.example\\@"]),
+            origin in spelling(&[""]),
+        ) {
+            property::check_origins(format!("{url}\n{origin}").as_bytes());
+        }
+    }
 
     fn list(origin: &str) -> Result<AllowList, ConfigError> {
         AllowList::new(&[origin.to_owned()])

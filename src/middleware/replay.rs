@@ -15,11 +15,6 @@ use http_body::{Body as HttpBody, Frame};
 use reqwest::{Body, Request};
 use tokio::time::{Instant, timeout_at};
 
-/// Whether [`buffer`] has anything to do.
-pub(super) fn is_buffered(request: &Request, limit: usize) -> bool {
-    stream_size(request).is_some_and(|size| size <= limit)
-}
-
 /// Reads the request's body into memory, if the body is a stream that fits into `limit` bytes.
 ///
 /// At the deadline, the reading ends and the body stays a stream. Sending the request then times out.
