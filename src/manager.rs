@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::{runtime::Handle, task::consume_budget};
 
 use crate::{
-    account::{Account, Claims, ManagerContext, RefreshQueue, Sweeper},
+    account::{Account, BearerToken, Claims, Key, Label, ManagerContext, RefreshQueue, Sweeper},
     account_id::AccountId,
     accounts::{Accounts, Room},
     clock::{Clock, Clocks, SystemClock},
@@ -135,6 +135,12 @@ impl TokenManager {
         drop(interrupts);
         self.0.context().events.flush().await;
         settled
+    }
+
+    /// The token of the account of this name, if this thread has a copy and the token is fresh. No
+    /// counter of the account's handle or of the map is touched, which threads would fight over.
+    pub(crate) fn fresh(&self, id: &AccountId) -> Option<(BearerToken, Label)> {
+        self.0.context().fresh(id)
     }
 
     /// Shuts down gracefully: starts no refresh from now on, waits until refreshes under way have
@@ -393,6 +399,7 @@ impl TokenManagerBuilder {
         let manager = Arc::new_cyclic(|manager: &Weak<Shared>| {
             let context = ManagerContext {
                 refresh_queue: RefreshQueue::new(clocks.clone(), &self.policy, longest_work),
+                key: Key::next(),
                 endpoint: self.endpoint,
                 store: self.store,
                 clocks,

@@ -5,6 +5,7 @@
 
 use std::{
     fmt,
+    hash::{Hash, Hasher},
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -13,6 +14,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
+use rustc_hash::FxHasher;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
@@ -34,9 +36,22 @@ use crate::{
     token::Generation,
 };
 
+/// Unique in this process: a manager's or an account's mark in the threads' caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key(u64);
+
+impl Key {
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// What the accounts of one manager share.
 #[derive(Debug)]
 pub(crate) struct ManagerContext {
+    pub(crate) key: Key,
     pub(crate) endpoint: Arc<dyn TokenEndpoint>,
     pub(crate) store: Arc<dyn TokenStore>,
     pub(crate) clocks: Clocks,
@@ -55,6 +70,14 @@ pub(crate) trait Sweeper: fmt::Debug + Send + Sync {
 }
 
 impl ManagerContext {
+    /// Where the threads' caches keep the copies of an account's token. Names that are chosen to meet at
+    /// one place share a header between threads, and cost no more.
+    pub(super) fn place(&self, id: &AccountId) -> u64 {
+        let mut hasher = FxHasher::default();
+        (self.key, id).hash(&mut hasher);
+        hasher.finish()
+    }
+
     pub(crate) fn longest_work(&self) -> Duration {
         self.policy.longest_work(self.endpoint.timeout())
     }
@@ -62,8 +85,9 @@ impl ManagerContext {
 
 /// What one account has.
 pub(super) struct AccountContext {
-    /// Unique in this process: finds the account's copies in the threads' caches.
-    pub(super) key: u64,
+    pub(super) key: Key,
+    /// Where the copies are in the caches.
+    pub(super) place: u64,
     pub(super) id: AccountId,
     pub(super) manager: Arc<ManagerContext>,
     pub(super) single_flight: Arc<SingleFlight>,
@@ -80,15 +104,14 @@ pub(super) struct AccountContext {
 impl AccountContext {
     /// An account whose tokens have later numbers than `latest`.
     pub(super) fn new(id: AccountId, manager: Arc<ManagerContext>, latest: Generation) -> Self {
-        static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
-
         let single_flight = SingleFlight::new(id.clone(), manager.clocks.clone(), &manager.policy);
         single_flight.update(|state| state.count_from(latest));
         let tasks = TaskTracker::new();
         // A tracker that is open cannot be waited for.
         tasks.close();
         Self {
-            key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
+            place: manager.place(&id),
+            key: Key::next(),
             id,
             manager,
             single_flight,

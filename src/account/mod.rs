@@ -12,10 +12,10 @@
 //! | 7 | `saving`, `exchange`, `sign_in` | saving a grant, the token request, installing and signing out |
 //! | 6 | `intent`, `lease` | the write-ahead intent in the record, the right to refresh |
 //! | 5 | `reload` | what the stored record says is to be done |
-//! | 4 | `tokens`, `outcome`, `unfinished` | making tokens that may be sent, what an error means, reports of a loss |
+//! | 4 | `tokens`, `outcome`, `unfinished`, `thread_cache` | making tokens that may be sent, what an error means, reports of a loss, a thread's copies of headers |
 //! | 3 | `context` | what one account has, and what every step needs of it |
 //! | 2 | `single_flight` | one flight, one result for all waiters |
-//! | 1 | `state`, `thread_cache` | who uses which token, who refreshes, who waits; a thread's copy of a header |
+//! | 1 | `state` | who uses which token, who refreshes, who waits |
 //! | 0 | `claims`, `lease_demand`, `live_token`, `record_state`, `refresh_queue`, `retry_pauses`, `sync` | who was signed in with which token, who waits for the lease, a token in use, what is known of the stored record, which flight may send a token request, pauses between saves, the lock of a flight |
 //!
 //! The modules below `context` know no I/O.
@@ -45,11 +45,12 @@ mod tokens;
 mod unfinished;
 
 pub(crate) use claims::Claims;
-pub(crate) use context::{ManagerContext, Sweeper};
+pub(crate) use context::{Key, ManagerContext, Sweeper};
 pub use live_token::BearerToken;
 pub(crate) use refresh_queue::RefreshQueue;
 pub use sign_in::Seeded;
 pub(crate) use state::Need;
+pub(crate) use thread_cache::Label;
 
 use std::{
     fmt,
@@ -318,13 +319,15 @@ impl Account {
         Some((token.bearer.clone(), freshness))
     }
 
-    /// The token, if it is fresh: without an await, an allocation or a contended cache line.
+    /// The token, if it is fresh: without an await; for an account that the thread uses often, without
+    /// an allocation or a contended cache line too.
     pub(crate) fn fresh(&self) -> Option<BearerToken> {
-        let account = self.context();
-        let generation = account.single_flight.published();
-        thread_cache::find(account.key, generation, |deadlines| {
-            deadlines.freshness_by(account.clocks()) == Freshness::Fresh
-        })
+        self.context().fresh()
+    }
+
+    /// Whether the label is of this account, not of an earlier account of the name.
+    pub(crate) fn has_label(&self, label: &Label) -> bool {
+        self.context().has_label(label)
     }
 
     /// A token for this need. The wait ends with the policy's patience or at `deadline`, whichever
@@ -382,7 +385,7 @@ impl Account {
         let account = self.context();
         if !account.is_blank() {
             // The account stays in memory, however long nobody asks for it.
-            account.single_flight.mark_used();
+            account.single_flight.published().mark_used();
         }
         match account.single_flight.keep_warm(now) {
             Upkeep::Start(flight) => {
@@ -413,12 +416,12 @@ impl Account {
 
     /// Notes that the account is in use.
     pub(crate) fn mark_used(&self) {
-        self.context().single_flight.mark_used();
+        self.context().single_flight.published().mark_used();
     }
 
     /// Whether somebody has a handle beside this one, or has used the account since the last call.
     pub(crate) fn take_used(&self) -> bool {
-        self.context().single_flight.take_used() || Arc::strong_count(&self.0) > 1
+        self.context().single_flight.published().take_used() || Arc::strong_count(&self.0) > 1
     }
 
     /// Whether the account may leave memory: this is the only handle, no task works on the account, and

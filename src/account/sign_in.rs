@@ -184,7 +184,7 @@ impl AccountContext {
             }
         });
         self.emit(EventKind::Installed {
-            generation: self.single_flight.published(),
+            generation: self.single_flight.generation(),
         });
     }
 

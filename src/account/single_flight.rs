@@ -5,10 +5,7 @@
 //! task panicked or its runtime was shut down.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -18,7 +15,7 @@ use tokio::sync::watch;
 use super::{
     live_token::LiveToken,
     state::{Aim, Decision, FlightId, Job, Need, Outcome, State, Upkeep, Verdict},
-    sync::{AtomicU64, Mutex},
+    sync::{AtomicBool, AtomicU64, Mutex},
 };
 use crate::{
     account_id::AccountId,
@@ -34,17 +31,13 @@ pub(crate) type FlightResult = Result<Arc<LiveToken>, Error>;
 
 type Receiver = watch::Receiver<Option<FlightResult>>;
 
-/// In this order in memory: every request reads `published`, whose cache line belongs to this account
-/// alone, since the fields around it are longer than a line.
 #[derive(Debug)]
-#[repr(C)]
 pub(crate) struct SingleFlight {
-    /// Written by flights and their callers alone.
-    shared: Mutex<Shared>,
-    published: Published,
     account: AccountId,
     clocks: Clocks,
     backoff: Backoff,
+    published: Arc<Published>,
+    shared: Mutex<Shared>,
 }
 
 #[derive(Debug)]
@@ -62,12 +55,13 @@ struct Started {
     is_awaited: watch::Sender<bool>,
 }
 
-/// Read by every request, which costs nothing while nothing is written.
+/// What every request reads. On a cache line of its own, so that reading costs nothing while nothing is
+/// written. Apart from the state, so that a thread's copy of a header keeps no other token in memory.
 #[derive(Debug)]
-struct Published {
-    /// The generation in use.
+#[repr(align(64))]
+pub(crate) struct Published {
     generation: AtomicU64,
-    /// Somebody has used the account since the last [`SingleFlight::take_used`].
+    /// Whether a request has taken the token since the mark was last removed.
     is_used: AtomicBool,
 }
 
@@ -85,10 +79,7 @@ impl SingleFlight {
             account,
             clocks,
             backoff: policy.backoff.clone(),
-            published: Published {
-                generation: AtomicU64::new(0),
-                is_used: AtomicBool::new(false),
-            },
+            published: Arc::new(Published::new()),
             shared: Mutex::new(Shared {
                 state: State::new(policy.background),
                 started: None,
@@ -97,27 +88,23 @@ impl SingleFlight {
     }
 
     /// The generation of the token in use; zero without a token.
-    pub(crate) fn published(&self) -> Generation {
-        Generation(self.published.generation.load(Ordering::Acquire))
+    pub(crate) fn generation(&self) -> Generation {
+        self.published.generation()
     }
 
-    /// Notes that the account is in use. Writes to the cache line that every request reads once after
-    /// each [`take_used`](Self::take_used) only.
-    pub(crate) fn mark_used(&self) {
-        if !self.published.is_used.load(Ordering::Relaxed) {
-            self.published.is_used.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether the account was used since the last call.
-    pub(crate) fn take_used(&self) -> bool {
-        let is_used = &self.published.is_used;
-        is_used.load(Ordering::Relaxed) && is_used.swap(false, Ordering::Relaxed)
+    pub(crate) fn published(&self) -> &Arc<Published> {
+        &self.published
     }
 
     /// The token in use, however old it is.
     pub(crate) fn token(&self) -> Option<Arc<LiveToken>> {
         self.read(|state| state.token().cloned())
+    }
+
+    /// As [`token`](Self::token), for a request: marks the account as used.
+    pub(crate) fn token_in_use(&self) -> Option<Arc<LiveToken>> {
+        self.published.mark_used();
+        self.token()
     }
 
     pub(crate) fn read<R>(&self, look: impl FnOnce(&State) -> R) -> R {
@@ -133,6 +120,7 @@ impl SingleFlight {
 
     /// As [`State::enter`].
     pub(crate) fn enter(self: &Arc<Self>, need: Need, now: Moment) -> Decision<Waiter, Flight> {
+        self.published.mark_used();
         let mut shared = self.shared.lock();
         let verdict = shared.state.enter(need, now);
         self.carry_out(verdict, &mut shared)
@@ -144,6 +132,7 @@ impl SingleFlight {
         rejected: Generation,
         now: Moment,
     ) -> Option<Decision<Waiter, Flight>> {
+        self.published.mark_used();
         let mut shared = self.shared.lock();
         let verdict = shared.state.replace(rejected, now)?;
         Some(self.carry_out(verdict, &mut shared))
@@ -202,10 +191,43 @@ impl SingleFlight {
             shared.started = None;
         }
         let generation = shared.state.generation();
-        self.published
-            .generation
-            .store(generation.0, Ordering::Release);
+        self.published.set(generation);
         result
+    }
+}
+
+impl Published {
+    fn new() -> Self {
+        Self {
+            generation: AtomicU64::new(0),
+            is_used: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        Generation(self.generation.load(Ordering::Acquire))
+    }
+
+    /// The generation of the token in use, for a request: marks the account as used.
+    pub(crate) fn generation_in_use(&self) -> Generation {
+        self.mark_used();
+        self.generation()
+    }
+
+    pub(super) fn mark_used(&self) {
+        // A store at every request would take the line from the other cores.
+        if !self.is_used.load(Ordering::Relaxed) {
+            self.is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the account was used since the last call.
+    pub(super) fn take_used(&self) -> bool {
+        self.is_used.load(Ordering::Relaxed) && self.is_used.swap(false, Ordering::Relaxed)
+    }
+
+    fn set(&self, generation: Generation) {
+        self.generation.store(generation.0, Ordering::Release);
     }
 }
 
