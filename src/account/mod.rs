@@ -352,6 +352,7 @@ impl Account {
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
+        self.mark_used(self.context().clocks().monotonic());
         let account = Arc::clone(self.context());
         let work = async move {
             let result = work.await;
@@ -385,7 +386,7 @@ impl Account {
         let account = self.context();
         if !account.is_blank() {
             // The account stays in memory, however long nobody asks for it.
-            account.single_flight.published().mark_used();
+            self.mark_used(now.monotonic);
         }
         match account.single_flight.keep_warm(now) {
             Upkeep::Start(flight) => {
@@ -414,14 +415,14 @@ impl Account {
         self.context().emit(kind);
     }
 
-    /// Notes that the account is in use.
-    pub(crate) fn mark_used(&self) {
-        self.context().single_flight.published().mark_used();
+    /// Notes that the account is in use, on the monotonic clock.
+    pub(crate) fn mark_used(&self, now: Duration) {
+        self.context().single_flight.published().mark_used(now);
     }
 
-    /// Whether somebody has a handle beside this one, or has used the account since the last call.
-    pub(crate) fn take_used(&self) -> bool {
-        self.context().single_flight.published().take_used() || Arc::strong_count(&self.0) > 1
+    /// When the account was last used, or up to a second later, on the monotonic clock.
+    pub(crate) fn used_at(&self) -> Duration {
+        self.context().single_flight.published().used_at()
     }
 
     /// Whether the account may leave memory: this is the only handle, no task works on the account, and

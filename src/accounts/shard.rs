@@ -1,8 +1,7 @@
 //! A part of the accounts, and which of them leave memory.
 //!
-//! The clock algorithm, with a second chance: using an account sets a mark, and a sweep clears the mark
-//! and notes the time. So the path of a token writes to no shared line. The accounts whose use was noted
-//! longest ago leave first.
+//! The accounts that were used least recently leave first. An account notes the second of its last use,
+//! so that the path of a token writes to a shared line once a second at most.
 
 use std::time::Duration;
 
@@ -31,8 +30,6 @@ pub(super) struct Shard {
 struct Entry {
     hash: u64,
     account: Account,
-    /// The last sweep that found the account in use, on the monotonic clock.
-    last_seen: Duration,
 }
 
 impl Shard {
@@ -61,16 +58,11 @@ impl Shard {
     pub(super) fn find(&self, hash: u64, name: &str) -> Option<Account> {
         let is_it = |entry: &Entry| entry.account.id().as_str() == name;
         let account = &self.table.find(hash, is_it)?.account;
-        account.mark_used();
         Some(account.clone())
     }
 
-    pub(super) fn add(&mut self, hash: u64, account: Account, now: Duration) {
-        let entry = Entry {
-            hash,
-            account,
-            last_seen: now,
-        };
+    pub(super) fn add(&mut self, hash: u64, account: Account) {
+        let entry = Entry { hash, account };
         self.table.insert_unique(hash, entry, |entry| entry.hash);
     }
 
@@ -82,11 +74,12 @@ impl Shard {
     /// an eighth of the capacity beside: the accounts that were used least recently.
     pub(super) fn sweep(&mut self, now: Duration) -> Vec<Account> {
         let mut excess = self.excess();
-        let latest = self.look(now, excess);
+        let latest = self.latest_use_of(excess);
         let idle_time = self.room.idle_time;
         let leaving = self.table.extract_if(|entry| {
             let is_leaving = entry.account.is_at_rest()
-                && (entry.is_idle(now, idle_time) || excess > 0 && entry.last_seen <= latest);
+                && (entry.is_idle(now, idle_time)
+                    || excess > 0 && entry.account.used_at() <= latest);
             excess -= usize::from(is_leaving && excess > 0);
             is_leaving
         });
@@ -106,21 +99,17 @@ impl Shard {
         }
     }
 
-    /// Notes which accounts are in use. Returns the time at which the last of the `excess` accounts that
-    /// were used least recently was seen.
-    fn look(&mut self, now: Duration, excess: usize) -> Duration {
-        let mut seen = Vec::new();
-        for entry in &mut self.table {
-            if entry.account.take_used() {
-                entry.last_seen = now;
-            }
-            if excess > 0 && entry.account.is_at_rest() {
-                seen.push(entry.last_seen);
-            }
-        }
-        match excess.checked_sub(1) {
-            Some(last) if last < seen.len() => *seen.select_nth_unstable(last).1,
-            _ => now,
+    /// Of the accounts at rest, the time at which the last of the `excess` that were used least recently
+    /// was used.
+    fn latest_use_of(&self, excess: usize) -> Duration {
+        let Some(last) = excess.checked_sub(1) else {
+            return Duration::ZERO;
+        };
+        let at_rest = self.table.iter().filter(|entry| entry.account.is_at_rest());
+        let mut uses: Vec<_> = at_rest.map(|entry| entry.account.used_at()).collect();
+        match last < uses.len() {
+            true => *uses.select_nth_unstable(last).1,
+            false => Duration::MAX,
         }
     }
 
@@ -137,7 +126,7 @@ impl Shard {
 
 impl Entry {
     fn is_idle(&self, now: Duration, idle_time: Duration) -> bool {
-        let unused_for = now.saturating_sub(self.last_seen);
+        let unused_for = now.saturating_sub(self.account.used_at());
         unused_for >= idle_time || unused_for >= UNKNOWN_NAMES_STAY && self.account.is_blank()
     }
 }
