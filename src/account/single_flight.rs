@@ -211,9 +211,9 @@ impl Published {
         }
     }
 
-    /// When the account was last used, or up to a second later.
+    /// When the account was last used, or up to a second earlier.
     pub(super) fn used_at(&self) -> Duration {
-        Duration::from_secs(self.used_in.load(Ordering::Relaxed).saturating_add(1))
+        Duration::from_secs(self.used_in.load(Ordering::Relaxed))
     }
 
     fn set(&self, generation: Generation) {
@@ -281,7 +281,7 @@ impl Flight {
 
     /// Ends once a caller waits for the flight.
     pub(crate) async fn awaited(&self) {
-        // The sender lives until the next flight starts.
+        // The sender lives as long as the flight.
         let _ = self
             .awaited
             .clone()

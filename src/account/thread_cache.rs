@@ -86,10 +86,12 @@ impl AccountContext {
 
     /// Copies the token if the cache has room, else shares the token.
     fn keep(&self, token: &LiveToken) -> BearerToken {
-        let is_ours = |copied: &Copied| copied.label.key == self.key;
+        // Also of an earlier account of the name, which has left memory.
+        let is_earlier =
+            |copied: &Copied| copied.manager == self.manager.key && copied.label.id == self.id;
         let copy = CACHE.try_with(|cache| {
             let mut cache = cache.try_borrow_mut().ok()?;
-            let room = cache.room(self.place, is_ours, Copied::is_replaced)?;
+            let room = cache.room(self.place, is_earlier, Copied::is_replaced)?;
             Some(room.put(self.copied(token)).bearer())
         });
         // A thread that is ending keeps no copies.

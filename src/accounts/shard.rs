@@ -77,9 +77,9 @@ impl Shard {
         let latest = self.latest_use_of(excess);
         let idle_time = self.room.idle_time;
         let leaving = self.table.extract_if(|entry| {
-            let is_leaving = entry.account.is_at_rest()
-                && (entry.is_idle(now, idle_time)
-                    || excess > 0 && entry.account.used_at() <= latest);
+            let is_due =
+                entry.is_idle(now, idle_time) || excess > 0 && entry.account.used_at() <= latest;
+            let is_leaving = is_due && entry.account.is_at_rest();
             excess -= usize::from(is_leaving && excess > 0);
             is_leaving
         });
@@ -127,6 +127,7 @@ impl Shard {
 impl Entry {
     fn is_idle(&self, now: Duration, idle_time: Duration) -> bool {
         let unused_for = now.saturating_sub(self.account.used_at());
-        unused_for >= idle_time || unused_for >= UNKNOWN_NAMES_STAY && self.account.is_blank()
+        unused_for >= idle_time && !self.account.is_kept_warm()
+            || unused_for >= UNKNOWN_NAMES_STAY && self.account.is_blank()
     }
 }

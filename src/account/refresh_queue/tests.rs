@@ -2,7 +2,7 @@ use futures_util::FutureExt;
 use std::future::{pending, ready};
 
 use super::*;
-use crate::{endpoint::EndpointErrorKind, testing::FakeClock};
+use crate::{clock::Clock, endpoint::EndpointErrorKind, testing::FakeClock};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -112,14 +112,13 @@ fn s117_a_flight_in_the_background_moves_up_when_a_caller_waits_for_the_flight()
     assert!(is_permitted(&mut background).is_some());
 }
 
-#[test]
-fn s117_a_flight_whose_runtime_stands_still_keeps_its_permit_for_a_while_only() {
+#[tokio::test(start_paused = true)]
+async fn s117_a_flight_whose_runtime_stands_still_keeps_its_permit_for_a_while_only() {
     let (queue, clock) = queue(1);
     let _still = at_once(&queue).expect("free");
-    let _waiting = flight(&queue, Urgency::Awaited);
+    let waiting = flight(&queue, Urgency::Awaited);
     clock.advance(3 * MINUTE);
-    let mut next: Waiter<'_> = Box::pin(queue.permit(Urgency::HoldsLease, pending()));
-    assert!(is_permitted(&mut next).is_some());
+    assert!(waiting.await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,8 +165,20 @@ fn s118_after_a_limit_one_flight_at_a_time_tries_until_a_token_is_granted() {
     clock.advance(MINUTE);
     let _first = at_once(&queue).expect("free");
     let mut second = flight(&queue, Urgency::Awaited);
-    queue.granted(&RateLimits::default());
+    queue.granted(&RateLimits::default(), queue.clocks.monotonic());
     assert!(is_permitted(&mut second).is_some());
+}
+
+#[test]
+fn s118_a_grant_from_before_the_limit_does_not_end_it() {
+    let (queue, clock) = queue(16);
+    let began = clock.monotonic();
+    clock.advance(SECOND);
+    queue.failed(&too_many(MINUTE), began);
+    queue.granted(&RateLimits::default(), began);
+    clock.advance(MINUTE);
+    let _first = at_once(&queue).expect("free");
+    flight(&queue, Urgency::Awaited);
 }
 
 #[test]
@@ -194,7 +205,7 @@ fn s118_a_failure_of_one_account_does_not_hold_the_others() {
     let (queue, clock) = queue(1);
     let began = Duration::ZERO;
     clock.advance(SECOND);
-    queue.granted(&RateLimits::default());
+    queue.granted(&RateLimits::default(), queue.clocks.monotonic());
     for kind in [
         // Another account was granted a token meanwhile.
         EndpointErrorKind::NotSent,
@@ -212,10 +223,10 @@ fn s118_a_failure_of_one_account_does_not_hold_the_others() {
 #[tokio::test(start_paused = true)]
 async fn s118_the_last_requests_are_spread_over_the_time_until_the_next_window() {
     let (queue, clock) = queue(4);
-    queue.granted(&limits(100, 11, MINUTE));
+    queue.granted(&limits(100, 11, MINUTE), queue.clocks.monotonic());
     assert!(at_once(&queue).is_ok(), "enough remain");
     // Nine remain: a tenth of a minute for each.
-    queue.granted(&limits(100, 9, MINUTE));
+    queue.granted(&limits(100, 9, MINUTE), queue.clocks.monotonic());
     let begun = Instant::now();
     for nth in 1..=3 {
         let permit = queue.permit(Urgency::Background, pending()).await;
@@ -228,7 +239,7 @@ async fn s118_the_last_requests_are_spread_over_the_time_until_the_next_window()
 #[test]
 fn s118_after_the_last_request_the_host_is_held_until_the_next_window() {
     let (queue, clock) = queue(4);
-    queue.granted(&limits(100, 0, MINUTE));
+    queue.granted(&limits(100, 0, MINUTE), queue.clocks.monotonic());
     for _ in 0..3 {
         let result = at_once(&queue);
         let Err(NoPermit::Held { wait, .. }) = result else {
