@@ -1,7 +1,7 @@
 //! Measures this crate beside its peers, in one run. `README.md` has the figures, and explains them.
 //!
 //! Without an argument, all groups of rows run. With arguments, the groups run whose names contain one of
-//! the arguments.
+//! the arguments. An argument that is in no group's name chooses peers.
 
 mod chain;
 mod endpoint;
@@ -36,16 +36,24 @@ fn main() {
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("the first provider");
-    let names: Vec<String> = std::env::args().skip(1).collect();
+    let (groups, names): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|argument| GROUPS.iter().any(|(group, _)| group.contains(argument)));
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
-    let peers = peers::all();
-    for (name, run) in GROUPS {
-        if names.is_empty() || names.iter().any(|part| name.contains(part.as_str())) {
+    let mut peers = peers::all();
+    let this_crate = peers[0].name();
+    peers.retain(|peer| peer.name() == this_crate || chosen(peer.name(), &names));
+    for (group, run) in GROUPS {
+        if chosen(group, &groups) {
             run(&runtime, &peers);
         }
     }
+}
+
+fn chosen(name: &str, parts: &[String]) -> bool {
+    parts.is_empty() || parts.iter().any(|part| name.contains(part))
 }

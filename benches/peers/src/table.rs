@@ -6,7 +6,8 @@ use crate::peer::No;
 
 pub(crate) struct Table {
     columns: usize,
-    notes: Vec<String>,
+    /// Reasons, and the contenders that have no figures.
+    without: Vec<(&'static str, Vec<&'static str>)>,
 }
 
 impl Table {
@@ -17,7 +18,7 @@ impl Table {
         print_row("---", columns.iter().map(|_| "---:".to_owned()));
         Self {
             columns: columns.len(),
-            notes: Vec::new(),
+            without: Vec::new(),
         }
     }
 
@@ -25,17 +26,23 @@ impl Table {
         print_row(name, cells.into_iter());
     }
 
-    /// A row without figures. The reason stands below the table.
-    pub(crate) fn no(&mut self, name: &str, No(reason): No) {
-        print_row(name, (0..self.columns).map(|_| "no".to_owned()));
-        self.notes.push(format!("- {name}: {reason}."));
+    /// A row without figures comes last. The reason stands below the table.
+    pub(crate) fn no(&mut self, name: &'static str, No(reason): No) {
+        match self.without.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(name),
+            None => self.without.push((reason, vec![name])),
+        }
     }
 }
 
 impl Drop for Table {
     fn drop(&mut self) {
-        if !self.notes.is_empty() {
-            println!("\n{}", self.notes.join("\n"));
+        for name in self.without.iter().flat_map(|(_, names)| names) {
+            print_row(name, (0..self.columns).map(|_| "no".to_owned()));
+        }
+        println!();
+        for (reason, names) in &self.without {
+            println!("- {}: {reason}.", names.join("; "));
         }
     }
 }

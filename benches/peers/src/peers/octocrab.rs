@@ -11,7 +11,7 @@ use http_body_util::Full;
 use octocrab::{
     AuthState, OctoBody, Octocrab, OctocrabBuilder,
     auth::AppAuth,
-    jsonwebtoken::EncodingKey,
+    jsonwebtoken::{EncodingKey, crypto::rust_crypto},
     models::{AppId, InstallationId},
 };
 use secrecy::ExposeSecret;
@@ -71,6 +71,8 @@ impl Peer for OctocrabPeer {
 }
 
 fn installation(endpoint: &Endpoint) -> Octocrab {
+    // Other peers enable jsonwebtoken's second provider. An error says that one is installed already.
+    let _ = rust_crypto::DEFAULT_PROVIDER.install_default();
     let key = EncodingKey::from_rsa_pem(signing_key::pem().as_bytes()).expect("a key");
     let app = AppAuth {
         app_id: AppId(1),

@@ -126,8 +126,10 @@ async fn fresh(accounts: usize) -> TokenManager {
     let manager = TokenManager::builder(endpoint, MemoryStore::new())
         .build()
         .expect("a valid configuration");
-    for account in (0..accounts).map(|nth| manager.account(name(nth))) {
-        let tokens = TokenSet::from_refresh_token(FIRST_REFRESH_TOKEN);
+    for nth in 0..accounts {
+        let account = manager.account(name(nth));
+        // Two accounts with one refresh token would be refused.
+        let tokens = TokenSet::from_refresh_token(format!("refresh-of-{nth}"));
         account.install(tokens).await.expect("installed");
         account.token().await.expect("a token");
     }

@@ -1,21 +1,24 @@
 //! Tokens of many accounts, on one thread.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 
 use tokio::runtime::Runtime;
 
-use super::{NOISE, cell, token::headers};
+use super::{NOISE, cell, contender, measure, token::headers};
 use crate::{
-    harness::{Contender, median, take_turns},
     peer::{AttachFor, Peer},
     table::Table,
 };
 
 const NUMBERS: [usize; 3] = [16, 64, 10_000];
 
-const TIMES: u32 = 10_000;
+/// More than a turn has.
+const DRAWN: usize = 100_000;
 
-const ROUNDS: usize = 60;
+const ROUNDS: usize = 80;
 
 #[derive(Clone, Copy)]
 enum Order {
@@ -47,14 +50,14 @@ pub(crate) fn many(runtime: &Runtime, peers: &[Box<dyn Peer>]) {
         .flat_map(|nth| [(nth, Order::RoundRobin), (nth, Order::Random)])
         .map(|(nth, order)| {
             let caches = contenders.iter().map(|(_, caches)| &caches[nth]);
-            medians(caches, &numbers(NUMBERS[nth], order))
+            figures(caches, &numbers(NUMBERS[nth], order))
         })
         .collect();
     let names = contenders.iter().map(|(name, _)| *name);
     for (nth, name) in names.chain([NOISE]).enumerate() {
         let cells = columns
             .iter()
-            .map(|medians| cell(medians[nth], medians[0], "ns"));
+            .map(|figures| cell(figures[nth], figures[0], "ns"));
         table.row(name, cells.collect());
     }
 }
@@ -67,9 +70,9 @@ async fn caches(peer: &dyn Peer) -> crate::peer::Answer<Vec<AttachFor>> {
     Ok(caches)
 }
 
-/// The accounts of a turn, drawn before the turn.
+/// Accounts that are drawn before the turns.
 fn numbers(accounts: usize, order: Order) -> Vec<usize> {
-    (0..TIMES as usize)
+    (0..DRAWN)
         .map(|nth| match order {
             Order::RoundRobin => nth % accounts,
             Order::Random => fastrand::usize(..accounts),
@@ -77,18 +80,31 @@ fn numbers(accounts: usize, order: Order) -> Vec<usize> {
         .collect()
 }
 
-/// The median of each contender, then of the first once more.
-fn medians<'a>(caches: impl Iterator<Item = &'a AttachFor>, numbers: &[usize]) -> Vec<f64> {
+/// The figure of each contender, then of the first once more.
+fn figures<'a>(caches: impl Iterator<Item = &'a AttachFor>, numbers: &[usize]) -> Vec<f64> {
     let mut caches: Vec<_> = caches.collect();
     caches.push(caches[0]);
+    for &attach in &caches {
+        turn(attach, numbers);
+    }
     let mut contenders: Vec<_> = caches
         .into_iter()
-        .map(|attach| Contender::timing_itself("", |_| turn(attach, numbers)))
+        .map(|attach| {
+            let position = Cell::new(0);
+            contender(move |times| turn(attach, next(numbers, &position, times)))
+        })
         .collect();
-    // Fills the contenders' caches.
-    take_turns(TIMES, 2, &mut contenders);
-    let samples = take_turns(TIMES, ROUNDS, &mut contenders);
-    samples.into_iter().map(median).collect()
+    measure(ROUNDS, &mut contenders)
+}
+
+/// The numbers after those of the turn before.
+fn next<'a>(numbers: &'a [usize], position: &Cell<usize>, times: u32) -> &'a [usize] {
+    let times = usize::try_from(times).expect("not so many");
+    if position.get() + times > numbers.len() {
+        position.set(0);
+    }
+    let start = position.replace(position.get() + times);
+    &numbers[start..start + times]
 }
 
 fn turn(attach: &AttachFor, numbers: &[usize]) -> Duration {

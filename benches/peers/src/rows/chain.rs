@@ -8,18 +8,14 @@ use std::{
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::{NOISE, cell};
+use super::{NOISE, cell, contender, measure};
 use crate::{
     chain::{Chain, Gets},
-    harness::{Contender, median, take_turns},
     peer::Peer,
     table::Table,
 };
 
-/// Of each thread and turn.
-const TIMES: u32 = 1000;
-
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 200;
 
 pub(crate) fn net(runtime: &Runtime, peers: &[Box<dyn Peer>]) {
     let mut table = Table::new(
@@ -33,8 +29,8 @@ pub(crate) fn net(runtime: &Runtime, peers: &[Box<dyn Peer>]) {
             Err(no) => table.no(peer.name(), no),
         }
     }
-    let one = measure(1, &contenders);
-    let two = measure(2, &contenders);
+    let one = figures(1, &contenders);
+    let two = figures(2, &contenders);
     let names = contenders
         .iter()
         .map(|(name, chain)| format!("{name} ({})", chain.framework));
@@ -48,32 +44,28 @@ pub(crate) fn net(runtime: &Runtime, peers: &[Box<dyn Peer>]) {
     }
 }
 
-struct Medians {
+struct Figures {
     with: f64,
     empty: f64,
 }
 
-impl Medians {
+impl Figures {
     fn net(&self) -> f64 {
         self.with - self.empty
     }
 }
 
 /// Of each contender, then of the first once more.
-fn measure(threads: u32, contenders: &[(&'static str, Chain)]) -> Vec<Medians> {
-    let chains = contenders.iter().map(|(_, chain)| chain);
-    let mut turns: Vec<_> = chains
-        .chain([&contenders[0].1])
-        .flat_map(|chain| [&chain.with, &chain.empty])
-        .map(|gets| Contender::timing_itself("", move |times| turn(threads, times, gets)))
+fn figures(threads: u32, contenders: &[(&'static str, Chain)]) -> Vec<Figures> {
+    let mut turns: Vec<_> = contenders
+        .iter()
+        .chain([&contenders[0]])
+        .flat_map(|(_, chain)| [&chain.with, &chain.empty])
+        .map(|gets| contender(move |times| turn(threads, times, gets)))
         .collect();
-    // Fills the contenders' caches.
-    take_turns(TIMES, 1, &mut turns);
-    let samples = take_turns(TIMES, ROUNDS, &mut turns);
-    let medians: Vec<_> = samples.into_iter().map(median).collect();
-    medians
+    measure(ROUNDS, &mut turns)
         .chunks(2)
-        .map(|pair| Medians {
+        .map(|pair| Figures {
             with: pair[0],
             empty: pair[1],
         })

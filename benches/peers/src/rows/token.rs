@@ -12,19 +12,15 @@ use http::{
 };
 use tokio::runtime::Runtime;
 
-use super::{NOISE, cell};
+use super::{NOISE, cell, contender, measure};
 use crate::{
-    harness::{Contender, median, take_turns},
     peer::{Attach, Peer},
     table::Table,
 };
 
 const THREADS: [u32; 4] = [1, 2, 4, 8];
 
-/// Of each thread and turn.
-const TIMES: u32 = 10_000;
-
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 80;
 
 pub(crate) fn on_threads(runtime: &Runtime, peers: &[Box<dyn Peer>]) {
     let _context = runtime.enter();
@@ -41,30 +37,25 @@ pub(crate) fn on_threads(runtime: &Runtime, peers: &[Box<dyn Peer>]) {
     }
     let columns: Vec<_> = THREADS
         .iter()
-        .map(|&threads| medians(threads, runtime, &contenders))
+        .map(|&threads| figures(threads, runtime, &contenders))
         .collect();
     let names = contenders.iter().map(|(name, _)| *name);
     for (nth, name) in names.chain([NOISE]).enumerate() {
         let cells = columns
             .iter()
-            .map(|medians| cell(medians[nth], medians[0], "ns"));
+            .map(|figures| cell(figures[nth], figures[0], "ns"));
         table.row(name, cells.collect());
     }
 }
 
-/// The median of each contender, then of the first once more.
-fn medians(threads: u32, runtime: &Runtime, contenders: &[(&'static str, Attach)]) -> Vec<f64> {
-    let again = (NOISE, &contenders[0].1);
+/// The figure of each contender, then of the first once more.
+fn figures(threads: u32, runtime: &Runtime, contenders: &[(&'static str, Attach)]) -> Vec<f64> {
     let mut contenders: Vec<_> = contenders
         .iter()
-        .map(|(name, attach)| (*name, attach))
-        .chain([again])
-        .map(|(name, attach)| {
-            Contender::timing_itself(name, move |times| turn(threads, times, runtime, attach))
-        })
+        .chain([&contenders[0]])
+        .map(|(_, attach)| contender(move |times| turn(threads, times, runtime, attach)))
         .collect();
-    let samples = take_turns(TIMES, ROUNDS, &mut contenders);
-    samples.into_iter().map(median).collect()
+    measure(ROUNDS, &mut contenders)
 }
 
 /// The time that a core spends on the tokens of one thread. More threads than cores take turns.
