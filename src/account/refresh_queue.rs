@@ -210,6 +210,7 @@ impl RefreshQueue {
         let begun = Instant::now();
         let now = self.clocks.monotonic();
         let mut wait = self.state.lock().host.start(now, self.patience)?;
+        let is_waiting = !wait.is_zero();
         while !wait.is_zero() {
             tokio::select! {
                 () = sleep(wait) => {}
@@ -220,7 +221,7 @@ impl RefreshQueue {
             let patience = self.patience.saturating_sub(begun.elapsed());
             wait = self.state.lock().host.check(now, patience)?;
         }
-        Ok(!begun.elapsed().is_zero())
+        Ok(is_waiting)
     }
 }
 

@@ -70,23 +70,30 @@ impl Shard {
         self.table.len() > self.swept_at
     }
 
-    /// Removes the accounts at rest that nobody has used for long, and if the shard is over its capacity,
-    /// an eighth of the capacity beside: the accounts that were used least recently.
+    /// Removes the accounts at rest that nobody has used for long. If the shard is over its capacity even
+    /// so, an eighth of the capacity leaves beside: the accounts that were used least recently.
     pub(super) fn sweep(&mut self, now: Duration) -> Vec<Account> {
-        let mut excess = self.excess();
-        let latest = self.latest_use_of(excess);
         let idle_time = self.room.idle_time;
-        let leaving = self.table.extract_if(|entry| {
-            let is_due =
-                entry.is_idle(now, idle_time) || excess > 0 && entry.account.used_at() <= latest;
-            let is_leaving = is_due && entry.account.is_at_rest();
-            excess -= usize::from(is_leaving && excess > 0);
-            is_leaving
-        });
+        let mut left = self.remove(|entry| entry.is_idle(now, idle_time));
+        let mut excess = self.excess();
+        if excess > 0 {
+            let latest = self.latest_use_of(excess);
+            left.extend(self.remove(|entry| {
+                let is_due = excess > 0 && entry.account.used_at() <= latest;
+                excess -= usize::from(is_due);
+                is_due
+            }));
+        }
+        self.plan_next();
+        left
+    }
+
+    /// Removes the accounts at rest that are due.
+    fn remove(&mut self, mut is_due: impl FnMut(&Entry) -> bool) -> Vec<Account> {
+        let leaving = (self.table).extract_if(|entry| entry.account.is_at_rest() && is_due(entry));
         let left: Vec<_> = leaving.map(|entry| entry.account).collect();
         let generations = left.iter().map(Account::leave);
         self.latest_generation = generations.fold(self.latest_generation, Generation::max);
-        self.plan_next();
         left
     }
 
@@ -102,22 +109,22 @@ impl Shard {
     /// Of the accounts at rest, the time at which the last of the `excess` that were used least recently
     /// was used.
     fn latest_use_of(&self, excess: usize) -> Duration {
-        let Some(last) = excess.checked_sub(1) else {
-            return Duration::ZERO;
-        };
         let at_rest = self.table.iter().filter(|entry| entry.account.is_at_rest());
         let mut uses: Vec<_> = at_rest.map(|entry| entry.account.used_at()).collect();
-        match last < uses.len() {
-            true => *uses.select_nth_unstable(last).1,
+        match excess <= uses.len() {
+            true => *uses.select_nth_unstable(excess - 1).1,
             false => Duration::MAX,
         }
     }
 
-    /// If no account can leave, the number of accounts grows by an eighth before the next sweep.
+    /// If too few accounts can leave, the number of accounts grows by an eighth before the next sweep.
     fn plan_next(&mut self) {
-        let len = self.table.len();
-        let doubled = (2 * len).max(SMALL).min(self.room.capacity);
-        self.swept_at = doubled.max(len + len / 8);
+        let (len, capacity) = (self.table.len(), self.room.capacity);
+        let doubled = (2 * len).max(SMALL).min(capacity);
+        self.swept_at = match len > capacity {
+            true => len + len / 8,
+            false => doubled,
+        };
         if self.table.capacity() > 4 * doubled {
             self.table.shrink_to(doubled, |entry| entry.hash);
         }

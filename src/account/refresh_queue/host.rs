@@ -100,8 +100,13 @@ impl Host {
         }
         self.last_grant = Some(now);
         self.pace = Pace::of(now, limits, bound, longest);
-        if let Some(pace) = &self.pace {
-            self.next_start = self.next_start.max(now.saturating_add(pace.interval));
+        match &self.pace {
+            Some(pace) => {
+                self.next_start = self.next_start.max(now.saturating_add(pace.interval));
+            }
+            // Enough remain, as the latest response says.
+            None if limits.remaining.is_some() => self.next_start = now,
+            None => {}
         }
     }
 

@@ -55,8 +55,8 @@ fn limits(limit: u64, remaining: u64, reset_after: Duration) -> RateLimits {
     }
 }
 
-#[test]
-fn s116_a_bounded_number_of_flights_have_a_permit() {
+#[tokio::test(start_paused = true)]
+async fn s116_a_bounded_number_of_flights_have_a_permit() {
     let (queue, _) = queue(2);
     let one = at_once(&queue).expect("free");
     let _two = at_once(&queue).expect("free");
@@ -65,8 +65,8 @@ fn s116_a_bounded_number_of_flights_have_a_permit() {
     assert!(is_permitted(&mut third).expect("free").has_waited());
 }
 
-#[test]
-fn s116_a_flight_that_is_dropped_in_the_queue_leaves_its_permit_to_the_next() {
+#[tokio::test(start_paused = true)]
+async fn s116_a_flight_that_is_dropped_in_the_queue_leaves_its_permit_to_the_next() {
     let (queue, _) = queue(1);
     let permit = at_once(&queue).expect("free");
     let (first, mut second) = (
@@ -82,8 +82,8 @@ fn s116_a_flight_that_is_dropped_in_the_queue_leaves_its_permit_to_the_next() {
     assert!(queue.state.lock().waiting.is_empty());
 }
 
-#[test]
-fn s117_the_most_urgent_flight_goes_first_and_then_the_first_that_came() {
+#[tokio::test(start_paused = true)]
+async fn s117_the_most_urgent_flight_goes_first_and_then_the_first_that_came() {
     let (queue, _) = queue(1);
     let permit = at_once(&queue).expect("free");
     let mut flights = [
@@ -99,8 +99,8 @@ fn s117_the_most_urgent_flight_goes_first_and_then_the_first_that_came() {
     }
 }
 
-#[test]
-fn s117_a_flight_in_the_background_moves_up_when_a_caller_waits_for_the_flight() {
+#[tokio::test(start_paused = true)]
+async fn s117_a_flight_in_the_background_moves_up_when_a_caller_waits_for_the_flight() {
     let (queue, _) = queue(1);
     let permit = at_once(&queue).expect("free");
     let mut background = flight(&queue, Urgency::Background);
@@ -140,8 +140,8 @@ async fn s118_a_short_limit_of_the_host_holds_every_account() {
     assert!(permit.has_waited() && begun.elapsed() == 10 * SECOND);
 }
 
-#[test]
-fn s118_a_long_limit_of_the_host_fails_every_account_with_the_hosts_error() {
+#[tokio::test(start_paused = true)]
+async fn s118_a_long_limit_of_the_host_fails_every_account_with_the_hosts_error() {
     let (queue, _) = queue(1);
     let _permit = at_once(&queue).expect("free");
     let mut waiting = flight(&queue, Urgency::Awaited);
@@ -158,8 +158,8 @@ fn s118_a_long_limit_of_the_host_fails_every_account_with_the_hosts_error() {
     }
 }
 
-#[test]
-fn s118_after_a_limit_one_flight_at_a_time_tries_until_a_token_is_granted() {
+#[tokio::test(start_paused = true)]
+async fn s118_after_a_limit_one_flight_at_a_time_tries_until_a_token_is_granted() {
     let (queue, clock) = queue(16);
     queue.failed(&too_many(MINUTE), Duration::ZERO);
     clock.advance(MINUTE);
@@ -169,8 +169,8 @@ fn s118_after_a_limit_one_flight_at_a_time_tries_until_a_token_is_granted() {
     assert!(is_permitted(&mut second).is_some());
 }
 
-#[test]
-fn s118_a_grant_from_before_the_limit_does_not_end_it() {
+#[tokio::test(start_paused = true)]
+async fn s118_a_grant_from_before_the_limit_does_not_end_it() {
     let (queue, clock) = queue(16);
     let began = clock.monotonic();
     clock.advance(SECOND);
@@ -181,16 +181,16 @@ fn s118_a_grant_from_before_the_limit_does_not_end_it() {
     flight(&queue, Urgency::Awaited);
 }
 
-#[test]
-fn s118_requests_that_fail_together_count_as_one_step_of_the_backoff() {
+#[tokio::test(start_paused = true)]
+async fn s118_requests_that_fail_together_count_as_one_step_of_the_backoff() {
     let (queue, _) = queue(16);
     let busy = EndpointError::new(EndpointErrorKind::Transient, "busy").with_code("exceeded_rate");
     let waits = (0..16).map(|_| queue.failed(&busy, Duration::ZERO).expect("about the host"));
     assert!(waits.max() <= Some(SECOND));
 }
 
-#[test]
-fn s118_an_outage_fails_the_waiting_flights_at_once() {
+#[tokio::test(start_paused = true)]
+async fn s118_an_outage_fails_the_waiting_flights_at_once() {
     let (queue, _) = queue(1);
     let _permit = at_once(&queue).expect("free");
     let mut waiting = flight(&queue, Urgency::Awaited);
@@ -200,8 +200,8 @@ fn s118_an_outage_fails_the_waiting_flights_at_once() {
     assert!(matches!(result, Err(NoPermit::Held { .. })), "{result:?}");
 }
 
-#[test]
-fn s118_a_failure_of_one_account_does_not_hold_the_others() {
+#[tokio::test(start_paused = true)]
+async fn s118_a_failure_of_one_account_does_not_hold_the_others() {
     let (queue, clock) = queue(1);
     let began = Duration::ZERO;
     clock.advance(SECOND);
@@ -236,8 +236,8 @@ async fn s118_the_last_requests_are_spread_over_the_time_until_the_next_window()
     }
 }
 
-#[test]
-fn s118_after_the_last_request_the_host_is_held_until_the_next_window() {
+#[tokio::test(start_paused = true)]
+async fn s118_after_the_last_request_the_host_is_held_until_the_next_window() {
     let (queue, clock) = queue(4);
     queue.granted(&limits(100, 0, MINUTE), queue.clocks.monotonic());
     for _ in 0..3 {
@@ -251,8 +251,8 @@ fn s118_after_the_last_request_the_host_is_held_until_the_next_window() {
     assert!(at_once(&queue).is_ok());
 }
 
-#[test]
-fn closing_ends_the_wait_of_all_flights() {
+#[tokio::test(start_paused = true)]
+async fn closing_ends_the_wait_of_all_flights() {
     let (queue, _) = queue(1);
     let permit = at_once(&queue).expect("free");
     let mut before = flight(&queue, Urgency::Awaited);
