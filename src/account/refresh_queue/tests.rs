@@ -178,7 +178,7 @@ async fn s118_a_grant_from_before_the_limit_does_not_end_it() {
     queue.granted(&RateLimits::default(), began);
     clock.advance(MINUTE);
     let _first = at_once(&queue).expect("free");
-    flight(&queue, Urgency::Awaited);
+    let _second = flight(&queue, Urgency::Awaited);
 }
 
 #[tokio::test(start_paused = true)]
