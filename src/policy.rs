@@ -110,6 +110,10 @@ pub enum Background {
     /// account's [`backoff`](RefreshPolicy::backoff) applies. An account whose user has to sign in again
     /// is left alone until the account has new tokens.
     ///
+    /// An account with a token stays in memory beyond the manager's
+    /// [`idle_time`](crate::TokenManagerBuilder::idle_time), within its
+    /// [`capacity`](crate::TokenManagerBuilder::capacity).
+    ///
     /// Needs a runtime: call [`build`](crate::TokenManagerBuilder::build) within `runtime.block_on(…)`.
     /// Keeping warm ends with that runtime, with
     /// [`shutdown`](crate::TokenManager::shutdown), and with the last clone of the manager.
