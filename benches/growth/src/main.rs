@@ -1,0 +1,108 @@
+//! How the crate grows from 1 to 100,000 accounts. `README.md` has the command, the plots and the findings.
+
+mod asking;
+mod cold_start;
+mod counted;
+mod endpoint;
+mod fleet;
+mod lookup;
+mod memory;
+#[path = "../../all/stores/place.rs"]
+#[allow(dead_code, reason = "the bench of the stores measures two more places")]
+mod place;
+mod plot;
+mod refreshes;
+mod series;
+#[path = "../../../tests/servers/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the tests do more with servers")]
+mod servers;
+mod subject;
+mod table;
+mod tokens;
+
+use std::{alloc::System, path::Path, time::Duration};
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tokio::runtime::Runtime;
+
+use crate::{place::Places, subject::Subject};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// The numbers of accounts.
+const SIZES: [usize; 6] = [1, 10, 100, 1_000, 10_000, 100_000];
+
+/// How far to go.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// The largest number of accounts.
+    accounts: usize,
+    /// The longest time to fill a store, and the longest time of a measurement. A series stops before
+    /// a point that would take longer.
+    time: Duration,
+}
+
+impl Limits {
+    fn from_arguments(arguments: &[String]) -> Option<Self> {
+        let mut limits = Self {
+            accounts: SIZES[SIZES.len() - 1],
+            time: Duration::from_secs(60),
+        };
+        for pair in arguments.chunks(2) {
+            match pair {
+                [name, value] if name == "--accounts" => limits.accounts = value.parse().ok()?,
+                [name, value] if name == "--seconds" => {
+                    limits.time = Duration::from_secs(value.parse().ok()?);
+                }
+                _ => return None,
+            }
+        }
+        Some(limits)
+    }
+
+    fn sizes(self) -> impl Iterator<Item = usize> {
+        SIZES.into_iter().filter(move |&size| size <= self.accounts)
+    }
+
+    /// Whether `count` accounts are too many, if so many accounts a second are done.
+    fn forbid(self, count: usize, per_second: f64) -> bool {
+        count as f64 / per_second > self.time.as_secs_f64()
+    }
+}
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if fleet::work_if_asked(&arguments) {
+        return;
+    }
+    let Some(limits) = Limits::from_arguments(&arguments) else {
+        eprintln!("arguments: [--accounts MOST] [--seconds MOST]");
+        std::process::exit(2);
+    };
+    // First, while no server's client and no other task allocates.
+    let memory = memory::measure(limits);
+    let lookup = lookup::measure(limits);
+
+    let runtime = Runtime::new().expect("a runtime");
+    // sqlx makes pools on a runtime.
+    let _inside = runtime.enter();
+    let places = runtime.block_on(Places::prepare());
+    let mut subjects = Subject::all(&places);
+    let cold_start = runtime.block_on(cold_start::measure(limits, &mut subjects));
+    let refreshes = runtime.block_on(refreshes::measure(limits, &mut subjects));
+    let fleets = runtime.block_on(fleet::measure(limits, &mut subjects));
+
+    table::print_series("Memory: bytes an account", &memory);
+    table::print_series("Lookup: ns", &lookup);
+    table::print_series("Cold start: accounts a second", &cold_start);
+    refreshes.print();
+    fleets.print();
+    println!("\n{}", place::DURABILITY);
+
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("plots");
+    plot::memory_and_lookup(&folder, &memory, &lookup);
+    plot::cold_start(&folder, &cold_start);
+    plot::refreshes(&folder, &refreshes);
+    plot::fleets(&folder, &fleets);
+}
