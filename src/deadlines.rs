@@ -25,6 +25,7 @@ pub(crate) struct Deadlines {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Deadline {
+    /// Never after `expired`.
     stale: Duration,
     expired: Duration,
 }
@@ -40,7 +41,7 @@ impl Deadlines {
         let deadline = |now: Duration| {
             let end = now.saturating_add(remaining);
             Deadline {
-                stale: end.saturating_sub(refresh_window),
+                stale: end.saturating_sub(refresh_window.max(expiry_margin)),
                 expired: end.saturating_sub(expiry_margin),
             }
         };
@@ -52,11 +53,8 @@ impl Deadlines {
 
     /// The same deadlines, but stale from `moment` on.
     pub(crate) fn stale_from(mut self, moment: Moment) -> Self {
-        self.monotonic.stale = moment.monotonic;
-        self.wall = self.wall.map(|wall| Deadline {
-            stale: moment.wall,
-            ..wall
-        });
+        self.monotonic = self.monotonic.stale_from(moment.monotonic);
+        self.wall = self.wall.map(|wall| wall.stale_from(moment.wall));
         self
     }
 
@@ -89,9 +87,12 @@ impl Deadlines {
         self.monotonic.expired > other.monotonic.expired
     }
 
-    /// As [`freshness`](Self::freshness), and reads only the clocks that are needed.
-    pub(crate) fn freshness_by(&self, clocks: &Clocks) -> Freshness {
-        self.judge(clocks.monotonic(), || since_epoch(clocks.wall()))
+    /// Whether [`freshness`](Self::freshness) is [`Freshness::Fresh`], for the path of every request. Reads
+    /// only the clocks that are needed.
+    #[inline]
+    pub(crate) fn is_fresh_by(&self, clocks: &Clocks) -> bool {
+        self.monotonic.is_fresh(clocks.monotonic())
+            && (self.wall.as_ref()).is_none_or(|wall| wall.is_fresh(since_epoch(clocks.wall())))
     }
 
     fn judge(&self, monotonic: Duration, wall: impl FnOnce() -> Duration) -> Freshness {
@@ -104,13 +105,22 @@ impl Deadlines {
 }
 
 impl Deadline {
+    fn stale_from(self, now: Duration) -> Self {
+        let stale = now.min(self.expired);
+        Self { stale, ..self }
+    }
+
+    fn is_fresh(&self, now: Duration) -> bool {
+        now < self.stale
+    }
+
     fn freshness(&self, now: Duration) -> Freshness {
         if now >= self.expired {
             Freshness::Expired
-        } else if now >= self.stale {
-            Freshness::Stale
-        } else {
+        } else if self.is_fresh(now) {
             Freshness::Fresh
+        } else {
+            Freshness::Stale
         }
     }
 }

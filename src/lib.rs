@@ -3,6 +3,7 @@
 
 mod account;
 mod account_id;
+mod accounts;
 pub mod api;
 mod clock;
 mod deadlines;

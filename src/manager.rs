@@ -1,18 +1,18 @@
 //! Many accounts and their shared parts: the token endpoint, the store, the clock, the policy.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tokio::{runtime::Handle, task::consume_budget};
 
 use crate::{
-    account::{Account, Claims, ManagerContext, RefreshQueue},
+    account::{Account, BearerToken, Claims, Key, Label, ManagerContext, RefreshQueue, Sweeper},
     account_id::AccountId,
+    accounts::{Accounts, Room},
     clock::{Clock, Clocks, SystemClock},
     endpoint::TokenEndpoint,
     error::{ConfigError, Error},
@@ -51,16 +51,9 @@ use crate::{
 pub struct TokenManager(Arc<Shared>);
 
 struct Shared {
-    context: Arc<ManagerContext>,
-    accounts: RwLock<Accounts>,
+    accounts: Accounts,
     /// With [`Background::KeepWarm`], until the shutdown.
     keeper: Mutex<Option<Keeper>>,
-}
-
-#[derive(Default)]
-struct Accounts {
-    by_id: HashMap<AccountId, Account>,
-    closed: bool,
 }
 
 impl TokenManager {
@@ -72,28 +65,21 @@ impl TokenManager {
             clock: Arc::new(SystemClock),
             policy: RefreshPolicy::default(),
             sinks: Vec::new(),
+            room: Room::default(),
         }
     }
 
     /// The account of this name, made on first use. Nothing is loaded or sent yet.
-    pub fn account(&self, id: impl Into<AccountId>) -> Account {
-        let id = id.into();
-        if let Some(account) = self.0.accounts.read().by_id.get(&id) {
-            return account.clone();
-        }
-        let mut accounts = self.0.accounts.write();
-        let closed = accounts.closed;
-        accounts
-            .by_id
-            .entry(id)
-            .or_insert_with_key(|id| {
-                let account = Account::new(id.clone(), Arc::clone(&self.0.context));
-                if closed {
-                    account.close();
-                }
-                account
-            })
-            .clone()
+    ///
+    /// All handles to a name share one account. A handle keeps its account in memory. An account
+    /// without a handle may leave memory: see [`TokenManagerBuilder::capacity`].
+    pub fn account(&self, id: impl AsRef<str> + Into<AccountId>) -> Account {
+        self.0.accounts.account(id)
+    }
+
+    /// How many accounts are in memory, for a metric beside [`TokenManagerBuilder::capacity`].
+    pub fn accounts_in_memory(&self) -> usize {
+        self.0.accounts.len()
     }
 
     /// Waits until refreshes under way have ended, saves tokens that could not be saved before, and waits
@@ -143,12 +129,18 @@ impl TokenManager {
     ///
     /// Nothing is lost: call `flush` again.
     pub async fn flush(&self) -> Result<(), Error> {
-        let accounts = self.0.accounts_in_memory();
+        let accounts = self.0.accounts.all();
         let interrupts: Vec<_> = accounts.iter().map(Account::interrupt_saving).collect();
         let settled = self.settle(&accounts).await;
         drop(interrupts);
-        self.0.context.events.flush().await;
+        self.0.context().events.flush().await;
         settled
+    }
+
+    /// The token of the account of this name, if this thread has a copy and the token is fresh. No
+    /// counter of the account's handle or of the map is touched, which threads would fight over.
+    pub(crate) fn fresh(&self, id: &AccountId) -> Option<(BearerToken, Label)> {
+        self.0.context().fresh(id)
     }
 
     /// Shuts down gracefully: starts no refresh from now on, waits until refreshes under way have
@@ -204,14 +196,14 @@ impl TokenManager {
     /// Nothing is lost: call `shutdown` again.
     pub async fn shutdown(&self) -> Result<(), Error> {
         let settled = self.settle(&self.0.close()).await;
-        self.0.context.events.close().await;
+        self.0.context().events.close().await;
         settled
     }
 
     /// Waits until the work that is under way for these accounts has ended, and saves what the work could
     /// not save.
     async fn settle(&self, accounts: &[Account]) -> Result<(), Error> {
-        let longest = self.0.context.longest_work();
+        let longest = self.0.context().longest_work();
         let mut ended = 0;
         let ends = async {
             for account in accounts {
@@ -236,29 +228,23 @@ impl TokenManager {
 }
 
 impl Shared {
-    /// The accounts that the program has used so far.
-    fn accounts_in_memory(&self) -> Vec<Account> {
-        self.accounts.read().by_id.values().cloned().collect()
+    fn context(&self) -> &ManagerContext {
+        self.accounts.context()
     }
 
     /// Closes all accounts, later accounts included.
     fn close(&self) -> Vec<Account> {
         self.keeper.lock().take();
-        let mut accounts = self.accounts.write();
-        accounts.closed = true;
-        let accounts: Vec<_> = accounts.by_id.values().cloned().collect();
-        for account in &accounts {
-            account.close();
-        }
-        self.context.refresh_queue.close();
+        let accounts = self.accounts.close();
+        self.context().refresh_queue.close();
         accounts
     }
 
     /// Refreshes the accounts whose tokens are stale. Returns for how long there is nothing to do.
     async fn keep_warm(&self) -> Duration {
-        let now = self.context.clocks.now();
+        let now = self.context().clocks.now();
         let mut rest = Duration::MAX;
-        for account in self.accounts_in_memory() {
+        for account in self.accounts.all() {
             rest = rest.min(account.keep_warm(now));
             consume_budget().await;
         }
@@ -266,11 +252,23 @@ impl Shared {
     }
 }
 
+impl Sweeper for Shared {
+    fn sweep_if_due(&self) {
+        self.accounts.sweep_if_due();
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.accounts.fmt(f)
+    }
+}
+
 impl fmt::Debug for TokenManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenManager")
-            .field("context", &self.0.context)
-            .field("accounts", &self.0.accounts.read().by_id.len())
+            .field("context", self.0.context())
+            .field("accounts", &self.0.accounts.len())
             .finish()
     }
 }
@@ -282,6 +280,7 @@ pub struct TokenManagerBuilder {
     clock: Arc<dyn Clock>,
     policy: RefreshPolicy,
     sinks: Vec<Box<dyn EventSink>>,
+    room: Room,
 }
 
 impl TokenManagerBuilder {
@@ -296,6 +295,56 @@ impl TokenManagerBuilder {
     #[must_use]
     pub fn event_sink(mut self, sink: impl EventSink) -> Self {
         self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// How many accounts at rest stay in memory. Default: 100,000.
+    ///
+    /// Beyond this number, the accounts that were used least recently leave memory, an eighth of the
+    /// number at once. The number is split over parts of the map, so a part may be full a little early.
+    ///
+    /// An account stays, even beyond this number, while the program has a handle, a refresh is under
+    /// way, tokens are unsaved, or a pause after a failure has not ended. A middleware that is bound to
+    /// an account has a handle.
+    ///
+    /// An account that comes back costs a load from the store and no token request. If its token is
+    /// valid, [`EventKind::Adopted`](crate::EventKind::Adopted) reports the load. The account has then
+    /// forgotten that an error was reported, how many refreshes failed in a row, with which refresh
+    /// token it was signed in, and which refresh tokens it has spent: a spent refresh token that a
+    /// failover or a user brings back into the store is presented, as after a restart.
+    ///
+    /// An account that nobody is signed in to leaves soon, so that a name from outside leaves nothing
+    /// behind.
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::{ConfigError, OAuthApi, TokenManager, store::MemoryStore};
+    /// # fn f() -> Result<(), ConfigError> {
+    /// use std::time::Duration;
+    ///
+    /// let api = OAuthApi::builder("client-id", "client-secret").build()?;
+    /// let manager = TokenManager::builder(api, MemoryStore::new())
+    ///     .capacity(1_000)
+    ///     .idle_time(Duration::from_secs(600))
+    ///     .build()?;
+    /// # let _ = manager;
+    /// # Ok(())
+    /// # }
+    /// # f().expect("valid settings");
+    /// ```
+    #[must_use]
+    pub fn capacity(mut self, accounts: usize) -> Self {
+        self.room.capacity = accounts;
+        self
+    }
+
+    /// How long an account that nobody uses stays in memory. Default: 1 hour.
+    ///
+    /// The account leaves with the first new account, or the first end of a refresh, after this time
+    /// and up to as long again. [`capacity`](Self::capacity) says which accounts stay all the same,
+    /// and the cost of coming back.
+    #[must_use]
+    pub fn idle_time(mut self, time: Duration) -> Self {
+        self.room.idle_time = time;
         self
     }
 
@@ -328,10 +377,12 @@ impl TokenManagerBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the policy contradicts itself, if no runtime can run the keeper of
-    /// [`Background::KeepWarm`], or if the thread of a sink cannot be started.
+    /// [`ConfigError`] if the policy contradicts itself, if the capacity or the idle time is zero, if no
+    /// runtime can run the keeper of [`Background::KeepWarm`], or if the thread of a sink cannot be
+    /// started.
     pub fn build(self) -> Result<TokenManager, ConfigError> {
         self.policy.validate(self.endpoint.timeout())?;
+        self.room.validate()?;
         let built_on = Handle::try_current().ok();
         let keeper_runs_on = match self.policy.background {
             Background::KeepWarm => Some(Keeper::runtime(built_on.as_ref())?),
@@ -345,9 +396,10 @@ impl TokenManagerBuilder {
         })?;
         let clocks = Clocks::new(self.clock);
         let longest_work = self.policy.longest_work(self.endpoint.timeout());
-        let shared = Arc::new(Shared {
-            context: Arc::new(ManagerContext {
+        let manager = Arc::new_cyclic(|manager: &Weak<Shared>| {
+            let context = ManagerContext {
                 refresh_queue: RefreshQueue::new(clocks.clone(), &self.policy, longest_work),
+                key: Key::next(),
                 endpoint: self.endpoint,
                 store: self.store,
                 clocks,
@@ -355,16 +407,19 @@ impl TokenManagerBuilder {
                 events,
                 claims: Claims::default(),
                 built_on,
-            }),
-            accounts: RwLock::default(),
-            keeper: Mutex::default(),
+                sweeper: manager.clone(),
+            };
+            Shared {
+                accounts: Accounts::new(context, self.room),
+                keeper: Mutex::default(),
+            }
         });
         if let Some(runtime) = keeper_runs_on {
-            let manager = Arc::downgrade(&shared);
-            let keeper = Keeper::start(&runtime, move || keep_warm(manager.clone()));
-            shared.keeper.lock().replace(keeper);
+            let kept = Arc::downgrade(&manager);
+            let keeper = Keeper::start(&runtime, move || keep_warm(kept.clone()));
+            manager.keeper.lock().replace(keeper);
         }
-        Ok(TokenManager(shared))
+        Ok(TokenManager(manager))
     }
 }
 
@@ -381,6 +436,7 @@ impl fmt::Debug for TokenManagerBuilder {
             .field("clock", &self.clock)
             .field("policy", &self.policy)
             .field("sinks", &self.sinks.len())
+            .field("room", &self.room)
             .finish()
     }
 }

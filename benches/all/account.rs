@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
-    AccountId, EndpointError, ExpiresIn, RefreshToken, TokenEndpoint, TokenGrant, TokenManager,
-    TokenSet, store::MemoryStore,
+    Account, AccountId, EndpointError, ExpiresIn, RefreshToken, TokenEndpoint, TokenGrant,
+    TokenManager, TokenSet, store::MemoryStore,
 };
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -35,6 +35,22 @@ pub(crate) async fn fresh() -> TokenManager {
     let token = manager.account(AccountId::default()).token().await;
     token.expect("a token");
     manager
+}
+
+/// A manager of this number of accounts with fresh tokens.
+pub(crate) async fn many(count: usize) -> (TokenManager, Vec<Account>) {
+    let manager = TokenManager::builder(Endpoint::new(), MemoryStore::new())
+        .build()
+        .expect("a valid configuration");
+    let mut accounts = Vec::with_capacity(count);
+    for nth in 0..count {
+        let account = manager.account(format!("account-{nth}"));
+        let tokens = TokenSet::new(ACCESS_TOKEN, SystemTime::now(), HOUR)
+            .with_refresh_token(format!("refresh-{nth}"));
+        account.install(tokens).await.expect("installed");
+        accounts.push(account);
+    }
+    (manager, accounts)
 }
 
 /// A manager whose default account has an expired token.

@@ -10,7 +10,11 @@
     allow(dead_code, reason = "the benches of stores need Unix")
 )]
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Barrier,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// The time that a bench takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,22 @@ impl<'a> Contender<'a> {
             run: Box::new(run),
         }
     }
+}
+
+/// Runs `run` on all threads, which wait at the start line for each other. Returns the average of their
+/// times.
+pub(crate) fn on_all(threads: u32, run: impl Fn(&Barrier) -> Duration + Sync) -> Duration {
+    let start_line = Barrier::new(threads as usize);
+    let total: Duration = thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| run(&start_line)))
+            .collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"))
+            .sum()
+    });
+    total / threads
 }
 
 pub(crate) fn heading(name: &str) {

@@ -6,6 +6,8 @@
 
 mod account;
 mod harness;
+mod instructions;
+mod lookups;
 mod request;
 #[cfg(unix)]
 #[path = "../../tests/servers/mod.rs"]
@@ -25,6 +27,8 @@ use crate::harness::Effort;
 type Bench = (&'static str, fn(Effort));
 
 const BENCHES: &[Bench] = &[
+    ("accounts/by_name", lookups::by_name),
+    ("instructions", instructions::beyond_a_constant),
     ("request/in_memory", request::in_memory),
     ("request/loopback", request::loopback),
     #[cfg(unix)]
@@ -33,12 +37,16 @@ const BENCHES: &[Bench] = &[
     ("stores/outage", stores::outage::until_an_error),
     #[cfg(unix)]
     ("stores/side_by_side", stores::side_by_side),
+    ("token_path/many_accounts", token_path::many_accounts),
     ("token_path/one_thread", token_path::one_thread),
-    ("token_path/two_threads", token_path::two_threads),
+    ("token_path/threads", token_path::threads),
     ("waiters", waiters::ten_thousand),
 ];
 
 fn main() {
+    if instructions::run_if_asked() {
+        return;
+    }
     #[cfg(unix)]
     if stores::process::serve_if_asked() {
         return;

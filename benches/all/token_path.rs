@@ -1,11 +1,6 @@
 //! The path of a fresh token: check the freshness, take the header, insert the header.
 
-use std::{
-    hint::black_box,
-    sync::Barrier,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, time::Instant};
 
 use dropbox_sign_oauth::{Account, AccountId};
 use futures_util::FutureExt;
@@ -17,7 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     account,
-    harness::{Contender, Effort, compare},
+    harness::{Contender, Effort, compare, on_all},
 };
 
 pub(crate) fn one_thread(effort: Effort) {
@@ -39,7 +34,7 @@ pub(crate) fn one_thread(effort: Effort) {
     );
 }
 
-pub(crate) fn two_threads(effort: Effort) {
+pub(crate) fn threads(effort: Effort) {
     let account = account();
     let shared = constant();
     let own = || {
@@ -48,10 +43,15 @@ pub(crate) fn two_threads(effort: Effort) {
     };
     compare(
         effort,
-        500,
+        300,
         &mut [
             on_threads("this crate, one thread", 1, || || token(&account)),
             on_threads("this crate, two threads", 2, || || token(&account)),
+            on_threads("this crate, four threads", 4, || || token(&account)),
+            on_threads("this crate, eight threads", 8, || || token(&account)),
+            on_threads("this crate, one thread, again: the noise", 1, || {
+                || token(&account)
+            }),
             on_threads("constant header, one thread", 1, own),
             on_threads("constant header of its own, two threads", 2, own),
             on_threads("constant header, shared by two threads", 2, || {
@@ -59,6 +59,40 @@ pub(crate) fn two_threads(effort: Effort) {
             }),
         ],
     );
+}
+
+/// Many accounts on one thread, by their handles.
+pub(crate) fn many_accounts(effort: Effort) {
+    let runtime = Runtime::new().expect("a runtime");
+    let (manager, accounts) = runtime.block_on(account::many(10_000));
+    let in_turn = |name, count: usize| {
+        let mut headers = headers();
+        let mut accounts = accounts[..count].iter().cycle();
+        Contender::new(name, move || {
+            let account = accounts.next().expect("an endless round");
+            insert(&mut headers, token(black_box(account)));
+        })
+    };
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut random_headers = headers();
+    compare(
+        effort,
+        100,
+        &mut [
+            in_turn("one account", 1),
+            in_turn("16 accounts in turn", 16),
+            in_turn("17 accounts in turn", 17),
+            in_turn("64 accounts in turn", 64),
+            in_turn("200 accounts in turn", 200),
+            in_turn("1,000 accounts in turn", 1_000),
+            Contender::new("10,000 accounts in random order", || {
+                let account = &accounts[random.usize(..accounts.len())];
+                insert(&mut random_headers, token(black_box(account)));
+            }),
+            in_turn("one account, again: the noise", 1),
+        ],
+    );
+    drop(manager);
 }
 
 /// The average time of a thread for one header.
@@ -71,8 +105,7 @@ where
     F: Fn() -> HeaderValue,
 {
     Contender::timing_itself(name, move |times| {
-        let start_line = Barrier::new(threads as usize);
-        let run = || {
+        on_all(threads, |start_line| {
             let source = source();
             let mut headers = headers();
             // The first token of a thread takes longer: the thread has no copy yet.
@@ -83,16 +116,24 @@ where
                 insert(&mut headers, black_box(&source)());
             }
             start.elapsed()
-        };
-        let total: Duration = thread::scope(|scope| {
-            let running: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
-            running
-                .into_iter()
-                .map(|thread| thread.join().expect("no panic"))
-                .sum()
-        });
-        total / threads
+        })
     })
+}
+
+/// Inserts this number of headers.
+pub(crate) fn insert_ours(times: u32) {
+    let (account, mut headers) = (account(), headers());
+    for _ in 0..times {
+        insert(&mut headers, token(black_box(&account)));
+    }
+}
+
+/// Inserts this number of headers.
+pub(crate) fn insert_constant(times: u32) {
+    let (shared, mut headers) = (constant(), headers());
+    for _ in 0..times {
+        insert(&mut headers, black_box(&shared).clone());
+    }
 }
 
 fn token(account: &Account) -> HeaderValue {

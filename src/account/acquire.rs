@@ -12,10 +12,9 @@ use super::{
     live_token::{BearerToken, LiveToken},
     single_flight::{Flight, FlightResult, Waiter},
     state::{Decision, Need},
-    thread_cache,
 };
 use crate::{
-    deadlines::{Deadlines, Freshness},
+    deadlines::Freshness,
     error::{Error, ErrorKind},
     policy::Background,
     runtime::is_current,
@@ -37,14 +36,25 @@ struct Bound {
 
 impl AccountContext {
     /// A token for this need, on any thread.
+    ///
+    /// The rare ways are in boxes, so that thousands of waiters take less memory.
     pub(super) async fn acquire(
         self: &Arc<Self>,
         need: Need,
         deadline: Option<Instant>,
     ) -> Result<BearerToken, Error> {
-        if is_current() {
-            return self.acquire_here(need, deadline).await;
+        match is_current() {
+            true => self.acquire_here(need, deadline).await,
+            false => Box::pin(self.acquire_elsewhere(need, deadline)).await,
         }
+    }
+
+    /// For a caller that is on no runtime.
+    async fn acquire_elsewhere(
+        self: &Arc<Self>,
+        need: Need,
+        deadline: Option<Instant>,
+    ) -> Result<BearerToken, Error> {
         let account = Arc::clone(self);
         let work = async move { account.acquire_here(need, deadline).await };
         let now = self.clocks().now();
@@ -160,7 +170,7 @@ impl AccountContext {
             if need.is_met_by(&token, self.clocks().now()) {
                 break;
             }
-            token = self.enter(need, bound).await?;
+            token = Box::pin(self.enter(need, bound)).await?;
         }
         match need.is_met_by(&token, self.clocks().now()) {
             true => Ok(self.copy(&token)),
@@ -203,7 +213,7 @@ impl AccountContext {
         let result = timeout(wait, async {
             match waiter.result().await {
                 Some(result) => result,
-                None => self.follow_next_flight(decide_again).await,
+                None => Box::pin(self.follow_next_flight(decide_again)).await,
             }
         });
         match (result.await, waiter.into_fallback()) {
@@ -262,14 +272,5 @@ impl AccountContext {
             }
             Decision::Fail(error) => Err(error),
         }
-    }
-
-    /// The thread's own copy. Many waiters wake on one thread, and only the first makes the copy.
-    fn copy(&self, token: &LiveToken) -> BearerToken {
-        let is_same = |deadlines: &Deadlines| *deadlines == token.deadlines;
-        thread_cache::find(self.key, token.generation(), is_same).unwrap_or_else(|| {
-            thread_cache::keep(self.key, token);
-            token.bearer.clone()
-        })
     }
 }

@@ -4,19 +4,22 @@
 //! none of them.
 
 use std::{
+    fmt,
+    hash::{Hash, Hasher},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use parking_lot::{Mutex, MutexGuard};
+use rustc_hash::FxHasher;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    claims::Claims,
+    claims::{Claim, Claims},
     lease_demand::LeaseDemand,
     record_state::{Reconciled, RecordState},
     refresh_queue::RefreshQueue,
@@ -30,11 +33,25 @@ use crate::{
     event::{EventKind, Events},
     policy::RefreshPolicy,
     store::{Record, StoreError, StoreErrorKind, Swap, TokenStore, Version},
+    token::Generation,
 };
+
+/// Unique in this process: a manager's or an account's mark in the threads' caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key(u64);
+
+impl Key {
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// What the accounts of one manager share.
 #[derive(Debug)]
 pub(crate) struct ManagerContext {
+    pub(crate) key: Key,
     pub(crate) endpoint: Arc<dyn TokenEndpoint>,
     pub(crate) store: Arc<dyn TokenStore>,
     pub(crate) clocks: Clocks,
@@ -44,9 +61,23 @@ pub(crate) struct ManagerContext {
     pub(crate) refresh_queue: Arc<RefreshQueue>,
     /// The runtime on which the manager was built.
     pub(crate) built_on: Option<Handle>,
+    pub(crate) sweeper: Weak<dyn Sweeper>,
+}
+
+/// Lets accounts leave memory that nobody has used for long.
+pub(crate) trait Sweeper: fmt::Debug + Send + Sync {
+    fn sweep_if_due(&self);
 }
 
 impl ManagerContext {
+    /// Where the threads' caches keep the copies of an account's token. Names that are chosen to meet at
+    /// one place share a header between threads, and cost no more.
+    pub(super) fn place(&self, id: &AccountId) -> u64 {
+        let mut hasher = FxHasher::default();
+        (self.key, id).hash(&mut hasher);
+        hasher.finish()
+    }
+
     pub(crate) fn longest_work(&self) -> Duration {
         self.policy.longest_work(self.endpoint.timeout())
     }
@@ -54,11 +85,13 @@ impl ManagerContext {
 
 /// What one account has.
 pub(super) struct AccountContext {
-    /// Unique in this process: finds the account's copies in the threads' caches.
-    pub(super) key: u64,
+    pub(super) key: Key,
+    /// Where the copies are in the caches.
+    pub(super) place: u64,
     pub(super) id: AccountId,
     pub(super) manager: Arc<ManagerContext>,
     pub(super) single_flight: Arc<SingleFlight>,
+    pub(super) claim: Claim,
     pub(super) lease_demand: LeaseDemand,
     pub(super) tasks: TaskTracker,
     /// The program knows of the present loss.
@@ -69,18 +102,20 @@ pub(super) struct AccountContext {
 }
 
 impl AccountContext {
-    pub(super) fn new(id: AccountId, manager: Arc<ManagerContext>) -> Self {
-        static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
-
+    /// An account whose tokens have later numbers than `latest`.
+    pub(super) fn new(id: AccountId, manager: Arc<ManagerContext>, latest: Generation) -> Self {
         let single_flight = SingleFlight::new(id.clone(), manager.clocks.clone(), &manager.policy);
+        single_flight.update(|state| state.count_from(latest));
         let tasks = TaskTracker::new();
         // A tracker that is open cannot be waited for.
         tasks.close();
         Self {
-            key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
+            place: manager.place(&id),
+            key: Key::next(),
             id,
             manager,
             single_flight,
+            claim: Claim::default(),
             lease_demand: LeaseDemand::default(),
             tasks,
             is_reported: AtomicBool::new(false),
@@ -95,6 +130,20 @@ impl AccountContext {
 
     pub(super) fn clocks(&self) -> &Clocks {
         &self.manager.clocks
+    }
+
+    /// Whether nothing is lost if the account leaves memory: the store has all tokens, and no pause
+    /// after a failure holds the next refresh up.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let now = self.clocks().monotonic();
+        let is_at_rest = self.single_flight.read(|state| state.is_at_rest(now));
+        is_at_rest && !self.record_state().has_leftovers()
+    }
+
+    /// Whether nothing is known of the account: nobody is signed in, as far as this process knows.
+    pub(super) fn is_blank(&self) -> bool {
+        let has_token = self.single_flight.read(|state| state.token().is_some());
+        !has_token && self.record_state().is_blank()
     }
 
     /// Held for one step of the state only, never across an await.

@@ -4,14 +4,20 @@
 //! A flight keeps the lease after its result, as long as its tokens are unsaved. Another flight, an
 //! installation or a sign-out is to get the lease between two attempts to save.
 
-use std::time::Duration;
+use std::{
+    pin::pin,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    time::Duration,
+};
 
-use tokio::{sync::watch, time::timeout};
+use tokio::{sync::Notify, time::timeout};
 
+/// Small, since each account has one: a watch channel has room for many waiters.
 #[derive(Debug, Default)]
 pub(super) struct LeaseDemand {
-    waiting: watch::Sender<u32>,
-    is_ending: watch::Sender<bool>,
+    waiting: AtomicU32,
+    is_ending: AtomicBool,
+    has_changed: Notify,
 }
 
 /// Counts as waiting until it is dropped.
@@ -19,35 +25,49 @@ pub(super) struct Waiting<'a>(&'a LeaseDemand);
 
 impl LeaseDemand {
     pub(super) fn wait(&self) -> Waiting<'_> {
-        self.waiting.send_modify(|waiting| *waiting += 1);
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        self.has_changed.notify_waiters();
         Waiting(self)
     }
 
     /// Counts as waiting from now on: the process is about to end.
     pub(super) fn wait_for_good(&self) {
+        self.is_ending.store(true, Ordering::SeqCst);
         std::mem::forget(self.wait());
-        self.is_ending.send_replace(true);
     }
 
     /// Pauses until other work waits for the lease, at most for `pause`. Returns whether other work
     /// waits.
     pub(super) async fn pause(&self, pause: Duration) -> bool {
-        let mut waiting = self.waiting.subscribe();
-        let is_wanted = waiting.wait_for(|waiting| *waiting > 0);
-        timeout(pause, is_wanted).await.is_ok()
+        self.pause_until(pause, || self.waiting.load(Ordering::SeqCst) > 0)
+            .await
     }
 
     /// Pauses until the process is about to end, at most for `pause`. Returns whether the process is about
     /// to end.
     pub(super) async fn pause_until_end(&self, pause: Duration) -> bool {
-        let mut is_ending = self.is_ending.subscribe();
-        let ends = is_ending.wait_for(|is_ending| *is_ending);
-        timeout(pause, ends).await.is_ok()
+        self.pause_until(pause, || self.is_ending.load(Ordering::SeqCst))
+            .await
+    }
+
+    async fn pause_until(&self, pause: Duration, happened: impl Fn() -> bool) -> bool {
+        let waiting = async {
+            loop {
+                let mut changed = pin!(self.has_changed.notified());
+                // Before the look, so that no change between the look and the wait is missed.
+                changed.as_mut().enable();
+                if happened() {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        timeout(pause, waiting).await.is_ok()
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.send_modify(|waiting| *waiting -= 1);
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }

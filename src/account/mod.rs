@@ -12,10 +12,10 @@
 //! | 7 | `saving`, `exchange`, `sign_in` | saving a grant, the token request, installing and signing out |
 //! | 6 | `intent`, `lease` | the write-ahead intent in the record, the right to refresh |
 //! | 5 | `reload` | what the stored record says is to be done |
-//! | 4 | `tokens`, `outcome`, `unfinished` | making tokens that may be sent, what an error means, reports of a loss |
+//! | 4 | `tokens`, `outcome`, `unfinished`, `thread_cache` | making tokens that may be sent, what an error means, reports of a loss, a thread's copies of headers |
 //! | 3 | `context` | what one account has, and what every step needs of it |
 //! | 2 | `single_flight` | one flight, one result for all waiters |
-//! | 1 | `state`, `thread_cache` | who uses which token, who refreshes, who waits; a thread's copy of a header |
+//! | 1 | `state` | who uses which token, who refreshes, who waits |
 //! | 0 | `claims`, `lease_demand`, `live_token`, `record_state`, `refresh_queue`, `retry_pauses`, `sync` | who was signed in with which token, who waits for the lease, a token in use, what is known of the stored record, which flight may send a token request, pauses between saves, the lock of a flight |
 //!
 //! The modules below `context` know no I/O.
@@ -45,13 +45,23 @@ mod tokens;
 mod unfinished;
 
 pub(crate) use claims::Claims;
-pub(crate) use context::ManagerContext;
+pub(crate) use context::{Key, ManagerContext, Sweeper};
 pub use live_token::BearerToken;
 pub(crate) use refresh_queue::RefreshQueue;
 pub use sign_in::Seeded;
 pub(crate) use state::Need;
+pub(crate) use thread_cache::Label;
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{Ordering, fence},
+    },
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -83,8 +93,10 @@ pub struct Account(Arc<Shared>);
 struct Shared(Arc<AccountContext>);
 
 impl Account {
-    pub(crate) fn new(id: AccountId, manager: Arc<ManagerContext>) -> Self {
-        Self(Arc::new(Shared(Arc::new(AccountContext::new(id, manager)))))
+    /// An account whose tokens have later numbers than `latest`.
+    pub(crate) fn new(id: AccountId, manager: Arc<ManagerContext>, latest: Generation) -> Self {
+        let context = AccountContext::new(id, manager, latest);
+        Self(Arc::new(Shared(Arc::new(context))))
     }
 
     fn context(&self) -> &Arc<AccountContext> {
@@ -307,13 +319,15 @@ impl Account {
         Some((token.bearer.clone(), freshness))
     }
 
-    /// The token, if it is fresh: without an await, an allocation or a contended cache line.
+    /// The token, if it is fresh: without an await; for an account that the thread uses often, without
+    /// an allocation or a contended cache line too.
     pub(crate) fn fresh(&self) -> Option<BearerToken> {
-        let account = self.context();
-        let generation = account.single_flight.published();
-        thread_cache::find(account.key, generation, |deadlines| {
-            deadlines.freshness_by(account.clocks()) == Freshness::Fresh
-        })
+        self.context().fresh()
+    }
+
+    /// Whether the label is of this account, not of an earlier account of the name.
+    pub(crate) fn has_label(&self, label: &Label) -> bool {
+        self.context().has_label(label)
     }
 
     /// A token for this need. The wait ends with the policy's patience or at `deadline`, whichever
@@ -369,6 +383,10 @@ impl Account {
     /// how long there is nothing to do.
     pub(crate) fn keep_warm(&self, now: Moment) -> Duration {
         let account = self.context();
+        if !account.is_blank() {
+            // The account stays in memory, however long nobody asks for it.
+            account.single_flight.published().mark_used();
+        }
         match account.single_flight.keep_warm(now) {
             Upkeep::Start(flight) => {
                 // The next look tries again.
@@ -394,6 +412,40 @@ impl Account {
     /// Tells the event sinks.
     pub(crate) fn emit(&self, kind: EventKind) {
         self.context().emit(kind);
+    }
+
+    /// Notes that the account is in use.
+    pub(crate) fn mark_used(&self) {
+        self.context().single_flight.published().mark_used();
+    }
+
+    /// Whether somebody has a handle beside this one, or has used the account since the last call.
+    pub(crate) fn take_used(&self) -> bool {
+        self.context().single_flight.published().take_used() || Arc::strong_count(&self.0) > 1
+    }
+
+    /// Whether the account may leave memory: this is the only handle, no task works on the account, and
+    /// nothing would be lost. True until somebody clones this handle.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let is_unshared = Arc::strong_count(&self.0) == 1 && Arc::strong_count(self.context()) == 1;
+        // The threads that had the other handles are done with the state.
+        fence(Ordering::Acquire);
+        is_unshared && self.context().is_at_rest()
+    }
+
+    /// Whether nothing is known of the account: nobody is signed in, as far as this process knows.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.context().is_blank()
+    }
+
+    /// Takes the token out of use, as the account leaves memory. Returns the latest number of a token.
+    pub(crate) fn leave(&self) -> Generation {
+        let account = self.context();
+        account.manager.claims.release(&account.claim);
+        account.single_flight.update(|state| {
+            state.forget();
+            state.next_generation()
+        })
     }
 
     /// Starts no refresh from now on.

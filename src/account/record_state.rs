@@ -15,13 +15,14 @@ use crate::{
     store::{Lineage, Record, Version},
 };
 
+/// In boxes: what most accounts lack.
 #[derive(Debug, Default)]
 pub(super) struct RecordState {
     known: Option<Known>,
     replaced: Replaced,
-    refusal: Option<Refusal>,
+    refusal: Option<Box<Refusal>>,
     own_intent: Option<OwnIntent>,
-    left_intent: Option<LeftIntent>,
+    left_intent: Option<Box<LeftIntent>>,
 }
 
 /// An intent of this process with a known outcome, which may still be the stored record.
@@ -91,6 +92,11 @@ impl RecordState {
     /// Whether the store lacks a record of ours, or may hold an intent of ours with a known outcome.
     pub(super) fn has_leftovers(&self) -> bool {
         self.is_unsaved() || self.left_intent.is_some()
+    }
+
+    /// Whether nothing is known of the record, and nothing is to be remembered.
+    pub(super) fn is_blank(&self) -> bool {
+        self.known.is_none() && self.refusal.is_none() && self.replaced.is_empty()
     }
 
     /// A granted record that the store lacks, and the version that it is to replace.
@@ -239,11 +245,11 @@ impl RecordState {
         if let Some(same) = same {
             left.versions.splice(0..0, same.versions);
         }
-        self.left_intent = Some(left);
+        self.left_intent = Some(Box::new(left));
     }
 
     pub(super) fn left_intent(&self) -> Option<LeftIntent> {
-        self.left_intent.clone()
+        self.left_intent.as_deref().cloned()
     }
 
     /// Forgets the left intent: the store does not hold the intent any more.
@@ -269,7 +275,7 @@ impl RecordState {
 
     /// Remembers that a refresh token must not be presented.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
-        self.refusal = Some(refusal);
+        self.refusal = Some(Box::new(refusal));
     }
 
     /// Forgets that this refresh token was refused: the token endpoint has granted tokens for it.

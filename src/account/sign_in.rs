@@ -75,7 +75,7 @@ impl AccountContext {
     }
 
     fn claim(&self, token: &RefreshToken) -> Result<(), Error> {
-        let claimed = self.manager.claims.claim(token, &self.id);
+        let claimed = self.manager.claims.claim(token, &self.id, &self.claim);
         claimed.map_err(|other| {
             let detail = format!("account `{other}` was signed in with the same refresh token");
             let error = self.error(ErrorKind::InvalidToken).with_detail(detail);
@@ -184,7 +184,7 @@ impl AccountContext {
             }
         });
         self.emit(EventKind::Installed {
-            generation: self.single_flight.published(),
+            generation: self.single_flight.generation(),
         });
     }
 
@@ -203,7 +203,7 @@ impl AccountContext {
                 None => true,
             };
             if is_removed {
-                self.manager.claims.release(&self.id);
+                self.manager.claims.release(&self.claim);
                 self.record_state().clear();
                 self.single_flight.update(|state| state.forget());
                 self.emit(EventKind::SignedOut);

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::{
     live_token::LiveToken,
     state::{Aim, Decision, FlightId, Job, Need, Outcome, State, Upkeep, Verdict},
-    sync::{AtomicU64, Mutex},
+    sync::{AtomicBool, AtomicU64, Mutex},
 };
 use crate::{
     account_id::AccountId,
@@ -36,14 +36,14 @@ pub(crate) struct SingleFlight {
     account: AccountId,
     clocks: Clocks,
     backoff: Backoff,
-    published: Published,
+    published: Arc<Published>,
     shared: Mutex<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
     state: State,
-    /// The last flight that was started.
+    /// The flight under way.
     started: Option<Started>,
 }
 
@@ -55,11 +55,15 @@ struct Started {
     is_awaited: watch::Sender<bool>,
 }
 
-/// The generation in use, read by every request. On a cache line of its own, so that reading it
-/// costs nothing while nothing is written.
+/// What every request reads. On a cache line of its own, so that reading costs nothing while nothing is
+/// written. Apart from the state, so that a thread's copy of a header keeps no other token in memory.
 #[derive(Debug)]
-#[repr(align(128))]
-struct Published(AtomicU64);
+#[repr(align(64))]
+pub(crate) struct Published {
+    generation: AtomicU64,
+    /// Whether a request has taken the token since the mark was last removed.
+    is_used: AtomicBool,
+}
 
 /// Waits for the result of a flight.
 #[derive(Debug)]
@@ -75,7 +79,7 @@ impl SingleFlight {
             account,
             clocks,
             backoff: policy.backoff.clone(),
-            published: Published(AtomicU64::new(0)),
+            published: Arc::new(Published::new()),
             shared: Mutex::new(Shared {
                 state: State::new(policy.background),
                 started: None,
@@ -84,13 +88,23 @@ impl SingleFlight {
     }
 
     /// The generation of the token in use; zero without a token.
-    pub(crate) fn published(&self) -> Generation {
-        Generation(self.published.0.load(Ordering::Acquire))
+    pub(crate) fn generation(&self) -> Generation {
+        self.published.generation()
+    }
+
+    pub(crate) fn published(&self) -> &Arc<Published> {
+        &self.published
     }
 
     /// The token in use, however old it is.
     pub(crate) fn token(&self) -> Option<Arc<LiveToken>> {
         self.read(|state| state.token().cloned())
+    }
+
+    /// As [`token`](Self::token), for a request: marks the account as used.
+    pub(crate) fn token_in_use(&self) -> Option<Arc<LiveToken>> {
+        self.published.mark_used();
+        self.token()
     }
 
     pub(crate) fn read<R>(&self, look: impl FnOnce(&State) -> R) -> R {
@@ -106,6 +120,7 @@ impl SingleFlight {
 
     /// As [`State::enter`].
     pub(crate) fn enter(self: &Arc<Self>, need: Need, now: Moment) -> Decision<Waiter, Flight> {
+        self.published.mark_used();
         let mut shared = self.shared.lock();
         let verdict = shared.state.enter(need, now);
         self.carry_out(verdict, &mut shared)
@@ -117,6 +132,7 @@ impl SingleFlight {
         rejected: Generation,
         now: Moment,
     ) -> Option<Decision<Waiter, Flight>> {
+        self.published.mark_used();
         let mut shared = self.shared.lock();
         let verdict = shared.state.replace(rejected, now)?;
         Some(self.carry_out(verdict, &mut shared))
@@ -171,9 +187,47 @@ impl SingleFlight {
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut shared = self.shared.lock();
         let result = change(&mut shared.state);
+        if !shared.state.is_under_way() {
+            shared.started = None;
+        }
         let generation = shared.state.generation();
-        self.published.0.store(generation.0, Ordering::Release);
+        self.published.set(generation);
         result
+    }
+}
+
+impl Published {
+    fn new() -> Self {
+        Self {
+            generation: AtomicU64::new(0),
+            is_used: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        Generation(self.generation.load(Ordering::Acquire))
+    }
+
+    /// The generation of the token in use, for a request: marks the account as used.
+    pub(crate) fn generation_in_use(&self) -> Generation {
+        self.mark_used();
+        self.generation()
+    }
+
+    pub(super) fn mark_used(&self) {
+        // A store at every request would take the line from the other cores.
+        if !self.is_used.load(Ordering::Relaxed) {
+            self.is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the account was used since the last call.
+    pub(super) fn take_used(&self) -> bool {
+        self.is_used.load(Ordering::Relaxed) && self.is_used.swap(false, Ordering::Relaxed)
+    }
+
+    fn set(&self, generation: Generation) {
+        self.generation.store(generation.0, Ordering::Release);
     }
 }
 
@@ -307,12 +361,7 @@ impl crate::clock::Clock for Still {
 }
 
 #[cfg(test)]
-fn at_rest(at: std::time::Duration) -> Arc<SingleFlight> {
-    with_policy(at, &RefreshPolicy::default())
-}
-
-#[cfg(test)]
-fn with_policy(at: std::time::Duration, policy: &RefreshPolicy) -> Arc<SingleFlight> {
+fn at_rest_with(at: std::time::Duration, policy: &RefreshPolicy) -> Arc<SingleFlight> {
     let clocks = Clocks::new(Arc::new(Still(at)));
     SingleFlight::new(AccountId::default(), clocks, policy)
 }

@@ -357,6 +357,12 @@ impl State {
         !is_known
     }
 
+    /// Whether no flight is under way, and no failure holds the next flight up.
+    pub(crate) fn is_at_rest(&self, now: Duration) -> bool {
+        let is_held = self.hold.as_ref().is_some_and(|hold| now < hold.until);
+        self.flight.is_none() && !is_held
+    }
+
     pub(crate) fn is_under_way(&self) -> bool {
         self.flight.is_some()
     }
@@ -364,6 +370,11 @@ impl State {
     /// Whether the flight under way only looks into the store.
     pub(crate) fn is_looking(&self) -> bool {
         self.flight.is_some_and(|job| job.aim == Aim::Look)
+    }
+
+    /// Gives the tokens from now on later numbers than this.
+    pub(crate) fn count_from(&mut self, latest: Generation) {
+        self.last_generation = latest;
     }
 
     /// A number for the next token.

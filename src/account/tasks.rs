@@ -44,6 +44,9 @@ impl AccountContext {
         let task = async move {
             let flight = Arc::clone(&account).run_flight(flight);
             account.report_if_aborted(flight).await;
+            if let Some(sweeper) = account.manager.sweeper.upgrade() {
+                sweeper.sweep_if_due();
+            }
         };
         self.tasks.spawn_on(task, &runtime);
         Ok(())

@@ -2,132 +2,156 @@
 //!
 //! Cloning a `HeaderValue` bumps a counter beside its bytes. With one header for all threads, the
 //! cores fight over that counter's cache line at every request; with a copy for each thread they do
-//! not. A copy is used only while its generation is in use, which costs one read of a cache line that
-//! hardly ever changes. A replaced copy is wiped when the thread next attaches a token in its slot,
-//! or ends.
+//! not. An account's handle and its name have such counters too, so a copy is found by name as well, and
+//! comes with a name of the thread's own.
+//!
+//! A copy is used only while its generation is in use, which costs one read of a cache line that
+//! hardly ever changes. A replaced copy is wiped when the thread next needs its place, or ends.
 
-use std::cell::RefCell;
+mod sets;
 
-use super::live_token::{BearerToken, LiveToken};
-use crate::{deadlines::Deadlines, token::Generation};
+use std::{cell::RefCell, sync::Arc};
 
-/// A thread that serves more accounts than this copies headers anew, which costs an allocation and a
-/// contended counter.
-const SLOTS: usize = 16;
+use self::sets::Sets;
+use super::{
+    context::{AccountContext, Key, ManagerContext},
+    live_token::{BearerToken, LiveToken},
+    single_flight::Published,
+};
+use crate::{account_id::AccountId, clock::Clocks, deadlines::Deadlines};
 
 thread_local! {
-    static CACHE: RefCell<[Option<Copied>; SLOTS]> = const { RefCell::new([const { None }; SLOTS]) };
+    static CACHE: RefCell<Sets<Copied>> = const { RefCell::new(Sets::new()) };
 }
 
+/// A token in use, copied.
 struct Copied {
-    key: u64,
+    label: Label,
+    manager: Key,
+    published: Arc<Published>,
     bearer: BearerToken,
     deadlines: Deadlines,
 }
 
-/// This thread's copy for the account with this key, if the generation matches and `accept` accepts
-/// the deadlines.
-pub(super) fn find(
-    key: u64,
-    generation: Generation,
-    accept: impl FnOnce(&Deadlines) -> bool,
-) -> Option<BearerToken> {
-    CACHE
-        .try_with(|cache| {
-            let cache = cache.try_borrow().ok()?;
-            let copied = cache[slot(key)].as_ref()?;
-            let current = copied.key == key && copied.bearer.generation() == generation;
-            (current && accept(&copied.deadlines)).then(|| copied.bearer.clone())
-        })
-        .ok()
-        .flatten()
+/// What a request keeps of its account, without a counter that other threads use.
+#[derive(Clone, Debug)]
+pub(crate) struct Label {
+    /// In memory of the thread's own.
+    pub(crate) id: AccountId,
+    key: Key,
 }
 
-/// Makes this thread's copy.
-pub(super) fn keep(key: u64, token: &LiveToken) {
-    let copied = Copied {
-        key,
-        bearer: token.bearer.unshared(),
-        deadlines: token.deadlines,
-    };
-    // A thread that is ending keeps no copies.
-    let _ = CACHE.try_with(|cache| {
-        if let Ok(mut cache) = cache.try_borrow_mut() {
-            cache[slot(key)] = Some(copied);
+/// What a thread's cache says of the token in use.
+enum Kept<T> {
+    Fresh(T),
+    NotFresh,
+    Missing,
+}
+
+impl AccountContext {
+    /// The token in use, if the token is fresh. Takes the state's lock only if this thread has no copy.
+    pub(super) fn fresh(&self) -> Option<BearerToken> {
+        let is_ours = |copied: &Copied| copied.label.key == self.key;
+        match find(self.place, is_ours, self.clocks(), Copied::bearer) {
+            Kept::Fresh(token) => Some(token),
+            Kept::NotFresh => None,
+            Kept::Missing => {
+                let token = self.single_flight.token_in_use()?;
+                let is_fresh = token.deadlines.is_fresh_by(self.clocks());
+                is_fresh.then(|| self.keep(&token))
+            }
         }
-    });
+    }
+
+    /// The thread's own copy. Many waiters wake on one thread, and only the first makes the copy.
+    pub(super) fn copy(&self, token: &LiveToken) -> BearerToken {
+        let is_same = |copied: &Copied| {
+            copied.label.key == self.key
+                && copied.bearer.generation() == token.generation()
+                && copied.deadlines == token.deadlines
+        };
+        let copy = CACHE.try_with(|cache| {
+            let cache = cache.try_borrow().ok()?;
+            cache.get(self.place, is_same).map(Copied::bearer)
+        });
+        copy.ok().flatten().unwrap_or_else(|| self.keep(token))
+    }
+
+    /// Whether the label is of this account, not of an earlier account of the name.
+    pub(super) fn has_label(&self, label: &Label) -> bool {
+        label.key == self.key
+    }
+
+    /// Copies the token if the cache has room, else shares the token.
+    fn keep(&self, token: &LiveToken) -> BearerToken {
+        let is_ours = |copied: &Copied| copied.label.key == self.key;
+        let copy = CACHE.try_with(|cache| {
+            let mut cache = cache.try_borrow_mut().ok()?;
+            let room = cache.room(self.place, is_ours, Copied::is_replaced)?;
+            Some(room.put(self.copied(token)).bearer())
+        });
+        // A thread that is ending keeps no copies.
+        copy.ok().flatten().unwrap_or_else(|| token.bearer.clone())
+    }
+
+    fn copied(&self, token: &LiveToken) -> Copied {
+        Copied {
+            label: Label {
+                id: AccountId::new(self.id.as_str()),
+                key: self.key,
+            },
+            manager: self.manager.key,
+            published: Arc::clone(self.single_flight.published()),
+            bearer: token.bearer.unshared(),
+            deadlines: token.deadlines,
+        }
+    }
 }
 
-/// Keys are handed out one after another, so that neighbours do not push each other out.
-fn slot(key: u64) -> usize {
-    (key % SLOTS as u64) as usize
+impl ManagerContext {
+    /// The token of the account of this name, if this thread has a copy and the token is fresh: without
+    /// a look-up of the account.
+    pub(crate) fn fresh(&self, id: &AccountId) -> Option<(BearerToken, Label)> {
+        let is_named = |copied: &Copied| copied.manager == self.key && copied.label.id == *id;
+        let take = |copied: &Copied| (copied.bearer(), copied.label.clone());
+        match find(self.place(id), is_named, &self.clocks, take) {
+            Kept::Fresh(found) => Some(found),
+            Kept::NotFresh | Kept::Missing => None,
+        }
+    }
+}
+
+impl Copied {
+    fn bearer(&self) -> BearerToken {
+        self.bearer.clone()
+    }
+
+    fn is_replaced(&self) -> bool {
+        self.published.generation() != self.bearer.generation()
+    }
+}
+
+/// Takes something of this thread's copy, if the copy's generation is in use.
+#[inline]
+fn find<T>(
+    place: u64,
+    is_it: impl Fn(&Copied) -> bool,
+    clocks: &Clocks,
+    take: impl FnOnce(&Copied) -> T,
+) -> Kept<T> {
+    let look = |cache: &RefCell<Sets<Copied>>| {
+        let cache = cache.try_borrow().ok()?;
+        let copied = cache.get(place, is_it)?;
+        if copied.published.generation_in_use() != copied.bearer.generation() {
+            return None;
+        }
+        Some(match copied.deadlines.is_fresh_by(clocks) {
+            true => Kept::Fresh(take(copied)),
+            false => Kept::NotFresh,
+        })
+    };
+    CACHE.try_with(look).ok().flatten().unwrap_or(Kept::Missing)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::{Duration, SystemTime};
-
-    use super::*;
-    use crate::{
-        account_id::AccountId, clock::Moment, policy::RefreshPolicy, secret::AccessToken,
-        token::TokenSet,
-    };
-
-    fn live(token: &str, generation: u64) -> LiveToken {
-        let now = Moment {
-            monotonic: Duration::ZERO,
-            wall: Duration::ZERO,
-        };
-        let tokens = TokenSet::new(token, SystemTime::UNIX_EPOCH, Duration::from_secs(60));
-        let context = (&AccountId::default(), &RefreshPolicy::default());
-        let access = tokens.access().expect("an access token");
-        LiveToken::granted(access, Generation(generation), now, context).expect("a valid header")
-    }
-
-    fn found(key: u64, generation: u64) -> Option<AccessToken> {
-        find(key, Generation(generation), |_| true).map(|bearer| bearer.access_token())
-    }
-
-    #[test]
-    fn find_returns_the_accounts_own_token_of_the_generation_only() {
-        keep(1, &live("one", 5));
-        keep(2, &live("two", 5));
-        assert_eq!(found(1, 5), Some(AccessToken::new("one")));
-        assert_eq!(found(2, 5), Some(AccessToken::new("two")));
-        assert_eq!(found(1, 4), None);
-        assert_eq!(found(1, 6), None);
-        assert_eq!(
-            found(1 + SLOTS as u64, 5),
-            None,
-            "the same place, another account"
-        );
-        assert!(find(1, Generation(5), |_| false).is_none(), "not accepted");
-    }
-
-    #[test]
-    fn a_thread_keeps_one_copy_a_slot() {
-        for key in 0..SLOTS as u64 {
-            keep(key, &live("first", 1));
-        }
-        assert!((0..SLOTS as u64).all(|key| found(key, 1).is_some()));
-        keep(SLOTS as u64, &live("next", 1));
-        assert_eq!(found(0, 1), None, "pushed out");
-        assert_eq!(found(SLOTS as u64, 1), Some(AccessToken::new("next")));
-    }
-
-    #[test]
-    fn another_thread_has_copies_of_its_own() {
-        keep(1, &live("one", 5));
-        let elsewhere = std::thread::spawn(|| found(1, 5)).join();
-        assert_eq!(elsewhere.expect("no panic"), None);
-    }
-
-    #[test]
-    fn a_copy_shares_no_memory_with_the_token_in_use() {
-        let token = live("one", 5);
-        keep(1, &token);
-        let copy = find(1, Generation(5), |_| true).expect("just kept");
-        let place = |bearer: &BearerToken| bearer.header().as_bytes().as_ptr();
-        assert_ne!(place(&copy), place(&token.bearer));
-    }
-}
+mod tests;

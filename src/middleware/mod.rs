@@ -28,7 +28,7 @@
 //!   [`require_account`](TokenRefreshMiddlewareBuilder::require_account) refuses such a request.
 //! - If the API responds with 401, the request is sent once more with a newer token, provided that
 //!   its body can be sent twice. The second response is final. If the refresh fails, the result is
-//!   our [`Error`] instead of the 401. If the body cannot be sent twice, the 401 is returned beside a
+//!   our [`Error`](crate::Error) instead of the 401. If the body cannot be sent twice, the 401 is returned beside a
 //!   refresh in the background; with [`Background::Never`](crate::Background::Never), after the refresh.
 //! - Nothing else is sent again: not after a 403, a 5xx, a timeout or a lost connection. The errors
 //!   of the inner middlewares and of reqwest arrive untouched.
@@ -81,9 +81,11 @@
 //!   A request without an account causes the warning alone.
 //! - `api.hellosign.com.`, with a dot at the end, is another host than `api.hellosign.com`.
 
+mod attempt;
 mod body_buffer;
 mod builder;
 mod challenge;
+mod choice;
 mod deadline;
 mod error;
 pub mod guide;
@@ -92,13 +94,11 @@ mod redirects;
 mod replay;
 mod unlisted;
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use http::{Extensions, StatusCode, header::AUTHORIZATION};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
-use tokio::time::Instant;
 
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use self::origin::property::check_origins;
@@ -108,14 +108,15 @@ pub use self::{
 };
 
 use self::{
+    attempt::{Again, BoxFuture, Owner, Sent, set},
     challenge::asks_for_scope,
+    choice::Choice,
     origin::{AllowList, same_resource},
     unlisted::Unlisted,
 };
 use crate::{
-    account::{Account, BearerToken, Need},
+    account::{Account, BearerToken},
     account_id::AccountId,
-    error::Error,
     event::EventKind,
     manager::TokenManager,
     token::Generation,
@@ -182,9 +183,55 @@ impl TokenRefreshMiddleware {
     #[must_use]
     pub fn for_account(&self, account: impl Into<AccountId>) -> Self {
         Self {
-            bound: Some(self.manager.account(account)),
+            bound: Some(self.manager.account(account.into())),
             ..self.clone()
         }
+    }
+
+    /// A fresh token for a request for which nothing else is to be done.
+    fn fresh(
+        &self,
+        request: &Request,
+        extensions: &Extensions,
+    ) -> Option<(BearerToken, Owner<'_>)> {
+        if !self.settings.allowed.allows(request.url()) {
+            return None;
+        }
+        let choice = Choice::of(extensions, self.bound.as_ref()).ok()?;
+        choice.fresh(&self.manager)
+    }
+
+    /// Sends a request of any kind.
+    async fn send(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        if request.headers().contains_key(AUTHORIZATION) {
+            return next.run(request, extensions).await;
+        }
+        if !self.settings.allowed.allows(request.url()) {
+            return self.pass(request, extensions, next).await;
+        }
+        let account = Choice::of(extensions, self.bound.as_ref())?.account(&self.manager);
+        let deadline = deadline::of(&request);
+        replay::buffer(&mut request, self.settings.replay_buffer, deadline).await?;
+        let again = Again::of(&request);
+        let token = match account.fresh() {
+            Some(token) => token,
+            None => account.acquire(again.need(), deadline).await?,
+        };
+        let sent = Sent {
+            owner: Owner::Account(account),
+            generation: token.generation(),
+            again,
+            deadline,
+        };
+        set(&mut request, token);
+        deadline::leave_rest(&mut request, deadline);
+        let response = next.clone().run(request, extensions).await?;
+        self.replace(sent, response, extensions, next).await
     }
 
     /// Sends a request whose origin is not on the list, and reports the origin.
@@ -200,96 +247,40 @@ impl TokenRefreshMiddleware {
         let result = next.run(request, extensions).await;
         let unlisted = &self.settings.unlisted;
         if unlisted.has_news(&origin) {
-            let chosen = self.chosen(extensions).ok().flatten();
-            let account = chosen.as_ref().or(self.bound.as_ref());
+            let bound = self.bound.as_ref();
+            let choice = Choice::of(extensions, bound).ok();
+            let choice = choice.or_else(|| bound.map(Choice::Bound));
+            let account = choice.map(|choice| choice.account(&self.manager));
             let status = result.as_ref().ok().map(Response::status);
-            unlisted.report(origin, account, status);
+            unlisted.report(origin, account.as_deref(), status);
         }
         result
     }
 
-    /// The account that the request's extensions choose, if they choose an account.
-    fn chosen(&self, extensions: &Extensions) -> std::result::Result<Option<Account>, Error> {
-        let account = extensions.get::<Account>();
-        match (account, extensions.get::<AccountId>()) {
-            (Some(account), Some(id)) if account.id() != id => {
-                let detail = format!("its extensions name both `{}` and `{id}`", account.id());
-                Err(Error::account_not_chosen(detail))
-            }
-            (Some(account), _) => Ok(Some(account.clone())),
-            (None, Some(id)) => Ok(Some(self.manager.account(id))),
-            (None, None) if has_lookalike(extensions) => Err(Error::account_not_chosen(
-                "its extension looks like an `AccountId`, but has another type",
-            )),
-            (None, None) => Ok(None),
-        }
-    }
-
-    /// Attaches the token. Also returns a copy of the request, unless its body can be sent only once.
-    async fn attach(
-        account: &Account,
-        request: &mut Request,
-        deadline: Option<Instant>,
-    ) -> Result<(BearerToken, Option<Request>)> {
-        let replay = request.try_clone();
-        let token = match (account.fresh(), &replay) {
-            (Some(token), _) => token,
-            (None, Some(_)) => account.acquire(Need::Usable, deadline).await?,
-            // The token of a request that cannot be replayed must not expire on the way.
-            (None, None) => account.acquire(Need::Fresh, deadline).await?,
-        };
-        set(request, token.clone());
-        deadline::leave_rest(request, deadline);
-        Ok((token, replay))
-    }
-}
-
-#[async_trait]
-impl Middleware for TokenRefreshMiddleware {
-    async fn handle(
+    /// Replays the request after a 401.
+    async fn replace(
         &self,
-        mut request: Request,
+        sent: Sent<'_>,
+        response: Response,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        if request.headers().contains_key(AUTHORIZATION) {
-            return next.run(request, extensions).await;
-        }
-        if !self.settings.allowed.allows(request.url()) {
-            return self.pass(request, extensions, next).await;
-        }
-        let chosen = self.chosen(extensions)?;
-        let account = chosen.as_ref().or(self.bound.as_ref()).ok_or_else(|| {
-            Error::account_not_chosen(
-                "it has no `AccountId` extension (`build()` with `execute()` loses extensions), and its \
-                 client is bound to no account",
-            )
-        })?;
-
-        let deadline = deadline::of(&request);
-        replay::buffer(&mut request, self.settings.replay_buffer, deadline).await?;
-        let (token, replay) = Self::attach(account, &mut request, deadline).await?;
-        // The replay has the URL too, so that only a request without a replay pays for a copy.
-        let sent_to = replay.is_none().then(|| request.url().clone());
-        let response = next.clone().run(request, extensions).await?;
-
-        let sent_to = replay.as_ref().map(Request::url).or(sent_to.as_ref());
-        let is_direct = || sent_to.is_none_or(|sent_to| same_resource(sent_to, response.url()));
-        if !calls_for_refresh(&response) || !is_direct() {
+        if !calls_for_refresh(&response) || !same_resource(sent.again.url(), response.url()) {
             return Ok(response);
         }
-        let rejected = token.generation();
-        let Some(mut replay) = replay else {
-            let refreshes = account.refresh_rejected(rejected, deadline).await;
-            report_rejection(account, rejected, refreshes);
+        let account = sent.owner.account(&self.manager);
+        let rejected = sent.generation;
+        let Again::Replay(mut replay) = sent.again else {
+            let refreshes = account.refresh_rejected(rejected, sent.deadline).await;
+            report_rejection(&account, rejected, refreshes);
             return Ok(response);
         };
-        let newer = account.replace(rejected, deadline).await;
-        report_rejection(account, rejected, !matches!(newer, Ok(None)));
+        let newer = account.replace(rejected, sent.deadline).await;
+        report_rejection(&account, sent.generation, !matches!(newer, Ok(None)));
         match newer? {
             Some(token) => {
                 set(&mut replay, token);
-                deadline::leave_rest(&mut replay, deadline);
+                deadline::leave_rest(&mut replay, sent.deadline);
                 next.run(replay, extensions).await
             }
             None => Ok(response),
@@ -297,30 +288,47 @@ impl Middleware for TokenRefreshMiddleware {
     }
 }
 
-/// Whether an extension was meant to choose an account, and has a type that does not.
-fn has_lookalike(extensions: &Extensions) -> bool {
-    fn has<T: Clone + Send + Sync + 'static>(extensions: &Extensions) -> bool {
-        extensions.get::<T>().is_some()
+impl Middleware for TokenRefreshMiddleware {
+    // Written out, since `async_trait` makes the future larger by a request. Each await but that of the
+    // request itself is for a future in a box, for the same reason.
+    fn handle<'s, 'e, 'n, 'f>(
+        &'s self,
+        mut request: Request,
+        extensions: &'e mut Extensions,
+        next: Next<'n>,
+    ) -> BoxFuture<'f>
+    where
+        's: 'f,
+        'e: 'f,
+        'n: 'f,
+    {
+        Box::pin(async move {
+            let Some((token, owner)) = self.fresh(&request, extensions) else {
+                return Box::pin(self.send(request, extensions, next)).await;
+            };
+            // A stream has no copy, and may have to be read into memory.
+            let Some(replay) = request.try_clone() else {
+                return Box::pin(self.send(request, extensions, next)).await;
+            };
+            let generation = token.generation();
+            if set(&mut request, token) {
+                // The copy still has the request's own header.
+                return next.run(replay, extensions).await;
+            }
+            let deadline = deadline::of(&request);
+            let response = next.clone().run(request, extensions).await?;
+            if response.status() != StatusCode::UNAUTHORIZED {
+                return Ok(response);
+            }
+            let sent = Sent {
+                owner,
+                generation,
+                again: Again::Replay(replay),
+                deadline,
+            };
+            Box::pin(self.replace(sent, response, extensions, next)).await
+        })
     }
-
-    !extensions.is_empty()
-        && [
-            has::<&'static str>,
-            has::<String>,
-            has::<Arc<str>>,
-            has::<Cow<'static, str>>,
-            has::<&'static AccountId>,
-            has::<Option<AccountId>>,
-        ]
-        .iter()
-        .any(|has| has(extensions))
-}
-
-/// Replaces the header, since a second `Authorization` header would be sent otherwise.
-fn set(request: &mut Request, token: BearerToken) {
-    request
-        .headers_mut()
-        .insert(AUTHORIZATION, token.into_header());
 }
 
 fn report_rejection(account: &Account, generation: Generation, refreshes: bool) {

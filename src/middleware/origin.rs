@@ -6,19 +6,32 @@ use crate::{error::ConfigError, origin_rules::parse_base_url};
 
 /// The allowed origins. A URL matches an origin with the same scheme, host and port.
 #[derive(Clone, Debug)]
-pub(super) struct AllowList(Vec<Url>);
+pub(super) struct AllowList(Vec<Allowed>);
+
+#[derive(Clone, Debug)]
+struct Allowed {
+    url: Url,
+    /// The beginning of every URL of the origin that has no user name: up to the slash of the path. One
+    /// comparison of texts is much faster than one of the parts.
+    beginning: String,
+}
 
 impl AllowList {
     pub(super) fn new(origins: &[String]) -> Result<Self, ConfigError> {
-        let parsed: Result<_, _> = origins
-            .iter()
-            .map(|text| parse_base_url("origins", text))
-            .collect();
-        parsed.map(Self)
+        let allowed = |text: &String| {
+            let url = parse_base_url("origins", text)?;
+            let beginning = format!("{}/", url.origin().ascii_serialization());
+            Ok(Allowed { url, beginning })
+        };
+        let allowed: Result<_, _> = origins.iter().map(allowed).collect();
+        allowed.map(Self)
     }
 
     pub(super) fn allows(&self, url: &Url) -> bool {
-        self.0.iter().any(|allowed| same_origin(allowed, url))
+        let mut allowed = self.0.iter();
+        allowed.any(|allowed| {
+            url.as_str().starts_with(&allowed.beginning) || same_origin(&allowed.url, url)
+        })
     }
 }
 
@@ -39,7 +52,68 @@ pub(super) fn same_resource(a: &Url, b: &Url) -> bool {
 pub(super) mod property;
 #[cfg(test)]
 mod tests {
+    use proptest::{prelude::*, sample::select};
+
     use super::*;
+
+    /// The spellings of a few origins, with user names and lookalikes, so that most pairs nearly match.
+    fn spelling(users: &'static [&'static str]) -> impl Strategy<Value = String> {
+        let schemes = select(
+            &[
+                "https://",
+                "HTTPS://",
+                "http://",
+                "https:/",
+                "blob:https://",
+            ][..],
+        );
+        let hosts = select(
+            &[
+                "api.hellosign.com",
+                "API.HelloSign.com",
+                "api%2Ehellosign.com",
+                "api.hellosign.com.",
+                "api.hellosign.com.evil.example",
+                "api.hellosign.co",
+                "b\u{fc}cher.example",
+                "xn--bcher-kva.example",
+                "localhost",
+                "127.0.0.1",
+                "127.1",
+                "[::1]",
+                "[0:0:0:0:0:0:0:1]",
+            ][..],
+        );
+        let ports = select(&["", ":", ":443", ":0443", ":80", ":8443", ":44", ":4430"][..]);
+        let tails = select(
+            &[
+                "",
+                "/",
+                "/v3",
+                "\\v3",
+                "?x",
+                "#x",
+                "@evil.example/",
+                ".evil/",
+            ][..],
+        );
+        let parts = (schemes, select(users), hosts, ports, tails);
+        parts.prop_map(|(scheme, user, host, port, tail)| {
+            format!("{scheme}{user}{host}{port}{tail}")
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+        #[test]
+        fn s127_a_text_matches_an_origin_only_if_the_parts_match(
+            url in spelling(&["", "user@", "user:443@", "@", "api.hellosign.com@", "evil.example\\@"]),
+            origin in spelling(&[""]),
+        ) {
+            property::check_origins(format!("{url}\n{origin}").as_bytes());
+        }
+    }
 
     fn list(origin: &str) -> Result<AllowList, ConfigError> {
         AllowList::new(&[origin.to_owned()])

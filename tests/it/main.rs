@@ -3,6 +3,7 @@
 //! A test named `sNN_…` holds row NN of `tests/SCENARIOS.md`.
 
 mod account;
+mod accounts;
 mod api;
 mod bad_input;
 mod encrypted_store;

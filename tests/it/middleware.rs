@@ -9,6 +9,7 @@ mod origins;
 mod redirects;
 mod rejections;
 mod retries;
+mod size;
 mod timeouts;
 mod timing;
 mod unlisted;

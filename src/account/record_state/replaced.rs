@@ -43,6 +43,10 @@ impl Replaced {
     const MOST_RECORDS: usize = 4;
     const MOST_SPENT: usize = 16;
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.spent.is_empty()
+    }
+
     pub(super) fn add(&mut self, version: Version, tokens: &TokenSet) {
         let token = tokens.refresh_token().map(|token| self.hash_of(token));
         self.records.push_front(Entry { version, token });

@@ -82,7 +82,7 @@ impl Account {
         };
         Arc::new(Self {
             id: AccountId::default(),
-            single_flight: with_policy(STALE.monotonic, &policy),
+            single_flight: at_rest_with(STALE.monotonic, &policy),
             flights: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
         })
@@ -194,7 +194,7 @@ impl Account {
     /// A waiter that was woken finds the state as the flight left it, or as a later step did.
     fn check_that_it_shows(&self, result: &FlightResult) {
         match result {
-            Ok(token) => assert!(self.single_flight.published() >= token.generation()),
+            Ok(token) => assert!(self.single_flight.generation() >= token.generation()),
             Err(error) if error.retry_after().is_some() => {
                 let entry = self.single_flight.enter(Need::Usable, STALE);
                 assert!(matches!(entry, Decision::Fail(_)), "{entry:?}");
@@ -296,7 +296,7 @@ fn requests_with_a_valid_token_fall_back_on_it_after_a_failure() {
     for fate in [Fate::Failure, Fate::Dropped] {
         explore(move || {
             let account = Account::with_stale_token(Background::default());
-            let stale = account.single_flight.published();
+            let stale = account.single_flight.generation();
             for seen in requests(&account, 3, Need::Fresh, fate) {
                 match seen {
                     Seen::Finished(Ok(token)) => assert_eq!(token.generation(), stale),
@@ -313,7 +313,7 @@ fn a_keeper_and_the_requests_share_one_flight() {
     for background in [Background::KeepWarm, Background::Never] {
         explore(move || {
             let account = Account::with_stale_token(background);
-            let stale = account.single_flight.published();
+            let stale = account.single_flight.generation();
             let keeper = {
                 let account = Arc::clone(&account);
                 thread::spawn(move || {
@@ -370,9 +370,9 @@ fn a_dropped_token_is_not_published_again() {
         let publisher =
             thread::spawn(move || late.single_flight.update(|state| state.publish(token)));
         account.single_flight.update(|state| state.forget());
-        assert_eq!(account.single_flight.published(), Generation(0));
+        assert_eq!(account.single_flight.generation(), Generation(0));
         publisher.join().expect("no update panics");
-        assert_eq!(account.single_flight.published(), Generation(0));
+        assert_eq!(account.single_flight.generation(), Generation(0));
         assert!(account.single_flight.token().is_none());
     };
     // Small enough for every schedule there is.

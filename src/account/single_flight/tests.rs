@@ -10,6 +10,10 @@ use crate::{policy::RefreshPolicy, token::TokenSet};
 
 const LIFETIME: Duration = Duration::from_secs(3_600);
 
+fn at_rest(at: Duration) -> Arc<SingleFlight> {
+    at_rest_with(at, &RefreshPolicy::default())
+}
+
 fn at(seconds: u64) -> Moment {
     Moment {
         monotonic: Duration::from_secs(seconds),
@@ -61,7 +65,7 @@ fn waiters_share_the_token_of_the_flight() {
         let received = result(waiter).expect("finished").expect("a token");
         assert!(Arc::ptr_eq(&received, &token));
     }
-    assert_eq!(single_flight.published(), token.generation());
+    assert_eq!(single_flight.generation(), token.generation());
     assert!(
         single_flight
             .token()
@@ -86,7 +90,7 @@ fn a_failure_states_how_long_no_flight_starts() {
         .expect("finished")
         .expect_err("no token");
     assert_eq!(error.retry_after(), Some(wait));
-    assert_eq!(single_flight.published(), Generation(0));
+    assert_eq!(single_flight.generation(), Generation(0));
 }
 
 #[test]
@@ -170,5 +174,5 @@ fn a_late_result_without_a_sign_in_keeps_tokens_that_were_installed_meanwhile() 
     let error = Error::new(ErrorKind::NotAuthorized, &AccountId::default());
     let late = Outcome::SignedOut { error, generation };
     flight.expect("the first starts it").finish(late);
-    assert_eq!(single_flight.published(), installed.generation());
+    assert_eq!(single_flight.generation(), installed.generation());
 }

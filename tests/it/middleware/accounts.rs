@@ -1,7 +1,14 @@
 //! The account of a request: an extension, the client's account, or the default account.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
 use dropbox_sign_oauth::{AccountId, Error, ErrorKind, middleware::TokenRefreshMiddlewareBuilder};
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{
+    ClientBuilder, ClientWithMiddleware, Middleware, Next, RequestBuilder, Result,
+};
 
 use super::Setup;
 
@@ -44,6 +51,89 @@ async fn a_401_refreshes_the_token_of_the_chosen_account() {
     assert_eq!(setup.headers(), [[acme], [setup.header_of("acme")]]);
     assert_eq!(setup.header_of("default"), default);
     assert_eq!(setup.fake.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn s125_a_401_refreshes_the_chosen_account_though_its_extension_is_gone() {
+    let setup = with_acme().await;
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(setup.auth())
+        .with(TakesExtensions)
+        .build();
+    let by_id = || {
+        client
+            .get(setup.url())
+            .with_extension(AccountId::new("acme"))
+    };
+    let acme = setup.manager.account("acme");
+    let by_account = || client.get(setup.url()).with_extension(acme.clone());
+    for request in [&by_id as &dyn Fn() -> RequestBuilder, &by_account] {
+        // From the second request on, the thread's copy of the token is used.
+        for _ in 0..2 {
+            assert_eq!(request().send().await.expect("a response").status(), 200);
+        }
+        setup.fake.revoke_access_tokens();
+        setup.clock.advance(Duration::from_secs(120));
+        let (acme, default) = (setup.header_of("acme"), setup.header_of("default"));
+        assert_eq!(request().send().await.expect("a response").status(), 200);
+        assert_ne!(setup.header_of("acme"), acme);
+        assert_eq!(setup.header_of("default"), default);
+    }
+    assert_eq!(setup.fake.token_requests(), 2);
+}
+
+/// A middleware inside ours that takes the account of the request.
+struct TakesExtensions;
+
+#[async_trait]
+impl Middleware for TakesExtensions {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        extensions.clear();
+        next.run(request, extensions).await
+    }
+}
+
+#[tokio::test]
+async fn s125_the_account_of_another_manager_as_extension_is_that_manager_s() {
+    let (setup, other) = (with_acme().await, with_acme().await);
+    let theirs = other.manager.account("acme");
+    for _ in 0..2 {
+        let ours = setup.client().get(setup.url());
+        let ours = ours.with_extension(AccountId::new("acme")).send().await;
+        assert_eq!(ours.expect("a response").status(), 200);
+        let client = ClientBuilder::new(reqwest::Client::new())
+            .with(
+                setup
+                    .auth_builder()
+                    .origins([other.fake.url()])
+                    .build()
+                    .expect("valid"),
+            )
+            .build();
+        let request = client.get(other.url()).with_extension(theirs.clone());
+        assert_eq!(request.send().await.expect("a response").status(), 200);
+    }
+    assert_eq!(
+        other.headers(),
+        [[other.header_of("acme")], [other.header_of("acme")]]
+    );
+}
+
+#[tokio::test]
+async fn s125_a_request_with_a_header_of_its_own_passes_with_all_its_values() {
+    let setup = with_acme().await;
+    for _ in 0..2 {
+        let request = setup.client().get(setup.url());
+        let request = request.header("authorization", "Basic one");
+        let request = request.header("authorization", "Basic two");
+        let _ = request.send().await.expect("a response");
+    }
+    assert_eq!(setup.headers(), vec![["Basic one", "Basic two"]; 2]);
 }
 
 /// A client that is generated from the vendor's specification sends no extensions.

@@ -1,0 +1,85 @@
+//! A request on its way: what is kept in case that the API rejects its token.
+
+use std::{borrow::Cow, pin::Pin};
+
+use http::header::AUTHORIZATION;
+use reqwest::{Request, Response, Url};
+use reqwest_middleware::Result;
+use tokio::time::Instant;
+
+use crate::{
+    account::{Account, BearerToken, Label, Need},
+    manager::TokenManager,
+    token::Generation,
+};
+
+/// As reqwest-middleware's futures are.
+pub(super) type BoxFuture<'a> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'a>>;
+
+/// A request that was sent with our token.
+pub(super) struct Sent<'a> {
+    pub(super) owner: Owner<'a>,
+    pub(super) generation: Generation,
+    pub(super) again: Again,
+    pub(super) deadline: Option<Instant>,
+}
+
+/// The account that the token is of.
+pub(super) enum Owner<'a> {
+    Account(Cow<'a, Account>),
+    /// Instead of a further handle, whose counter is contended.
+    Label(Label),
+}
+
+impl<'a> Owner<'a> {
+    /// An account that came back into memory meanwhile gives its tokens later numbers, so the rejected
+    /// token is not taken for a newer one.
+    pub(super) fn account(self, manager: &TokenManager) -> Cow<'a, Account> {
+        match self {
+            Self::Account(account) => account,
+            Self::Label(label) => Cow::Owned(manager.account(&label.id)),
+        }
+    }
+}
+
+/// What is left of a request that was sent.
+pub(super) enum Again {
+    Replay(Request),
+    /// The body could be sent only once, to this URL.
+    Never(Url),
+}
+
+impl Again {
+    pub(super) fn of(request: &Request) -> Self {
+        match request.try_clone() {
+            Some(replay) => Self::Replay(replay),
+            None => Self::Never(request.url().clone()),
+        }
+    }
+
+    /// The URL that the request was sent to.
+    pub(super) fn url(&self) -> &Url {
+        match self {
+            Self::Replay(request) => request.url(),
+            Self::Never(url) => url,
+        }
+    }
+
+    pub(super) fn need(&self) -> Need {
+        match self {
+            Self::Replay(_) => Need::Usable,
+            // The token of a request that cannot be replayed must not expire on the way.
+            Self::Never(_) => Need::Fresh,
+        }
+    }
+}
+
+/// Sets the header, since a second `Authorization` header would be sent otherwise. Says whether the request
+/// had the header.
+pub(super) fn set(request: &mut Request, token: BearerToken) -> bool {
+    let header = token.into_header();
+    request
+        .headers_mut()
+        .insert(AUTHORIZATION, header)
+        .is_some()
+}
