@@ -80,29 +80,27 @@ fn main() {
         eprintln!("arguments: [--accounts MOST] [--seconds MOST]");
         std::process::exit(2);
     };
+    let plots = Path::new(env!("CARGO_MANIFEST_DIR")).join("plots");
     // First, while no server's client and no other task allocates.
     let memory = memory::measure(limits);
+    table::print_series("Memory: bytes an account", &memory);
     let lookup = lookup::measure(limits);
+    table::print_series("Lookup: ns", &lookup);
+    plot::memory_and_lookup(&plots, &memory, &lookup);
 
     let runtime = Runtime::new().expect("a runtime");
     // sqlx makes pools on a runtime.
     let _inside = runtime.enter();
     let places = runtime.block_on(Places::prepare());
+    println!("\n{}", place::DURABILITY);
     let mut subjects = Subject::all(&places);
     let cold_start = runtime.block_on(cold_start::measure(limits, &mut subjects));
-    let refreshes = runtime.block_on(refreshes::measure(limits, &mut subjects));
-    let fleets = runtime.block_on(fleet::measure(limits, &mut subjects));
-
-    table::print_series("Memory: bytes an account", &memory);
-    table::print_series("Lookup: ns", &lookup);
     table::print_series("Cold start: accounts a second", &cold_start);
+    plot::cold_start(&plots, &cold_start);
+    let refreshes = runtime.block_on(refreshes::measure(limits, &mut subjects));
     refreshes.print();
+    plot::refreshes(&plots, &refreshes);
+    let fleets = runtime.block_on(fleet::measure(limits, &mut subjects));
     fleets.print();
-    println!("\n{}", place::DURABILITY);
-
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("plots");
-    plot::memory_and_lookup(&folder, &memory, &lookup);
-    plot::cold_start(&folder, &cold_start);
-    plot::refreshes(&folder, &refreshes);
-    plot::fleets(&folder, &fleets);
+    plot::fleets(&plots, &fleets);
 }

@@ -48,8 +48,10 @@ pub(crate) async fn granted(count: usize) -> TokenManager {
     manager
 }
 
-fn manager(store: MemoryStore, _count: usize) -> TokenManager {
+fn manager(store: MemoryStore, count: usize) -> TokenManager {
     TokenManager::builder(Endpoint::responding_after(Duration::ZERO), store)
+        // The capacity is divided among shards, and no account must leave.
+        .capacity(2 * count + 1_000)
         .build()
         .expect("a valid configuration")
 }

@@ -100,6 +100,8 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) {
     // Whole powers of ten.
     let bottom = 10_f64.powf(least.log10().floor());
     let top = 10_f64.powf(most.log10().ceil());
+    let sizes = panel.series.iter().flat_map(|it| &it.points).map(|it| it.0);
+    let last = sizes.max().unwrap_or_default();
     let accounts = (0.8..SIZES[SIZES.len() - 1] as f64 * 1.25).log_scale();
     let mut chart = ChartBuilder::on(area)
         .caption(&panel.title, ("sans-serif", 16))
@@ -126,7 +128,7 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) {
         chart
             .draw_series(LineSeries::new(points, colour.stroke_width(2)).point_size(3))
             .expect("a line")
-            .label(&*series.name)
+            .label(label(series, last))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
     }
     chart
@@ -137,4 +139,12 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) {
         .label_font(("sans-serif", 12))
         .draw()
         .expect("a legend");
+}
+
+/// The name of a series. If the series ends early, the label says where.
+fn label(series: &Series, last: usize) -> String {
+    match series.points.last() {
+        Some(&(size, _)) if size < last => format!("{}, up to {size}", series.name),
+        _ => series.name.clone(),
+    }
 }
