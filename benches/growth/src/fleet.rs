@@ -3,13 +3,14 @@
 //! A worker is this program once more. It opens the store, says that it is ready, and asks for all tokens
 //! when a line arrives on its standard input.
 
-use std::{env, process::Stdio};
+use std::{env, process::Stdio, time::Duration};
 
 use dropbox_sign_oauth::TokenManager;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
     runtime::Runtime,
+    time::sleep,
 };
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
     refreshes::RESPONSE,
     series::Series,
     subject::Subject,
-    table::{print_table, three_digits},
+    table::{print_series, print_table, three_digits},
     tokens::ClockAhead,
 };
 
@@ -62,10 +63,16 @@ pub(crate) async fn measure(limits: Limits, subjects: &mut [Subject]) -> Fleets 
                 }
                 let reports = run(&place, processes, size, subject.next_epoch()).await;
                 let last = reports.iter().map(|it| it.seconds).fold(0.0, f64::max);
-                series.points.push((size, last));
+                let is_complete = reports.iter().all(|it| it.lost + it.failed == 0);
+                if is_complete {
+                    series.points.push((size, last));
+                }
                 if size >= 100 {
                     let name = format!("{}, {size} accounts, {processes}", subject.name);
                     fleets.details.push((name, cells(size, last, &reports)));
+                }
+                if !is_complete {
+                    break;
                 }
             }
             eprintln!("{processes} on {}: {:?}", subject.name, series.points);
@@ -87,6 +94,9 @@ async fn run(place: &Place, processes: usize, accounts: usize, epoch: u32) -> Ve
     let mut reports = Vec::new();
     for worker in &mut workers {
         reports.push(Report::parse(&worker.line().await));
+    }
+    for worker in &mut workers {
+        worker.child.wait().await.expect("it ends");
     }
     reports
 }
@@ -110,6 +120,10 @@ fn cells(accounts: usize, last: f64, reports: &[Report]) -> Vec<String> {
 
 impl Fleets {
     pub(crate) fn print(&self) {
+        for (processes, seconds) in PROCESSES.iter().zip(&self.seconds) {
+            let title = format!("Seconds until all have all tokens, processes: {processes}");
+            print_series(&title, seconds);
+        }
         let headings = [
             "accounts a second",
             "all tokens s",
@@ -132,7 +146,7 @@ impl Fleets {
 
 /// A process, which is killed when dropped.
 struct Worker {
-    _child: Child,
+    child: Child,
     orders: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
 }
@@ -151,7 +165,7 @@ impl Worker {
         Self {
             orders: child.stdin.take().expect("piped"),
             lines: BufReader::new(stdout).lines(),
-            _child: child,
+            child,
         }
     }
 
@@ -226,4 +240,7 @@ async fn work(place: &Place, accounts: usize, epoch: u32) {
         asked.lost_patience,
         asked.failed,
     );
+    // A shutdown does not wait for the release of a lease whose acquisition was dropped, since another
+    // process had refreshed. If this process ended now, such a lease would outlive the process.
+    sleep(Duration::from_secs(2)).await;
 }

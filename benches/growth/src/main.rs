@@ -33,9 +33,20 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// The numbers of accounts.
 const SIZES: [usize; 6] = [1, 10, 100, 1_000, 10_000, 100_000];
 
+/// What to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    All,
+    /// The memory of accounts, and their lookup.
+    Memory,
+    /// Everything that depends on the store.
+    Stores,
+}
+
 /// How far to go.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
+    part: Part,
     /// The largest number of accounts.
     accounts: usize,
     /// The longest time to fill a store, and the longest time of a measurement. A series stops before
@@ -46,6 +57,7 @@ struct Limits {
 impl Limits {
     fn from_arguments(arguments: &[String]) -> Option<Self> {
         let mut limits = Self {
+            part: Part::All,
             accounts: SIZES[SIZES.len() - 1],
             time: Duration::from_secs(60),
         };
@@ -54,6 +66,13 @@ impl Limits {
                 [name, value] if name == "--accounts" => limits.accounts = value.parse().ok()?,
                 [name, value] if name == "--seconds" => {
                     limits.time = Duration::from_secs(value.parse().ok()?);
+                }
+                [name, value] if name == "--part" => {
+                    limits.part = match &**value {
+                        "memory" => Part::Memory,
+                        "stores" => Part::Stores,
+                        _ => return None,
+                    };
                 }
                 _ => return None,
             }
@@ -77,17 +96,28 @@ fn main() {
         return;
     }
     let Some(limits) = Limits::from_arguments(&arguments) else {
-        eprintln!("arguments: [--accounts MOST] [--seconds MOST]");
+        eprintln!("arguments: [--part memory|stores] [--accounts MOST] [--seconds MOST]");
         std::process::exit(2);
     };
     let plots = Path::new(env!("CARGO_MANIFEST_DIR")).join("plots");
-    // First, while no server's client and no other task allocates.
+    if limits.part != Part::Stores {
+        measure_memory(limits, &plots);
+    }
+    if limits.part != Part::Memory {
+        measure_stores(limits, &plots);
+    }
+}
+
+/// Comes first, while no client of a server and no other task allocates.
+fn measure_memory(limits: Limits, plots: &Path) {
     let memory = memory::measure(limits);
     table::print_series("Memory: bytes an account", &memory);
     let lookup = lookup::measure(limits);
     table::print_series("Lookup: ns", &lookup);
-    plot::memory_and_lookup(&plots, &memory, &lookup);
+    plot::memory_and_lookup(plots, &memory, &lookup);
+}
 
+fn measure_stores(limits: Limits, plots: &Path) {
     let runtime = Runtime::new().expect("a runtime");
     // sqlx makes pools on a runtime.
     let _inside = runtime.enter();
@@ -96,11 +126,11 @@ fn main() {
     let mut subjects = Subject::all(&places);
     let cold_start = runtime.block_on(cold_start::measure(limits, &mut subjects));
     table::print_series("Cold start: accounts a second", &cold_start);
-    plot::cold_start(&plots, &cold_start);
+    plot::cold_start(plots, &cold_start);
     let refreshes = runtime.block_on(refreshes::measure(limits, &mut subjects));
     refreshes.print();
-    plot::refreshes(&plots, &refreshes);
+    plot::refreshes(plots, &refreshes);
     let fleets = runtime.block_on(fleet::measure(limits, &mut subjects));
     fleets.print();
-    plot::fleets(&plots, &fleets);
+    plot::fleets(plots, &fleets);
 }

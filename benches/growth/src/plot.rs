@@ -5,8 +5,8 @@ use std::path::Path;
 use plotters::{
     coord::Shift,
     prelude::{
-        BLACK, ChartBuilder, Color, DrawingArea, IntoDrawingArea, IntoLogRange, LineSeries,
-        PathElement, RGBColor, SVGBackend, SeriesLabelPosition, WHITE,
+        ChartBuilder, Color, DrawingArea, IntoDrawingArea, IntoLogRange, LineSeries, PathElement,
+        RGBColor, SVGBackend, Text, WHITE,
     },
 };
 
@@ -19,7 +19,11 @@ use crate::{
 };
 
 const WIDTH: u32 = 460;
-const HEIGHT: u32 = 340;
+const HEIGHT: u32 = 320;
+
+/// A row of the legend, which has two columns below the panel.
+const ROW: u32 = 20;
+const ROWS: u32 = 3;
 
 /// Distinct for the colour-blind too (Okabe and Ito).
 const COLOURS: [RGBColor; 6] = [
@@ -82,9 +86,9 @@ impl<'a> Panel<'a> {
     }
 }
 
-/// Draws panels side by side, with the same scale if they show the same.
+/// Draws panels side by side.
 fn draw(path: &Path, panels: &[Panel<'_>]) {
-    let size = (WIDTH * panels.len() as u32, HEIGHT);
+    let size = (WIDTH * panels.len() as u32, HEIGHT + ROWS * ROW);
     let picture = SVGBackend::new(path, size).into_drawing_area();
     picture.fill(&WHITE).expect("a file");
     for (area, panel) in picture.split_evenly((1, panels.len())).iter().zip(panels) {
@@ -94,6 +98,7 @@ fn draw(path: &Path, panels: &[Panel<'_>]) {
 }
 
 fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) {
+    let (area, legend) = area.split_vertically(HEIGHT);
     let figures = || panel.series.iter().flat_map(|it| &it.points).map(|it| it.1);
     let least = figures().fold(f64::INFINITY, f64::min);
     let most = figures().fold(0.0, f64::max);
@@ -103,12 +108,12 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) {
     let sizes = panel.series.iter().flat_map(|it| &it.points).map(|it| it.0);
     let last = sizes.max().unwrap_or_default();
     let accounts = (0.8..SIZES[SIZES.len() - 1] as f64 * 1.25).log_scale();
-    let mut chart = ChartBuilder::on(area)
-        .caption(&panel.title, ("sans-serif", 16))
+    let mut chart = ChartBuilder::on(&area)
+        .caption(&panel.title, ("sans-serif", 20))
         .margin(10)
-        .margin_right(20)
-        .x_label_area_size(36)
-        .y_label_area_size(56)
+        .margin_right(30)
+        .x_label_area_size(40)
+        .y_label_area_size(60)
         .build_cartesian_2d(accounts, (bottom..top).log_scale())
         .expect("a panel");
     chart
@@ -116,29 +121,29 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) {
         .max_light_lines(0)
         .x_labels(SIZES.len())
         .x_desc("accounts")
+        .label_style(("sans-serif", 15))
+        .axis_desc_style(("sans-serif", 15))
         .x_label_formatter(&|accounts| format!("{accounts:.0}"))
         .y_label_formatter(&|figure| three_digits(*figure))
         .draw()
         .expect("axes");
-    for (series, colour) in panel.series.iter().zip(COLOURS) {
-        let points = series
-            .points
-            .iter()
-            .map(|&(size, figure)| (size as f64, figure));
+    for (nth, (series, colour)) in panel.series.iter().zip(COLOURS).enumerate() {
+        let style = colour.stroke_width(2);
+        let points = series.points.iter();
+        let points = points.map(|&(size, figure)| (size as f64, figure));
         chart
-            .draw_series(LineSeries::new(points, colour.stroke_width(2)).point_size(3))
-            .expect("a line")
-            .label(label(series, last))
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+            .draw_series(LineSeries::new(points, style).point_size(3))
+            .expect("a line");
+
+        let column = (nth as u32 / ROWS * (WIDTH / 2) + 20) as i32;
+        let row = (nth as u32 % ROWS * ROW) as i32;
+        let sample = [(column, row + 7), (column + 16, row + 7)];
+        let name = Text::new(label(series, last), (column + 22, row), ("sans-serif", 15));
+        legend
+            .draw(&PathElement::new(sample, style))
+            .expect("a legend");
+        legend.draw(&name).expect("a legend");
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.2))
-        .label_font(("sans-serif", 12))
-        .draw()
-        .expect("a legend");
 }
 
 /// The name of a series. If the series ends early, the label says where.
