@@ -139,7 +139,8 @@ impl Accounts {
         if self.is_closed.load(Ordering::Acquire) {
             account.close();
         }
-        shard.add(hash, account.clone(), now);
+        account.mark_used(now);
+        shard.add(hash, account.clone());
         let left = match shard.is_sweep_due() {
             true => shard.sweep(now),
             false => Vec::new(),

@@ -90,8 +90,8 @@ impl Deadlines {
     /// Whether [`freshness`](Self::freshness) is [`Freshness::Fresh`], for the path of every request. Reads
     /// only the clocks that are needed.
     #[inline]
-    pub(crate) fn is_fresh_by(&self, clocks: &Clocks) -> bool {
-        self.monotonic.is_fresh(clocks.monotonic())
+    pub(crate) fn is_fresh_at(&self, monotonic: Duration, clocks: &Clocks) -> bool {
+        self.monotonic.is_fresh(monotonic)
             && (self.wall.as_ref()).is_none_or(|wall| wall.is_fresh(since_epoch(clocks.wall())))
     }
 

@@ -35,7 +35,7 @@ impl Keeper {
                      within `runtime.block_on(…)`"
                 }
             };
-            ConfigError::invalid("policy.background", reason)
+            ConfigError::invalid("background", reason)
         })
     }
 

@@ -50,7 +50,8 @@ impl AccountContext {
             let (sent, posted) = (self.clocks().now(), Instant::now());
             let error = match self.present(&intent.refresh_token).await {
                 Ok(grant) => {
-                    self.manager.refresh_queue.granted(&grant.rate_limits);
+                    let queue = &self.manager.refresh_queue;
+                    queue.granted(&grant.rate_limits, sent.monotonic);
                     let took = posted.elapsed();
                     return Ok(Granted { grant, sent, took });
                 }

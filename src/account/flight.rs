@@ -140,7 +140,7 @@ impl AccountContext {
                 lease = &mut acquiring => break lease.map_err(|error| self.store_failed(error))?,
                 () = sleep(RELOAD_EVERY) => {}
             }
-            // Another process refreshes this account. Meanwhile, another account may be refreshed.
+            // Another process has the lease, as a rule. Meanwhile, another account may be refreshed.
             permit = None;
             // A reload that fails decides nothing: the wait for the lease goes on.
             if let Ok(Reloaded::Found(token)) = self.reload(reason).await {

@@ -352,6 +352,7 @@ impl Account {
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
+        self.mark_used(self.context().clocks().monotonic());
         let account = Arc::clone(self.context());
         let work = async move {
             let result = work.await;
@@ -383,10 +384,6 @@ impl Account {
     /// how long there is nothing to do.
     pub(crate) fn keep_warm(&self, now: Moment) -> Duration {
         let account = self.context();
-        if !account.is_blank() {
-            // The account stays in memory, however long nobody asks for it.
-            account.single_flight.published().mark_used();
-        }
         match account.single_flight.keep_warm(now) {
             Upkeep::Start(flight) => {
                 // The next look tries again.
@@ -414,28 +411,36 @@ impl Account {
         self.context().emit(kind);
     }
 
-    /// Notes that the account is in use.
-    pub(crate) fn mark_used(&self) {
-        self.context().single_flight.published().mark_used();
+    /// Notes that the account is in use, on the monotonic clock.
+    pub(crate) fn mark_used(&self, now: Duration) {
+        self.context().single_flight.published().mark_used(now);
     }
 
-    /// Whether somebody has a handle beside this one, or has used the account since the last call.
-    pub(crate) fn take_used(&self) -> bool {
-        self.context().single_flight.published().take_used() || Arc::strong_count(&self.0) > 1
+    /// When the account was last used, or up to a second earlier, on the monotonic clock.
+    pub(crate) fn used_at(&self) -> Duration {
+        self.context().single_flight.published().used_at()
     }
 
     /// Whether the account may leave memory: this is the only handle, no task works on the account, and
     /// nothing would be lost. True until somebody clones this handle.
     pub(crate) fn is_at_rest(&self) -> bool {
-        let is_unshared = Arc::strong_count(&self.0) == 1 && Arc::strong_count(self.context()) == 1;
-        // The threads that had the other handles are done with the state.
+        let is_only_handle = Arc::strong_count(&self.0) == 1;
+        // A thread that has dropped a handle may have started a task before.
         fence(Ordering::Acquire);
+        let is_unshared = is_only_handle && Arc::strong_count(self.context()) == 1;
         is_unshared && self.context().is_at_rest()
     }
 
     /// Whether nothing is known of the account: nobody is signed in, as far as this process knows.
     pub(crate) fn is_blank(&self) -> bool {
         self.context().is_blank()
+    }
+
+    /// Whether the keeper refreshes the account, which stays in memory for that.
+    pub(crate) fn is_kept_warm(&self) -> bool {
+        let account = self.context();
+        account.policy().background == Background::KeepWarm
+            && account.single_flight.token().is_some()
     }
 
     /// Takes the token out of use, as the account leaves memory. Returns the latest number of a token.
@@ -490,7 +495,7 @@ impl Account {
         let ended = match account.tasks.is_empty() {
             true => Ok(()),
             false => Err(account.error(ErrorKind::Timeout).with_detail(
-                "a task has not ended; its runtime is not driven, or the store does not respond",
+                "a task has not ended; its refresh queues, its runtime is not driven, or the store does not respond",
             )),
         };
         account.note_reported(ended)

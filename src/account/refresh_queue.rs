@@ -9,8 +9,6 @@
 //! either, one flight at a time tries the host until a token is granted.
 
 mod host;
-#[cfg(test)]
-mod tests;
 
 use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
@@ -47,7 +45,7 @@ pub(crate) struct RefreshQueue {
 struct State {
     host: Host,
     last_number: u64,
-    waiting: BTreeMap<Place, oneshot::Sender<Result<Permit, NoPermit>>>,
+    waiting: BTreeMap<Rank, oneshot::Sender<Result<Permit, NoPermit>>>,
     /// The flights with a permit, by number, and when they got the permit.
     permitted: BTreeMap<u64, Duration>,
 }
@@ -62,7 +60,7 @@ pub(super) enum Urgency {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct Rank {
     urgency: Urgency,
     number: u64,
 }
@@ -87,10 +85,10 @@ pub(super) struct Permit {
     has_waited: bool,
 }
 
-/// A flight in the queue. Its place is free after the drop.
+/// A flight in the queue. The drop takes the flight out of the queue.
 struct Waiting<'a> {
-    queue: &'a RefreshQueue,
-    place: Place,
+    queue: &'a Arc<RefreshQueue>,
+    rank: Rank,
     permit: oneshot::Receiver<Result<Permit, NoPermit>>,
 }
 
@@ -112,7 +110,7 @@ impl RefreshQueue {
     ///
     /// # Cancel safety
     ///
-    /// A dropped future has no place and no permit.
+    /// A dropped future is not in the queue, and has no permit.
     pub(super) async fn permit(
         self: &Arc<Self>,
         urgency: Urgency,
@@ -122,17 +120,21 @@ impl RefreshQueue {
         self.hand_out();
         let mut permit = waiting.permit(awaited).await?;
         permit.has_waited |= self.until_host_is_ready().await?;
+        // From here on, the flight's own work counts.
+        let now = self.clocks.monotonic();
+        self.state.lock().permitted.insert(permit.number, now);
         Ok(permit)
     }
 
-    /// A token was granted, with this state of the host's limits.
-    pub(super) fn granted(self: &Arc<Self>, limits: &RateLimits) {
+    /// A token was granted, with this state of the host's limits. The request was sent at `began`, on the
+    /// monotonic clock.
+    pub(super) fn granted(self: &Arc<Self>, limits: &RateLimits, began: Duration) {
         let now = self.clocks.monotonic();
         let longest = self.backoff.max_retry_after;
         self.state
             .lock()
             .host
-            .granted(now, limits, self.bound, longest);
+            .granted((began, now), limits, (self.bound, longest));
         self.hand_out();
     }
 
@@ -155,24 +157,20 @@ impl RefreshQueue {
         self.closing.cancel();
     }
 
-    fn line_up(&self, urgency: Urgency) -> Result<Waiting<'_>, NoPermit> {
+    fn line_up(self: &Arc<Self>, urgency: Urgency) -> Result<Waiting<'_>, NoPermit> {
         let now = self.clocks.monotonic();
         let mut state = self.state.lock();
         state.host.check(now, self.patience)?;
-        let longest = self.longest_work;
-        state
-            .permitted
-            .retain(|_, since| now.saturating_sub(*since) < longest);
         state.last_number += 1;
-        let place = Place {
+        let rank = Rank {
             urgency,
             number: state.last_number,
         };
         let (sender, permit) = oneshot::channel();
-        state.waiting.insert(place, sender);
+        state.waiting.insert(rank, sender);
         Ok(Waiting {
             queue: self,
-            place,
+            rank,
             permit,
         })
     }
@@ -188,10 +186,13 @@ impl RefreshQueue {
     fn first(self: &Arc<Self>) -> Option<(oneshot::Sender<Result<Permit, NoPermit>>, Permit)> {
         let now = self.clocks.monotonic();
         let mut state = self.state.lock();
+        let longest = self.longest_work;
+        let is_live = |since: Duration| now.saturating_sub(since) < longest;
+        state.permitted.retain(|_, since| is_live(*since));
         if state.permitted.len() >= state.host.bound(now, self.bound) {
             return None;
         }
-        let (Place { number, .. }, sender) = state.waiting.pop_first()?;
+        let (Rank { number, .. }, sender) = state.waiting.pop_first()?;
         state.permitted.insert(number, now);
         let queue = Arc::clone(self);
         Some((
@@ -209,19 +210,18 @@ impl RefreshQueue {
         let begun = Instant::now();
         let now = self.clocks.monotonic();
         let mut wait = self.state.lock().host.start(now, self.patience)?;
-        while !wait.is_zero() && begun.elapsed() < self.patience {
+        let is_waiting = !wait.is_zero();
+        while !wait.is_zero() {
             tokio::select! {
                 () = sleep(wait) => {}
                 () = self.closing.cancelled() => return Err(NoPermit::Closed),
             }
             // Another flight may have met a limit meanwhile.
-            wait = self
-                .state
-                .lock()
-                .host
-                .check(self.clocks.monotonic(), self.patience)?;
+            let now = self.clocks.monotonic();
+            let patience = self.patience.saturating_sub(begun.elapsed());
+            wait = self.state.lock().host.check(now, patience)?;
         }
-        Ok(!begun.elapsed().is_zero())
+        Ok(is_waiting)
     }
 }
 
@@ -240,24 +240,26 @@ impl Waiting<'_> {
                     permit.has_waited = true;
                     return Ok(permit);
                 }
-                () = &mut awaited, if self.place.urgency == Urgency::Background => self.move_up(),
+                // A permit may have ended that its flight has not given back.
+                () = sleep(self.queue.longest_work) => self.queue.hand_out(),
+                () = &mut awaited, if self.rank.urgency == Urgency::Background => self.move_up(),
             }
         }
     }
 
     fn move_up(&mut self) {
         let mut state = self.queue.state.lock();
-        let permit = state.waiting.remove(&self.place);
-        self.place.urgency = Urgency::Awaited;
+        let permit = state.waiting.remove(&self.rank);
+        self.rank.urgency = Urgency::Awaited;
         if let Some(permit) = permit {
-            state.waiting.insert(self.place, permit);
+            state.waiting.insert(self.rank, permit);
         }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.queue.state.lock().waiting.remove(&self.place);
+        self.queue.state.lock().waiting.remove(&self.rank);
     }
 }
 
@@ -283,3 +285,6 @@ fn refuse(
         let _ = flight.send(Err(no_permit.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::{
     live_token::LiveToken,
     state::{Aim, Decision, FlightId, Job, Need, Outcome, State, Upkeep, Verdict},
-    sync::{AtomicBool, AtomicU64, Mutex},
+    sync::{AtomicU64, Mutex},
 };
 use crate::{
     account_id::AccountId,
@@ -61,8 +61,8 @@ struct Started {
 #[repr(align(64))]
 pub(crate) struct Published {
     generation: AtomicU64,
-    /// Whether a request has taken the token since the mark was last removed.
-    is_used: AtomicBool,
+    /// The second in which the account was last used, on the monotonic clock.
+    used_in: AtomicU64,
 }
 
 /// Waits for the result of a flight.
@@ -101,12 +101,6 @@ impl SingleFlight {
         self.read(|state| state.token().cloned())
     }
 
-    /// As [`token`](Self::token), for a request: marks the account as used.
-    pub(crate) fn token_in_use(&self) -> Option<Arc<LiveToken>> {
-        self.published.mark_used();
-        self.token()
-    }
-
     pub(crate) fn read<R>(&self, look: impl FnOnce(&State) -> R) -> R {
         look(&self.shared.lock().state)
     }
@@ -120,7 +114,7 @@ impl SingleFlight {
 
     /// As [`State::enter`].
     pub(crate) fn enter(self: &Arc<Self>, need: Need, now: Moment) -> Decision<Waiter, Flight> {
-        self.published.mark_used();
+        self.published.mark_used(now.monotonic);
         let mut shared = self.shared.lock();
         let verdict = shared.state.enter(need, now);
         self.carry_out(verdict, &mut shared)
@@ -132,7 +126,7 @@ impl SingleFlight {
         rejected: Generation,
         now: Moment,
     ) -> Option<Decision<Waiter, Flight>> {
-        self.published.mark_used();
+        self.published.mark_used(now.monotonic);
         let mut shared = self.shared.lock();
         let verdict = shared.state.replace(rejected, now)?;
         Some(self.carry_out(verdict, &mut shared))
@@ -200,7 +194,7 @@ impl Published {
     fn new() -> Self {
         Self {
             generation: AtomicU64::new(0),
-            is_used: AtomicBool::new(false),
+            used_in: AtomicU64::new(0),
         }
     }
 
@@ -208,22 +202,18 @@ impl Published {
         Generation(self.generation.load(Ordering::Acquire))
     }
 
-    /// The generation of the token in use, for a request: marks the account as used.
-    pub(crate) fn generation_in_use(&self) -> Generation {
-        self.mark_used();
-        self.generation()
-    }
-
-    pub(super) fn mark_used(&self) {
+    /// Notes that the account is in use, on the monotonic clock.
+    pub(super) fn mark_used(&self, now: Duration) {
         // A store at every request would take the line from the other cores.
-        if !self.is_used.load(Ordering::Relaxed) {
-            self.is_used.store(true, Ordering::Relaxed);
+        let second = now.as_secs();
+        if self.used_in.load(Ordering::Relaxed) != second {
+            self.used_in.store(second, Ordering::Relaxed);
         }
     }
 
-    /// Whether the account was used since the last call.
-    pub(super) fn take_used(&self) -> bool {
-        self.is_used.load(Ordering::Relaxed) && self.is_used.swap(false, Ordering::Relaxed)
+    /// When the account was last used, or up to a second earlier.
+    pub(super) fn used_at(&self) -> Duration {
+        Duration::from_secs(self.used_in.load(Ordering::Relaxed))
     }
 
     fn set(&self, generation: Generation) {
@@ -291,7 +281,7 @@ impl Flight {
 
     /// Ends once a caller waits for the flight.
     pub(crate) async fn awaited(&self) {
-        // The sender lives until the next flight starts.
+        // The sender lives as long as the flight.
         let _ = self
             .awaited
             .clone()

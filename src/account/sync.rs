@@ -2,7 +2,7 @@
 //! `--cfg shuttle` they are Shuttle's, which decides at each operation which thread goes on.
 
 #[cfg(not(all(test, shuttle)))]
-pub(super) use std::sync::atomic::{AtomicBool, AtomicU64};
+pub(super) use std::sync::atomic::AtomicU64;
 
 #[cfg(not(all(test, shuttle)))]
 pub(super) use parking_lot::Mutex;
@@ -11,7 +11,7 @@ pub(super) use parking_lot::Mutex;
 pub(super) use self::scheduled::Mutex;
 
 #[cfg(all(test, shuttle))]
-pub(super) use shuttle::sync::atomic::{AtomicBool, AtomicU64};
+pub(super) use shuttle::sync::atomic::AtomicU64;
 
 #[cfg(all(test, shuttle))]
 mod scheduled {

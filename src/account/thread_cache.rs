@@ -56,8 +56,10 @@ impl AccountContext {
             Kept::Fresh(token) => Some(token),
             Kept::NotFresh => None,
             Kept::Missing => {
-                let token = self.single_flight.token_in_use()?;
-                let is_fresh = token.deadlines.is_fresh_by(self.clocks());
+                let token = self.single_flight.token()?;
+                let now = self.clocks().monotonic();
+                self.single_flight.published().mark_used(now);
+                let is_fresh = token.deadlines.is_fresh_at(now, self.clocks());
                 is_fresh.then(|| self.keep(&token))
             }
         }
@@ -84,10 +86,12 @@ impl AccountContext {
 
     /// Copies the token if the cache has room, else shares the token.
     fn keep(&self, token: &LiveToken) -> BearerToken {
-        let is_ours = |copied: &Copied| copied.label.key == self.key;
+        // Also of an earlier account of the name, which has left memory.
+        let is_earlier =
+            |copied: &Copied| copied.manager == self.manager.key && copied.label.id == self.id;
         let copy = CACHE.try_with(|cache| {
             let mut cache = cache.try_borrow_mut().ok()?;
-            let room = cache.room(self.place, is_ours, Copied::is_replaced)?;
+            let room = cache.room(self.place, is_earlier, Copied::is_replaced)?;
             Some(room.put(self.copied(token)).bearer())
         });
         // A thread that is ending keeps no copies.
@@ -142,10 +146,12 @@ fn find<T>(
     let look = |cache: &RefCell<Sets<Copied>>| {
         let cache = cache.try_borrow().ok()?;
         let copied = cache.get(place, is_it)?;
-        if copied.published.generation_in_use() != copied.bearer.generation() {
+        if copied.is_replaced() {
             return None;
         }
-        Some(match copied.deadlines.is_fresh_by(clocks) {
+        let now = clocks.monotonic();
+        copied.published.mark_used(now);
+        Some(match copied.deadlines.is_fresh_at(now, clocks) {
             true => Kept::Fresh(take(copied)),
             false => Kept::NotFresh,
         })

@@ -1,8 +1,7 @@
 //! A part of the accounts, and which of them leave memory.
 //!
-//! The clock algorithm, with a second chance: using an account sets a mark, and a sweep clears the mark
-//! and notes the time. So the path of a token writes to no shared line. The accounts whose use was noted
-//! longest ago leave first.
+//! The accounts that were used least recently leave first. An account notes the second of its last use,
+//! so that the path of a token writes to a shared line once a second at most.
 
 use std::time::Duration;
 
@@ -31,8 +30,6 @@ pub(super) struct Shard {
 struct Entry {
     hash: u64,
     account: Account,
-    /// The last sweep that found the account in use, on the monotonic clock.
-    last_seen: Duration,
 }
 
 impl Shard {
@@ -61,16 +58,11 @@ impl Shard {
     pub(super) fn find(&self, hash: u64, name: &str) -> Option<Account> {
         let is_it = |entry: &Entry| entry.account.id().as_str() == name;
         let account = &self.table.find(hash, is_it)?.account;
-        account.mark_used();
         Some(account.clone())
     }
 
-    pub(super) fn add(&mut self, hash: u64, account: Account, now: Duration) {
-        let entry = Entry {
-            hash,
-            account,
-            last_seen: now,
-        };
+    pub(super) fn add(&mut self, hash: u64, account: Account) {
+        let entry = Entry { hash, account };
         self.table.insert_unique(hash, entry, |entry| entry.hash);
     }
 
@@ -78,22 +70,30 @@ impl Shard {
         self.table.len() > self.swept_at
     }
 
-    /// Removes the accounts at rest that nobody has used for long, and if the shard is over its capacity,
-    /// an eighth of the capacity beside: the accounts that were used least recently.
+    /// Removes the accounts at rest that nobody has used for long. If the shard is over its capacity even
+    /// so, an eighth of the capacity leaves beside: the accounts that were used least recently.
     pub(super) fn sweep(&mut self, now: Duration) -> Vec<Account> {
-        let mut excess = self.excess();
-        let latest = self.look(now, excess);
         let idle_time = self.room.idle_time;
-        let leaving = self.table.extract_if(|entry| {
-            let is_leaving = entry.account.is_at_rest()
-                && (entry.is_idle(now, idle_time) || excess > 0 && entry.last_seen <= latest);
-            excess -= usize::from(is_leaving && excess > 0);
-            is_leaving
-        });
+        let mut left = self.remove(|entry| entry.is_idle(now, idle_time));
+        let mut excess = self.excess();
+        if excess > 0 {
+            let latest = self.latest_use_of(excess);
+            left.extend(self.remove(|entry| {
+                let is_due = excess > 0 && entry.account.used_at() <= latest;
+                excess -= usize::from(is_due);
+                is_due
+            }));
+        }
+        self.plan_next();
+        left
+    }
+
+    /// Removes the accounts at rest that are due.
+    fn remove(&mut self, mut is_due: impl FnMut(&Entry) -> bool) -> Vec<Account> {
+        let leaving = (self.table).extract_if(|entry| entry.account.is_at_rest() && is_due(entry));
         let left: Vec<_> = leaving.map(|entry| entry.account).collect();
         let generations = left.iter().map(Account::leave);
         self.latest_generation = generations.fold(self.latest_generation, Generation::max);
-        self.plan_next();
         left
     }
 
@@ -106,29 +106,25 @@ impl Shard {
         }
     }
 
-    /// Notes which accounts are in use. Returns the time at which the last of the `excess` accounts that
-    /// were used least recently was seen.
-    fn look(&mut self, now: Duration, excess: usize) -> Duration {
-        let mut seen = Vec::new();
-        for entry in &mut self.table {
-            if entry.account.take_used() {
-                entry.last_seen = now;
-            }
-            if excess > 0 && entry.account.is_at_rest() {
-                seen.push(entry.last_seen);
-            }
-        }
-        match excess.checked_sub(1) {
-            Some(last) if last < seen.len() => *seen.select_nth_unstable(last).1,
-            _ => now,
+    /// Of the accounts at rest, the time at which the last of the `excess` that were used least recently
+    /// was used.
+    fn latest_use_of(&self, excess: usize) -> Duration {
+        let at_rest = self.table.iter().filter(|entry| entry.account.is_at_rest());
+        let mut uses: Vec<_> = at_rest.map(|entry| entry.account.used_at()).collect();
+        match excess <= uses.len() {
+            true => *uses.select_nth_unstable(excess - 1).1,
+            false => Duration::MAX,
         }
     }
 
-    /// If no account can leave, the number of accounts grows by an eighth before the next sweep.
+    /// If too few accounts can leave, the number of accounts grows by an eighth before the next sweep.
     fn plan_next(&mut self) {
-        let len = self.table.len();
-        let doubled = (2 * len).max(SMALL).min(self.room.capacity);
-        self.swept_at = doubled.max(len + len / 8);
+        let (len, capacity) = (self.table.len(), self.room.capacity);
+        let doubled = (2 * len).max(SMALL).min(capacity);
+        self.swept_at = match len > capacity {
+            true => len + len / 8,
+            false => doubled,
+        };
         if self.table.capacity() > 4 * doubled {
             self.table.shrink_to(doubled, |entry| entry.hash);
         }
@@ -137,7 +133,8 @@ impl Shard {
 
 impl Entry {
     fn is_idle(&self, now: Duration, idle_time: Duration) -> bool {
-        let unused_for = now.saturating_sub(self.last_seen);
-        unused_for >= idle_time || unused_for >= UNKNOWN_NAMES_STAY && self.account.is_blank()
+        let unused_for = now.saturating_sub(self.account.used_at());
+        unused_for >= idle_time && !self.account.is_kept_warm()
+            || unused_for >= UNKNOWN_NAMES_STAY && self.account.is_blank()
     }
 }

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use crate::{
     account::{Account, BearerToken, Label, Need},
     manager::TokenManager,
-    token::Generation,
 };
 
 /// As reqwest-middleware's futures are.
@@ -19,7 +18,7 @@ pub(super) type BoxFuture<'a> = Pin<Box<dyn Future<Output = Result<Response>> + 
 /// A request that was sent with our token.
 pub(super) struct Sent<'a> {
     pub(super) owner: Owner<'a>,
-    pub(super) generation: Generation,
+    pub(super) token: BearerToken,
     pub(super) again: Again,
     pub(super) deadline: Option<Instant>,
 }
@@ -32,8 +31,8 @@ pub(super) enum Owner<'a> {
 }
 
 impl<'a> Owner<'a> {
-    /// An account that came back into memory meanwhile gives its tokens later numbers, so the rejected
-    /// token is not taken for a newer one.
+    /// An account that came back into memory meanwhile has other numbers for its tokens, and perhaps the
+    /// rejected token.
     pub(super) fn account(self, manager: &TokenManager) -> Cow<'a, Account> {
         match self {
             Self::Account(account) => account,

@@ -99,6 +99,7 @@ use std::sync::Arc;
 use http::{Extensions, StatusCode, header::AUTHORIZATION};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
+use tokio::time::Instant;
 
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use self::origin::property::check_origins;
@@ -117,6 +118,7 @@ use self::{
 use crate::{
     account::{Account, BearerToken},
     account_id::AccountId,
+    error::Error,
     event::EventKind,
     manager::TokenManager,
     token::Generation,
@@ -224,7 +226,7 @@ impl TokenRefreshMiddleware {
         };
         let sent = Sent {
             owner: Owner::Account(account),
-            generation: token.generation(),
+            token: token.clone(),
             again,
             deadline,
         };
@@ -269,14 +271,14 @@ impl TokenRefreshMiddleware {
             return Ok(response);
         }
         let account = sent.owner.account(&self.manager);
-        let rejected = sent.generation;
+        let rejected = sent.token.generation();
         let Again::Replay(mut replay) = sent.again else {
             let refreshes = account.refresh_rejected(rejected, sent.deadline).await;
             report_rejection(&account, rejected, refreshes);
             return Ok(response);
         };
-        let newer = account.replace(rejected, sent.deadline).await;
-        report_rejection(&account, sent.generation, !matches!(newer, Ok(None)));
+        let newer = newer_than(&sent.token, &account, sent.deadline).await;
+        report_rejection(&account, rejected, !matches!(newer, Ok(None)));
         match newer? {
             Some(token) => {
                 set(&mut replay, token);
@@ -310,8 +312,7 @@ impl Middleware for TokenRefreshMiddleware {
             let Some(replay) = request.try_clone() else {
                 return Box::pin(self.send(request, extensions, next)).await;
             };
-            let generation = token.generation();
-            if set(&mut request, token) {
+            if set(&mut request, token.clone()) {
                 // The copy still has the request's own header.
                 return next.run(replay, extensions).await;
             }
@@ -322,12 +323,27 @@ impl Middleware for TokenRefreshMiddleware {
             }
             let sent = Sent {
                 owner,
-                generation,
+                token,
                 again: Again::Replay(replay),
                 deadline,
             };
             Box::pin(self.replace(sent, response, extensions, next)).await
         })
+    }
+}
+
+/// A token newer than the rejected one. An account that has left memory meanwhile may find the rejected
+/// token in the store, and takes it for a new one.
+async fn newer_than(
+    rejected: &BearerToken,
+    account: &Account,
+    deadline: Option<Instant>,
+) -> std::result::Result<Option<BearerToken>, Error> {
+    match account.replace(rejected.generation(), deadline).await? {
+        Some(same) if same.header() == rejected.header() => {
+            account.replace(same.generation(), deadline).await
+        }
+        newer => Ok(newer),
     }
 }
 

@@ -127,8 +127,8 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) {
         .y_label_formatter(&|figure| three_digits(*figure))
         .draw()
         .expect("axes");
-    for (nth, (series, colour)) in panel.series.iter().zip(COLOURS).enumerate() {
-        let style = colour.stroke_width(2);
+    for (nth, series) in panel.series.iter().enumerate() {
+        let style = colour(series, nth).stroke_width(2);
         let points = series.points.iter();
         let points = points.map(|&(size, figure)| (size as f64, figure));
         chart
@@ -144,6 +144,20 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) {
             .expect("a legend");
         legend.draw(&name).expect("a legend");
     }
+}
+
+/// Each store has the same colour in all plots.
+fn colour(series: &Series, nth: usize) -> RGBColor {
+    let store = match &*series.name {
+        "memory" => 0,
+        "directory" => 1,
+        "single file" => 2,
+        "Redis" => 3,
+        "PostgreSQL" => 4,
+        "encrypted directory" => 5,
+        _ => nth,
+    };
+    COLOURS[store % COLOURS.len()]
 }
 
 /// The name of a series. If the series ends early, the label says where.

@@ -23,6 +23,7 @@ pub(super) struct Host {
 /// The host takes no requests.
 #[derive(Debug)]
 struct Hold {
+    since: Duration,
     until: Duration,
     error: EndpointError,
 }
@@ -89,16 +90,23 @@ impl Host {
 
     pub(super) fn granted(
         &mut self,
-        now: Duration,
+        (began, now): (Duration, Duration),
         limits: &RateLimits,
-        bound: usize,
-        longest: Duration,
+        (bound, longest): (usize, Duration),
     ) {
-        self.holds = 0;
+        // A request that was under way when the hold began says nothing of its end.
+        if self.hold.as_ref().is_none_or(|hold| began >= hold.since) {
+            self.holds = 0;
+        }
         self.last_grant = Some(now);
         self.pace = Pace::of(now, limits, bound, longest);
-        if let Some(pace) = &self.pace {
-            self.next_start = self.next_start.max(now.saturating_add(pace.interval));
+        match &self.pace {
+            Some(pace) => {
+                self.next_start = self.next_start.max(now.saturating_add(pace.interval));
+            }
+            // Enough remain, as the latest response says.
+            None if limits.remaining.is_some() => self.next_start = now,
+            None => {}
         }
     }
 
@@ -124,6 +132,7 @@ impl Host {
         let wait = backoff.delay(self.holds, error.retry_after(), fastrand::f64());
         let until = until.max(now.saturating_add(wait));
         self.hold = Some(Hold {
+            since: now,
             until,
             error: error.clone(),
         });

@@ -8,8 +8,8 @@ const SETS: usize = 64;
 const PLACES: usize = 4;
 const ADMITTED_OF: u32 = 16;
 
-/// Entries, each under the hash of its key. The hash stands beside the entry, so that a search reads one
-/// cache line of a set.
+/// Entries, each under the hash of its key. The hash stands beside the entry, so that a search follows a
+/// pointer for the entry that it looks for alone.
 pub(super) struct Sets<T> {
     sets: [[Slot<T>; PLACES]; SETS],
     crowded: u32,

@@ -26,6 +26,7 @@ impl Setup {
         let api = OAuthApi::builder("client-id", "client-secret").build();
         let manager = TokenManager::builder(api.expect("a client"), MemoryStore::new())
             .clock(clock.clone())
+            .idle_time(LIFETIME / 4)
             .build()
             .expect("a valid configuration");
         Self { manager, clock }
@@ -81,6 +82,20 @@ async fn s125_an_account_of_another_manager_is_not_found_by_its_name() {
         .fresh(&AccountId::from("one"))
         .expect("a copy");
     assert!(!theirs.has_label(&label));
+}
+
+#[tokio::test]
+async fn s125_an_account_that_comes_back_into_memory_is_found_by_its_name() {
+    let setup = Setup::new();
+    fresh(&setup.install("one", "token").await);
+    assert_eq!(setup.named("one").as_deref(), Some("token"));
+    // Beyond the idle time, and within the token's life.
+    setup.clock.advance(LIFETIME / 2);
+    drop(setup.manager.account("two"));
+    assert_eq!(setup.named("one"), None, "the account has left memory");
+    let again = setup.manager.account("one");
+    again.token().await.expect("the stored token");
+    assert_eq!(setup.named("one").as_deref(), Some("token"));
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use dropbox_sign_oauth::{
-    Background, EndpointErrorKind, ExpiresIn, Freshness, RefreshPolicy, TokenGrant, TokenManager,
-    store::MemoryStore,
+    Background, Clock, EndpointErrorKind, ExpiresIn, Freshness, RefreshPolicy, TokenGrant,
+    TokenManager, store::MemoryStore, testing::FakeClock,
 };
 use tokio::{runtime::Builder, time::sleep};
 
@@ -246,4 +246,34 @@ fn s120_a_keeper_without_a_fit_runtime_is_a_mistake_of_the_settings() {
         no_timer.contains("background") && no_timer.contains("enable_all"),
         "{no_timer}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn s114_an_account_that_is_kept_warm_stays_in_memory_beyond_the_idle_time() {
+    let (clock, endpoint) = (FakeClock::new(), Endpoint::open());
+    let manager = TokenManager::builder(endpoint.clone(), MemoryStore::new())
+        .policy(warm())
+        .clock(clock.clone())
+        .idle_time(MINUTE)
+        .build()
+        .expect("valid settings");
+    let tokens = pair("0", clock.wall(), HOUR);
+    manager
+        .account("kept")
+        .install(tokens)
+        .await
+        .expect("installed");
+    manager
+        .account("unknown")
+        .token()
+        .await
+        .expect_err("not signed in");
+    for _ in 0..HOUR.as_secs() {
+        clock.advance(SECOND);
+        sleep(SECOND).await;
+    }
+    // A new account sweeps the others.
+    drop(manager.account("new"));
+    assert_eq!(manager.accounts_in_memory(), 2, "the unknown name has left");
+    assert_eq!(endpoint.posts(), 1, "the keeper has refreshed");
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dropbox_sign_oauth::{AccountId, Error, ErrorKind, middleware::TokenRefreshMiddlewareBuilder};
+use dropbox_sign_oauth::{
+    AccountId, Error, ErrorKind, TokenManager, middleware::TokenRefreshMiddlewareBuilder,
+    testing::FakeClock,
+};
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{
@@ -94,6 +97,55 @@ impl Middleware for TakesExtensions {
         next: Next<'_>,
     ) -> Result<Response> {
         extensions.clear();
+        next.run(request, extensions).await
+    }
+}
+
+#[tokio::test]
+async fn s125_a_401_refreshes_an_account_that_left_memory_meanwhile() {
+    let setup = with_acme().await;
+    let leaves = LeavesMemory {
+        manager: setup.manager.clone(),
+        clock: setup.clock.clone(),
+    };
+    let plain = setup.client();
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(setup.auth())
+        .with(leaves)
+        .build();
+    let by_id = |client: &ClientWithMiddleware| {
+        let request = client.get(setup.url());
+        request.with_extension(AccountId::new("acme"))
+    };
+    // The next request uses the thread's copy, and holds no handle.
+    let first = by_id(&plain).send().await.expect("a response");
+    assert_eq!(first.status(), 200);
+    let in_memory = setup.manager.accounts_in_memory();
+    setup.fake.revoke_access_tokens();
+    assert_eq!(
+        by_id(&client).send().await.expect("a response").status(),
+        200
+    );
+    assert_eq!(setup.fake.token_requests(), 1);
+    assert!(setup.manager.accounts_in_memory() <= in_memory + 1);
+}
+
+/// A middleware inside ours during whose wait idle accounts leave memory.
+struct LeavesMemory {
+    manager: TokenManager,
+    clock: FakeClock,
+}
+
+#[async_trait]
+impl Middleware for LeavesMemory {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        self.clock.advance(Duration::from_secs(2 * 3600));
+        drop(self.manager.account("new"));
         next.run(request, extensions).await
     }
 }
