@@ -94,7 +94,7 @@ impl Subject {
             let saved = self.filled - before;
             let rate = saved as f64 / start.elapsed().as_secs_f64();
             let is_late = start.elapsed() > limits.time;
-            if is_late || saved % 1_000 == 0 && limits.forbid(count - before, rate) {
+            if is_late || saved.is_multiple_of(1_000) && limits.forbid(count - before, rate) {
                 break;
             }
         }
