@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::{
     account::{Account, BearerToken, Label, Need},
     manager::TokenManager,
+    token::Generation,
 };
 
 /// As reqwest-middleware's futures are.
@@ -18,7 +19,7 @@ pub(super) type BoxFuture<'a> = Pin<Box<dyn Future<Output = Result<Response>> + 
 /// A request that was sent with our token.
 pub(super) struct Sent<'a> {
     pub(super) owner: Owner<'a>,
-    pub(super) token: BearerToken,
+    pub(super) generation: Generation,
     pub(super) again: Again,
     pub(super) deadline: Option<Instant>,
 }
@@ -26,18 +27,22 @@ pub(super) struct Sent<'a> {
 /// The account that the token is of.
 pub(super) enum Owner<'a> {
     Account(Cow<'a, Account>),
-    /// Instead of a further handle, whose counter is contended.
-    Label(Label),
+    /// Instead of a further handle, whose counter is contended: the account may leave memory, and find the
+    /// rejected token in the store again.
+    Label(Label, BearerToken),
 }
 
-impl<'a> Owner<'a> {
-    /// An account that came back into memory meanwhile has other numbers for its tokens, and perhaps the
-    /// rejected token.
-    pub(super) fn account(self, manager: &TokenManager) -> Cow<'a, Account> {
+impl Owner<'_> {
+    pub(super) fn account(&self, manager: &TokenManager) -> Cow<'_, Account> {
         match self {
-            Self::Account(account) => account,
-            Self::Label(label) => Cow::Owned(manager.account(&label.id)),
+            Self::Account(account) => Cow::Borrowed(account),
+            Self::Label(label, _) => Cow::Owned(manager.account(&label.id)),
         }
+    }
+
+    /// Whether this is the token that was sent, under another number.
+    pub(super) fn has_sent(&self, token: &BearerToken) -> bool {
+        matches!(self, Self::Label(_, sent) if sent.header() == token.header())
     }
 }
 

@@ -75,7 +75,7 @@ impl<'a, 'e> Choice<'a, 'e> {
             Self::Id(id) => manager.fresh(id),
         };
         if let Some((token, label)) = copied {
-            return Some((token, Owner::Label(label)));
+            return Some((token.clone(), Owner::Label(label, token)));
         }
         let account = self.account(manager);
         Some((account.fresh()?, Owner::Account(account)))

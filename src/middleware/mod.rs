@@ -99,7 +99,6 @@ use std::sync::Arc;
 use http::{Extensions, StatusCode, header::AUTHORIZATION};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
-use tokio::time::Instant;
 
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 pub(crate) use self::origin::property::check_origins;
@@ -118,7 +117,6 @@ use self::{
 use crate::{
     account::{Account, BearerToken},
     account_id::AccountId,
-    error::Error,
     event::EventKind,
     manager::TokenManager,
     token::Generation,
@@ -226,7 +224,7 @@ impl TokenRefreshMiddleware {
         };
         let sent = Sent {
             owner: Owner::Account(account),
-            token: token.clone(),
+            generation: token.generation(),
             again,
             deadline,
         };
@@ -271,13 +269,18 @@ impl TokenRefreshMiddleware {
             return Ok(response);
         }
         let account = sent.owner.account(&self.manager);
-        let rejected = sent.token.generation();
+        let rejected = sent.generation;
         let Again::Replay(mut replay) = sent.again else {
             let refreshes = account.refresh_rejected(rejected, sent.deadline).await;
             report_rejection(&account, rejected, refreshes);
             return Ok(response);
         };
-        let newer = newer_than(&sent.token, &account, sent.deadline).await;
+        let mut newer = account.replace(rejected, sent.deadline).await;
+        if let Ok(Some(token)) = &newer
+            && sent.owner.has_sent(token)
+        {
+            newer = account.replace(token.generation(), sent.deadline).await;
+        }
         report_rejection(&account, rejected, !matches!(newer, Ok(None)));
         match newer? {
             Some(token) => {
@@ -312,7 +315,8 @@ impl Middleware for TokenRefreshMiddleware {
             let Some(replay) = request.try_clone() else {
                 return Box::pin(self.send(request, extensions, next)).await;
             };
-            if set(&mut request, token.clone()) {
+            let generation = token.generation();
+            if set(&mut request, token) {
                 // The copy still has the request's own header.
                 return next.run(replay, extensions).await;
             }
@@ -323,27 +327,12 @@ impl Middleware for TokenRefreshMiddleware {
             }
             let sent = Sent {
                 owner,
-                token,
+                generation,
                 again: Again::Replay(replay),
                 deadline,
             };
             Box::pin(self.replace(sent, response, extensions, next)).await
         })
-    }
-}
-
-/// A token newer than the rejected one. An account that has left memory meanwhile may find the rejected
-/// token in the store, and takes it for a new one.
-async fn newer_than(
-    rejected: &BearerToken,
-    account: &Account,
-    deadline: Option<Instant>,
-) -> std::result::Result<Option<BearerToken>, Error> {
-    match account.replace(rejected.generation(), deadline).await? {
-        Some(same) if same.header() == rejected.header() => {
-            account.replace(same.generation(), deadline).await
-        }
-        newer => Ok(newer),
     }
 }
 
