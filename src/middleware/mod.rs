@@ -28,8 +28,9 @@
 //!   [`require_account`](TokenRefreshMiddlewareBuilder::require_account) refuses such a request.
 //! - If the API responds with 401, the request is sent once more with a newer token, provided that
 //!   its body can be sent twice. The second response is final. If the refresh fails, the result is
-//!   our [`Error`](crate::Error) instead of the 401. If the body cannot be sent twice, the 401 is returned beside a
-//!   refresh in the background; with [`Background::Never`](crate::Background::Never), after the refresh.
+//!   our [`Error`](crate::Error) instead of the 401. If the body cannot be sent twice, the 401 is
+//!   returned beside a refresh in the background; with
+//!   [`Background::Never`](crate::Background::Never), after the refresh.
 //! - Nothing else is sent again: not after a 403, a 5xx, a timeout or a lost connection. The errors
 //!   of the inner middlewares and of reqwest arrive untouched.
 //!
