@@ -129,18 +129,23 @@ impl Deadline {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(monotonic: u32, wall: u32) -> Moment {
+        Moment {
+            monotonic: monotonic * SECOND,
+            wall: wall * SECOND,
+        }
+    }
+
+    /// Of a token that was asked for at 1,000 and 5,000 seconds.
+    fn of(lifetime: Duration) -> Deadlines {
+        Deadlines::new(at(1_000, 5_000), lifetime, (50 * SECOND, 10 * SECOND))
+    }
+
     #[test]
     fn the_first_clock_that_says_expired_wins() {
-        let second = Duration::from_secs(1);
-        let moment = Moment {
-            monotonic: 1_000 * second,
-            wall: 5_000 * second,
-        };
-        let deadlines = Deadlines::new(moment, 100 * second, (50 * second, 10 * second));
-        let at = |monotonic, wall| Moment {
-            monotonic: monotonic * second,
-            wall: wall * second,
-        };
+        let deadlines = of(100 * SECOND);
         assert_eq!(deadlines.freshness(at(1_049, 5_049)), Freshness::Fresh);
         assert_eq!(deadlines.freshness(at(1_050, 5_000)), Freshness::Stale);
         assert_eq!(deadlines.freshness(at(1_000, 5_090)), Freshness::Expired);
@@ -151,27 +156,18 @@ mod tests {
 
     #[test]
     fn the_clock_with_less_time_left_counts() {
-        let second = Duration::from_secs(1);
-        let moment = Moment {
-            monotonic: 1_000 * second,
-            wall: 5_000 * second,
-        };
-        let deadlines = Deadlines::new(moment, 100 * second, (50 * second, 10 * second));
-        let at = |monotonic, wall| Moment {
-            monotonic: monotonic * second,
-            wall: wall * second,
-        };
+        let deadlines = of(100 * SECOND);
         for now in [at(1_020, 5_000), at(1_000, 5_020), at(1_020, 4_000)] {
-            assert_eq!(deadlines.until_stale(now), 30 * second);
-            assert!(deadlines.is_valid_for(69 * second, now));
-            assert!(!deadlines.is_valid_for(70 * second, now), "expired by then");
+            assert_eq!(deadlines.until_stale(now), 30 * SECOND);
+            assert!(deadlines.is_valid_for(69 * SECOND, now));
+            assert!(!deadlines.is_valid_for(70 * SECOND, now), "expired by then");
         }
         let stale = at(1_060, 9_000);
         assert_eq!(deadlines.until_stale(stale), Duration::ZERO);
         let monotonic = deadlines.without_wall();
-        assert!(monotonic.is_valid_for(29 * second, stale));
+        assert!(monotonic.is_valid_for(29 * SECOND, stale));
         assert!(!monotonic.is_valid_for(Duration::MAX, stale));
-        let later = Deadlines::new(moment, 101 * second, (50 * second, 10 * second));
+        let later = of(101 * SECOND);
         assert!(later.outlive(&deadlines) && !deadlines.outlive(&deadlines));
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct RefreshQueue {
 struct State {
     host: Host,
     last_number: u64,
-    waiting: BTreeMap<Rank, oneshot::Sender<Result<Permit, NoPermit>>>,
+    waiting: BTreeMap<Rank, oneshot::Sender<Answer>>,
     /// The flights with a permit, by number, and when they got the permit.
     permitted: BTreeMap<u64, Duration>,
 }
@@ -77,6 +77,9 @@ pub(super) enum NoPermit {
     },
 }
 
+/// What a flight that waits gets.
+type Answer = Result<Permit, NoPermit>;
+
 /// The right to send token requests for one account. Another flight has the right after the drop.
 #[derive(Debug)]
 pub(super) struct Permit {
@@ -89,7 +92,7 @@ pub(super) struct Permit {
 struct Waiting<'a> {
     queue: &'a Arc<RefreshQueue>,
     rank: Rank,
-    permit: oneshot::Receiver<Result<Permit, NoPermit>>,
+    permit: oneshot::Receiver<Answer>,
 }
 
 impl RefreshQueue {
@@ -147,7 +150,9 @@ impl RefreshQueue {
         if let Err(no_permit) = state.host.check(now, self.patience) {
             let waiting = std::mem::take(&mut state.waiting);
             drop(state);
-            refuse(waiting.into_values(), &no_permit);
+            for flight in waiting.into_values() {
+                let _ = flight.send(Err(no_permit.clone()));
+            }
         }
         Some(wait)
     }
@@ -183,26 +188,22 @@ impl RefreshQueue {
         }
     }
 
-    fn first(self: &Arc<Self>) -> Option<(oneshot::Sender<Result<Permit, NoPermit>>, Permit)> {
+    fn first(self: &Arc<Self>) -> Option<(oneshot::Sender<Answer>, Permit)> {
         let now = self.clocks.monotonic();
         let mut state = self.state.lock();
-        let longest = self.longest_work;
-        let is_live = |since: Duration| now.saturating_sub(since) < longest;
-        state.permitted.retain(|_, since| is_live(*since));
+        let has_ended = |since: Duration| now.saturating_sub(since) >= self.longest_work;
+        state.permitted.retain(|_, since| !has_ended(*since));
         if state.permitted.len() >= state.host.bound(now, self.bound) {
             return None;
         }
         let (Rank { number, .. }, sender) = state.waiting.pop_first()?;
         state.permitted.insert(number, now);
-        let queue = Arc::clone(self);
-        Some((
-            sender,
-            Permit {
-                queue,
-                number,
-                has_waited: false,
-            },
-        ))
+        let permit = Permit {
+            queue: Arc::clone(self),
+            number,
+            has_waited: false,
+        };
+        Some((sender, permit))
     }
 
     /// Returns whether there was anything to wait for.
@@ -274,15 +275,6 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.queue.state.lock().permitted.remove(&self.number);
         self.queue.hand_out();
-    }
-}
-
-fn refuse(
-    waiting: impl IntoIterator<Item = oneshot::Sender<Result<Permit, NoPermit>>>,
-    no_permit: &NoPermit,
-) {
-    for flight in waiting {
-        let _ = flight.send(Err(no_permit.clone()));
     }
 }
 
