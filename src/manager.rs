@@ -23,6 +23,9 @@ use crate::{
     store::TokenStore,
 };
 
+/// How long a shutdown or a flush waits for the store, once all tokens are saved.
+const STORE_SETTLES: Duration = Duration::from_secs(5);
+
 /// Keeps the tokens of any number of accounts valid. Clones share them.
 ///
 /// **Call [`shutdown`](Self::shutdown) before the program ends**, or a refresh under way is lost. If the
@@ -156,7 +159,8 @@ impl TokenManager {
     /// [`lease_wait`](RefreshPolicy::lease_wait), [`unsent_budget`](RefreshPolicy::unsent_budget), twice
     /// [`TokenEndpoint::timeout`], [`save_budget`](RefreshPolicy::save_budget),
     /// [`save_give_up`](RefreshPolicy::save_give_up) and 30 seconds for the store, together: with the
-    /// default settings after 153 seconds. The wait for the sinks ends after 5 seconds.
+    /// default settings after 153 seconds. The wait for leases that the store still releases ends after
+    /// 5 seconds, and so does the wait for the sinks.
     ///
     /// While the token host does not respond, a shutdown takes about half a minute. By default, Docker kills
     /// a process 10 seconds after `SIGTERM`, and Kubernetes after 30 seconds: set a longer time there.
@@ -223,6 +227,8 @@ impl TokenManager {
         let _ = within(longest, saved).await;
         let in_time = ended.min(results.len());
         results.extend(accounts[in_time..].iter().map(Account::check_tasks_ended));
+        // What is left are leases, which end by themselves with their time to live.
+        let _ = within(STORE_SETTLES, self.0.context().store.settle()).await;
         results.into_iter().collect()
     }
 }

@@ -38,4 +38,8 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
     ) -> Result<Box<dyn Lease>, StoreError> {
         (**self).lease(account, request).await
     }
+
+    async fn settle(&self) {
+        (**self).settle().await;
+    }
 }

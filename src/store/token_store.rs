@@ -199,6 +199,14 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
         account: &AccountId,
         request: LeaseRequest,
     ) -> Result<Box<dyn Lease>, StoreError>;
+
+    /// Waits until the work that earlier calls have left to the background has ended: the release of
+    /// leases that were dropped, for example.
+    ///
+    /// [`TokenManager::shutdown`](crate::TokenManager::shutdown) and
+    /// [`TokenManager::flush`](crate::TokenManager::flush) call this method last, and wait for 5 seconds
+    /// at most. The default is for a store without such work, and returns at once.
+    async fn settle(&self) {}
 }
 
 /// The result of a [`compare_and_swap`](TokenStore::compare_and_swap).

@@ -100,6 +100,10 @@ impl<H: Hook> TokenStore for HookedStore<H> {
             account: account.clone(),
         }))
     }
+
+    async fn settle(&self) {
+        self.inner.settle().await;
+    }
 }
 
 #[derive(Debug)]

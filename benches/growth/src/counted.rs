@@ -76,4 +76,8 @@ impl TokenStore for Counted {
         self.calls.leases.fetch_add(1, Ordering::Relaxed);
         self.inner.lease(account, request).await
     }
+
+    async fn settle(&self) {
+        self.inner.settle().await;
+    }
 }

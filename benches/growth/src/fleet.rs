@@ -10,7 +10,6 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
     runtime::Runtime,
-    time::sleep,
 };
 
 use crate::{
@@ -240,7 +239,4 @@ async fn work(place: &Place, accounts: usize, epoch: u32) {
         asked.lost_patience,
         asked.failed,
     );
-    // A shutdown does not wait for the release of a lease whose acquisition was dropped, since another
-    // process had refreshed. If this process ended now, such a lease would outlive the process.
-    sleep(Duration::from_secs(2)).await;
 }

@@ -187,4 +187,8 @@ impl<S: TokenStore> TokenStore for EncryptedStore<S> {
     ) -> Result<Box<dyn Lease>, StoreError> {
         self.inner.lease(account, request).await
     }
+
+    async fn settle(&self) {
+        self.inner.settle().await;
+    }
 }

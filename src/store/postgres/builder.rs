@@ -5,8 +5,12 @@ use std::{fmt, sync::Arc, time::Duration};
 use sqlx::PgPool;
 
 use super::{
-    super::server_settings::check_times, Inner, PostgresStore, connections::Connections,
-    notifications::Notifications, table::TableName, transport,
+    super::{server_lease::background, server_settings::check_times},
+    Inner, PostgresStore,
+    connections::Connections,
+    notifications::Notifications,
+    table::TableName,
+    transport,
 };
 use crate::error::ConfigError;
 
@@ -43,11 +47,12 @@ impl PostgresStoreBuilder {
         self
     }
 
-    /// The longest time that an operation may take, the wait for a connection included; longer than
+    /// The longest time that an operation may take once the operation has a connection; longer than
     /// zero. Default: 10 seconds.
     ///
-    /// The server ends a statement after this time, too. A longer wait for a lease consists of
-    /// several operations.
+    /// Operations wait in turn for the pool's connections. The wait ends with an error if no transaction
+    /// of the store has begun for this time. The server ends a statement after this time, too. A longer
+    /// wait for a lease consists of several operations.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -116,6 +121,7 @@ impl PostgresStoreBuilder {
             timeout: self.timeout,
             poll_interval: self.poll_interval,
             notifications: self.direct_pool.map(Notifications::new),
+            background: background(),
         })))
     }
 }

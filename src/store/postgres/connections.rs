@@ -11,61 +11,90 @@ use std::{
 
 use parking_lot::Mutex;
 use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
-use tokio::time;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time,
+};
 
 use super::{
     super::{StoreErrorKind, fault::Fault},
-    limit::Limit,
+    limit::no_response,
     tls,
 };
 
 /// How long an operation waits for the pool before it connects beside the pool. Doubles each time.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// How often an operation that waits looks for an idle connection.
+/// How often an operation that has a turn looks for an idle connection.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 pub(super) struct Connections {
     pool: PgPool,
-    /// The number of operations that wait for a connection.
+    /// A turn for each connection that the pool may have. Fair.
+    turns: Semaphore,
+    /// The number of operations that have a turn and wait for a connection.
     waiting: AtomicUsize,
-    /// The time of the server's latest response.
-    responded: Mutex<Option<Instant>>,
+    latest: Mutex<Latest>,
     /// Held while an operation connects beside the pool: one connection is enough for all operations
     /// that wait.
     connecting: tokio::sync::Mutex<()>,
 }
 
+/// The times of the server's latest responses.
+#[derive(Default)]
+struct Latest {
+    response: Option<Instant>,
+    /// When a transaction began.
+    begun: Option<Instant>,
+}
+
 impl Connections {
     pub(super) fn new(pool: PgPool) -> Self {
+        let turns = pool.options().get_max_connections();
         Self {
             pool,
+            turns: Semaphore::new(turns as usize),
             waiting: AtomicUsize::new(0),
-            responded: Mutex::default(),
+            latest: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
         }
     }
 
-    /// A connection of the pool. Fails as soon as the server's error is known, at the latest at the
-    /// limit.
-    pub(super) async fn acquire(&self, limit: Limit) -> Result<PoolConnection<Postgres>, Fault> {
-        let _waiting = Waiting::new(&self.waiting);
-        // The pool tests an idle connection, and the test takes a round trip.
-        let patience = match self.pool.num_idle() {
-            0 => Duration::ZERO,
-            _ => PATIENCE,
+    /// A connection of the pool, with the turn to use the connection. Fails as soon as the server's error
+    /// is known, at the latest once no transaction of the store has begun for the timeout.
+    pub(super) async fn acquire(
+        &self,
+        timeout: Duration,
+    ) -> Result<(PoolConnection<Postgres>, Option<SemaphorePermit<'_>>), Fault> {
+        let acquiring = async {
+            // The semaphore is never closed.
+            let turn = self.turns.acquire().await.ok();
+            let _waiting = Waiting::new(&self.waiting);
+            // The pool tests an idle connection, and the test takes a round trip.
+            let patience = match self.pool.num_idle() {
+                0 => Duration::ZERO,
+                _ => PATIENCE,
+            };
+            tokio::select! {
+                biased;
+                connection = self.pool.acquire() => Ok((connection?, turn)),
+                connection = self.returned(patience) => Ok((connection, turn)),
+            }
         };
         tokio::select! {
             biased;
-            connection = self.pool.acquire() => connection.map_err(|error| self.fault(error)),
-            connection = self.returned(patience) => Ok(connection),
-            fault = self.diagnose(limit) => Err(fault),
+            acquired = acquiring => acquired.map_err(|error| self.fault(error)),
+            fault = self.diagnose(timeout) => Err(fault),
         }
     }
 
-    /// Records that the server has responded to a transaction.
-    pub(super) fn server_responded(&self) {
-        *self.responded.lock() = Some(Instant::now());
+    /// Records that a transaction has begun, and the server has thus responded.
+    pub(super) fn transaction_begun(&self) {
+        let now = Some(Instant::now());
+        *self.latest.lock() = Latest {
+            response: now,
+            begun: now,
+        };
     }
 
     /// Closes the pool's idle connections, so that the next connection is new.
@@ -87,8 +116,9 @@ impl Connections {
         }
     }
 
-    /// Says why the pool has no connection: once the server denies a connection, or at the limit.
-    async fn diagnose(&self, limit: Limit) -> Fault {
+    /// Says why the pool has no connection: once the server denies a connection, or once the store's
+    /// operations have stalled.
+    async fn diagnose(&self, timeout: Duration) -> Fault {
         let mut latest = None;
         let connecting = async {
             let mut pause = PATIENCE;
@@ -112,20 +142,39 @@ impl Connections {
                 pause *= 2;
             }
         };
-        if let Ok(error) = time::timeout(limit.left(), connecting).await {
-            return self.fault(error);
+        tokio::select! {
+            error = connecting => return self.fault(error),
+            () = self.stalled(timeout) => {}
         }
         match latest {
-            None => limit.no_response(),
+            None => no_response(timeout),
             Some(Err(error)) if !self.are_in_use() => self.fault(error),
             Some(_) => {
                 let message = format!(
                     "the server is up, but the pool of {} had no connection free within {:?}",
                     self.pool.options().get_max_connections(),
-                    limit.timeout()
+                    timeout
                 );
                 Fault::new(StoreErrorKind::Unavailable, message)
             }
+        }
+    }
+
+    /// Waits until no transaction has begun for the timeout, counted from now. While transactions begin,
+    /// the queue for turns gets shorter.
+    async fn stalled(&self, timeout: Duration) {
+        let mut since = Instant::now();
+        loop {
+            let left = timeout.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            time::sleep(left).await;
+            since = self
+                .latest
+                .lock()
+                .begun
+                .map_or(since, |begun| begun.max(since));
         }
     }
 
@@ -138,11 +187,11 @@ impl Connections {
     /// Connects, unless the server has responded to another operation since then.
     async fn connect_beside(&self, since: Instant) -> Result<(), sqlx::Error> {
         let _connecting = self.connecting.lock().await;
-        let responded = *self.responded.lock();
+        let responded = self.latest.lock().response;
         if responded.is_none_or(|at| at < since) {
             let options = self.pool.connect_options();
             let connection = PgConnection::connect_with(&options).await?;
-            self.server_responded();
+            self.latest.lock().response = Some(Instant::now());
             // The connection has served its purpose, so an error on closing does not matter.
             let _ = connection.close().await;
         }

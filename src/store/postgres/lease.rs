@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sqlx::Row;
+use tokio_util::task::TaskTracker;
 
 use super::{PostgresStore, notifications::Listener, session::Session};
 use crate::{
@@ -86,6 +87,10 @@ impl LeaseKeeper for PostgresStore {
     async fn listen(&self, account: &AccountId) -> Option<Listener> {
         let notifications = self.0.notifications.as_ref()?;
         Some(notifications.listen(account))
+    }
+
+    fn background(&self) -> &TaskTracker {
+        &self.0.background
     }
 
     fn poll_interval(&self) -> Duration {

@@ -18,7 +18,7 @@ mod transport;
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use sqlx::PgPool;
-use tokio::time;
+use tokio_util::task::TaskTracker;
 
 pub use self::builder::PostgresStoreBuilder;
 use self::{
@@ -175,6 +175,7 @@ struct Inner {
     timeout: Duration,
     poll_interval: Duration,
     notifications: Option<Arc<Notifications>>,
+    background: TaskTracker,
 }
 
 impl PostgresStore {
@@ -208,7 +209,8 @@ impl PostgresStore {
     }
 
     /// Runs `work` in a transaction, and `work` commits. Runs `work` once more if the failure is the
-    /// connection's, and nothing was committed. The timeout bounds the whole.
+    /// connection's, and nothing was committed. The timeout bounds the work of both tries, and by itself
+    /// each wait for a connection.
     async fn transact<T, W>(
         &self,
         account: Option<&AccountId>,
@@ -217,8 +219,8 @@ impl PostgresStore {
     where
         W: Future<Output = Result<T, Failure>>,
     {
-        let limit = Limit::new(self.0.timeout);
-        let mut done = self.try_to_transact(limit, &work).await;
+        let mut limit = Limit::new(self.0.timeout);
+        let mut done = self.try_to_transact(&mut limit, &work).await;
         if let Err(Failure {
             retry: Some(retry), ..
         }) = &done
@@ -226,32 +228,32 @@ impl PostgresStore {
             if *retry == Retry::OnNewConnection {
                 self.0.connections.close_idle();
             }
-            done = self.try_to_transact(limit, &work).await;
+            done = self.try_to_transact(&mut limit, &work).await;
         }
         done.map_err(|failure| self.error(failure.fault, account))
     }
 
     async fn try_to_transact<T, W>(
         &self,
-        limit: Limit,
+        limit: &mut Limit,
         work: impl Fn(Session) -> W,
     ) -> Result<T, Failure>
     where
         W: Future<Output = Result<T, Failure>>,
     {
         let connections = &self.0.connections;
-        let connection = connections.acquire(limit).await?;
+        let timeout = limit.timeout();
+        let (connection, _turn) = connections.acquire(timeout).await?;
         let work = async {
             let table = &self.0.table;
-            let session = Session::begin(connection, limit.timeout(), table).await?;
-            connections.server_responded();
+            let session = Session::begin(connection, timeout, table).await?;
+            connections.transaction_begun();
             let schema = session.sql.schema.clone();
             let done = work(session).await?;
             table.keep_schema(schema);
             Ok(done)
         };
-        let done = time::timeout(limit.left(), work).await;
-        done.unwrap_or_else(|_| Err(limit.no_response().into()))
+        limit.run(work).await
     }
 
     fn error(&self, fault: Fault, account: Option<&AccountId>) -> StoreError {

@@ -90,6 +90,10 @@ impl TokenStore for PostgresStore {
     ) -> Result<Box<dyn Lease>, StoreError> {
         Ok(Box::new(acquire(self, account, request).await?))
     }
+
+    async fn settle(&self) {
+        self.0.background.wait().await;
+    }
 }
 
 impl PostgresStore {

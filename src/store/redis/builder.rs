@@ -7,7 +7,7 @@ use redis::{Client, ConnectionInfo};
 #[cfg(feature = "redis-rustls")]
 use super::roots;
 use super::{
-    super::server_settings::check_times,
+    super::{server_lease::background, server_settings::check_times},
     Inner, RedisStore,
     cluster::{Cluster, Trust},
     connection::Connection,
@@ -164,6 +164,7 @@ impl RedisStoreBuilder {
             prefix: self.prefix,
             poll_interval: self.poll_interval,
             connection,
+            background: background(),
         })))
     }
 

@@ -5,6 +5,7 @@ use std::{sync::LazyLock, time::Duration};
 use futures_util::StreamExt;
 use redis::aio::PubSub;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
 
 use super::{
     super::{
@@ -54,6 +55,10 @@ impl LeaseKeeper for RedisStore {
     async fn listen(&self, account: &AccountId) -> Option<PubSub> {
         let keys = Keys::new(&self.0.prefix, account);
         self.0.connection.subscribe(&keys).await
+    }
+
+    fn background(&self) -> &TaskTracker {
+        &self.0.background
     }
 
     fn poll_interval(&self) -> Duration {

@@ -20,6 +20,7 @@ mod url;
 use std::{fmt, sync::Arc, time::Duration};
 
 use redis::FromRedisValue;
+use tokio_util::task::TaskTracker;
 
 pub use self::builder::RedisStoreBuilder;
 use self::{builder::Target, connection::Connection, keys::Keys, script::Request};
@@ -140,6 +141,7 @@ struct Inner {
     prefix: String,
     poll_interval: Duration,
     connection: Connection,
+    background: TaskTracker,
 }
 
 impl RedisStore {

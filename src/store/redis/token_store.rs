@@ -98,4 +98,8 @@ impl TokenStore for RedisStore {
     ) -> Result<Box<dyn Lease>, StoreError> {
         Ok(Box::new(acquire(self, account, request).await?))
     }
+
+    async fn settle(&self) {
+        self.0.background.wait().await;
+    }
 }

@@ -18,6 +18,7 @@ use tokio::{
     runtime::Handle,
     time::{Instant, sleep},
 };
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{Attempt, LeaseKeeper};
 use crate::{
@@ -32,6 +33,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 pub(in crate::store) struct ServerLease<K: LeaseKeeper> {
     keeper: K,
     terms: Arc<Terms>,
+    /// Counts an attempt as work in the background. Goes after `drop` has started the release, so that
+    /// no moment between the two looks idle.
+    attempt: Option<TaskTrackerToken>,
 }
 
 /// The owner of a lease, and how long the lease lives.
@@ -67,6 +71,7 @@ impl<K: LeaseKeeper> ServerLease<K> {
                 time_to_live,
                 may_be_ours: AtomicBool::new(false),
             }),
+            attempt: None,
         }
     }
 
@@ -75,7 +80,8 @@ impl<K: LeaseKeeper> ServerLease<K> {
     /// # Cancel safety
     ///
     /// A dropped attempt runs to its end, and releases the lease if the server grants the lease.
-    pub(super) async fn try_acquire(self) -> Result<(Attempt, Self), StoreError> {
+    pub(super) async fn try_acquire(mut self) -> Result<(Attempt, Self), StoreError> {
+        self.attempt = Some(self.keeper.background().token());
         let stopped = self.error(StoreErrorKind::Unavailable, "the runtime is shutting down");
         let attempt = tokio::spawn(async move {
             let attempt = self.keeper.try_acquire(&self.terms).await?;
@@ -84,7 +90,9 @@ impl<K: LeaseKeeper> ServerLease<K> {
             }
             Ok((attempt, self))
         });
-        finished(attempt).await.unwrap_or(Err(stopped))
+        let (attempt, mut lease) = finished(attempt).await.unwrap_or(Err(stopped))?;
+        lease.attempt = None;
+        Ok((attempt, lease))
     }
 
     fn error(&self, kind: StoreErrorKind, message: &str) -> StoreError {
@@ -120,7 +128,8 @@ impl<K: LeaseKeeper> Drop for ServerLease<K> {
             return;
         }
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(keep_releasing(self.keeper.clone(), Arc::clone(&self.terms)));
+            let release = keep_releasing(self.keeper.clone(), Arc::clone(&self.terms));
+            self.keeper.background().spawn_on(release, &runtime);
         }
     }
 }

@@ -10,6 +10,7 @@ mod tests;
 use std::{fmt, future::Future, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
+use tokio_util::task::TaskTracker;
 
 pub(super) use self::lease::{ServerLease, Terms};
 use super::{LeaseRequest, StoreError, StoreErrorKind};
@@ -42,6 +43,9 @@ pub(super) trait LeaseKeeper: Clone + fmt::Debug + Send + Sync + 'static {
     /// Starts to listen for the release of the account's lease. `None`: the wait has to poll.
     fn listen(&self, account: &AccountId) -> impl Future<Output = Option<Self::Listener>> + Send;
 
+    /// The attempts and the releases that go on although no caller waits for them.
+    fn background(&self) -> &TaskTracker;
+
     /// The longest pause between two attempts.
     fn poll_interval(&self) -> Duration;
 
@@ -61,6 +65,14 @@ pub(super) enum Attempt {
     Acquired,
     /// Another owner holds the lease for this long, unless that owner renews the lease.
     HeldFor(Duration),
+}
+
+/// A tracker of the tasks of [`LeaseKeeper::background`].
+pub(super) fn background() -> TaskTracker {
+    let tasks = TaskTracker::new();
+    // A tracker that is open cannot be waited for.
+    tasks.close();
+    tasks
 }
 
 /// Acquires the account's lease. If another owner holds the lease, waits as long as `request.wait`.

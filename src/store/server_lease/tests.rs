@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::store::Lease;
@@ -14,13 +14,14 @@ use crate::store::Lease;
 #[derive(Clone, Copy, Debug)]
 enum Met {
     Free,
+    FreeAfter(Duration),
     HeldFor(Duration),
 }
 
 /// A server with a script of attempts and listeners. `None` in `listeners`: the server does not let
 /// this process listen.
 #[derive(Clone, Debug, Default)]
-struct Server(Arc<Mutex<Script>>);
+struct Server(Arc<Mutex<Script>>, TaskTracker);
 
 #[derive(Debug, Default)]
 struct Script {
@@ -29,6 +30,7 @@ struct Script {
     /// When each attempt came.
     attempted: Vec<Instant>,
     listened: usize,
+    released: usize,
 }
 
 /// The results of a listener.
@@ -43,14 +45,25 @@ enum Heard {
 const HOUR: Duration = Duration::from_secs(3600);
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long the server takes to release a lease.
+const RELEASE: Duration = Duration::from_secs(1);
+
 impl LeaseKeeper for Server {
     type Listener = Heard;
 
-    async fn try_acquire(&self, _: &Terms) -> Result<Attempt, StoreError> {
-        let mut script = self.0.lock().expect("not poisoned");
-        script.attempted.push(Instant::now());
-        match script.attempts.pop_front().unwrap_or(Met::Free) {
+    async fn try_acquire(&self, terms: &Terms) -> Result<Attempt, StoreError> {
+        let met = {
+            let mut script = self.0.lock().expect("not poisoned");
+            script.attempted.push(Instant::now());
+            script.attempts.pop_front().unwrap_or(Met::Free)
+        };
+        match met {
             Met::Free => Ok(Attempt::Acquired),
+            Met::FreeAfter(time) => {
+                terms.acquire_is_sent();
+                sleep(time).await;
+                Ok(Attempt::Acquired)
+            }
             Met::HeldFor(time) => Ok(Attempt::HeldFor(time)),
         }
     }
@@ -60,7 +73,13 @@ impl LeaseKeeper for Server {
     }
 
     async fn release(&self, _: &Terms) -> Result<(), StoreError> {
+        sleep(RELEASE).await;
+        self.0.lock().expect("not poisoned").released += 1;
         Ok(())
+    }
+
+    fn background(&self) -> &TaskTracker {
+        &self.1
     }
 
     async fn listen(&self, _: &AccountId) -> Option<Heard> {
@@ -114,11 +133,12 @@ async fn waited(server: &Server, wait: Duration) -> (Vec<Duration>, Result<(), S
 }
 
 fn server(attempts: &[Met], listeners: &[Option<Heard>]) -> Server {
-    Server(Arc::new(Mutex::new(Script {
+    let script = Mutex::new(Script {
         attempts: attempts.iter().copied().collect(),
         listeners: listeners.iter().copied().collect(),
         ..Script::default()
-    })))
+    });
+    Server(Arc::new(script), background())
 }
 
 /// Pauses are cut by up to a half at random, and timers round up to the millisecond.
@@ -205,4 +225,15 @@ async fn s16_a_wait_ends_in_time() {
         let late = started.elapsed() - wait;
         assert!(late <= Duration::from_millis(2), "{late:?} late");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s149_a_dropped_wait_is_background_work_until_its_lease_is_released() {
+    let server = server(&[Met::FreeAfter(HOUR)], &[]);
+    timeout(POLL_INTERVAL, waited(&server, HOUR))
+        .await
+        .expect_err("the attempt takes longer");
+    server.background().wait().await;
+    let released = server.0.lock().expect("not poisoned").released;
+    assert_eq!(released, 1);
 }

@@ -74,6 +74,36 @@ async fn s91_an_operation_waits_for_a_connection_that_is_in_use() {
     assert_eq!(loaded.expect("loaded"), None);
 }
 
+/// Each save takes 300 ms in the server, so that the last of twelve waits for longer than the timeout.
+#[tokio::test]
+async fn s148_operations_beyond_the_pool_take_turns_for_longer_than_the_timeout() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let pool = limited(&server, 1, 1).await;
+    server.psql(
+        "create function slow() returns trigger language plpgsql as \
+         'begin perform pg_sleep(0.3); return new; end'",
+    );
+    server.psql(
+        "create trigger slow before insert on dropbox_sign_tokens \
+         for each row execute function slow()",
+    );
+    let store = with_timeout(pool, Duration::from_secs(2));
+    let saves = (0..12).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let record = Record::new(TokenSet::from_refresh_token("refresh"));
+            let account = AccountId::from(n.to_string());
+            store.compare_and_swap(&account, None, &record).await
+        })
+    });
+    for save in saves.collect::<Vec<_>>() {
+        let saved = timeout(HANGS, save).await.expect("not hanging");
+        assert_eq!(saved.expect("no panic").expect("saved"), Swap::Saved);
+    }
+}
+
 /// A pool of at most `size` connections, for a role that the server grants `granted` connections.
 async fn limited(server: &Postgres, granted: u32, size: u32) -> PgPool {
     migrated(server).await;
