@@ -8,7 +8,10 @@ use std::sync::{
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
     AccountId,
-    store::{Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version},
+    store::{
+        AccountsPage, Lease, LeaseRequest, PageRequest, Record, StoreError, Swap, TokenStore,
+        Version,
+    },
 };
 
 /// How often a manager has called its store.
@@ -75,5 +78,13 @@ impl TokenStore for Counted {
     ) -> Result<Box<dyn Lease>, StoreError> {
         self.calls.leases.fetch_add(1, Ordering::Relaxed);
         self.inner.lease(account, request).await
+    }
+
+    async fn accounts(&self, request: &PageRequest) -> Result<AccountsPage, StoreError> {
+        self.inner.accounts(request).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner.check().await
     }
 }
