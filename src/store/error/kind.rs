@@ -39,8 +39,9 @@ pub enum StoreErrorKind {
     /// changed, moved or forged. The store leaves the record as it is. The program needs the key, or
     /// the operator has to move the record away.
     Undecryptable,
-    /// The location cannot do what a store needs, such as locking files. The program has to use
-    /// another location or another store.
+    /// The location cannot do what a store needs, such as locking files; or the store cannot list its
+    /// accounts, or does not know the cursor. The program has to use another location or another store,
+    /// or to begin the list anew.
     Unsupported,
 }
 
