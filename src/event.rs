@@ -147,6 +147,8 @@ pub enum Unfinished {
     Refresh,
     /// New tokens are in memory, and not in the store.
     Save,
+    /// A sign-in is under way, or was aborted: its code may be used up. Earlier tokens are not lost.
+    SignIn,
 }
 
 /// Why a refresh started.

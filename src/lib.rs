@@ -5,6 +5,7 @@ mod account;
 mod account_id;
 mod accounts;
 pub mod api;
+mod authorization;
 mod clock;
 mod deadlines;
 mod endpoint;
@@ -27,6 +28,10 @@ pub use crate::{
     account::{Account, BearerToken, Seeded},
     account_id::AccountId,
     api::OAuthApi,
+    authorization::{
+        AuthorizationError, AuthorizationErrorKind, AuthorizationRequest, AuthorizationResponse,
+        AuthorizationState,
+    },
     clock::{Clock, SystemClock},
     deadlines::Freshness,
     endpoint::{

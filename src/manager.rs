@@ -10,7 +10,9 @@ use parking_lot::Mutex;
 use tokio::{runtime::Handle, task::consume_budget};
 
 use crate::{
-    account::{Account, BearerToken, Claims, Key, Label, ManagerContext, RefreshQueue, Sweeper},
+    account::{
+        Account, BearerToken, Claims, Key, Label, ManagerContext, RefreshQueue, SignIns, Sweeper,
+    },
     account_id::AccountId,
     accounts::{Accounts, Room},
     clock::{Clock, Clocks, SystemClock},
@@ -412,6 +414,7 @@ impl TokenManagerBuilder {
                 policy: self.policy,
                 events,
                 claims: Claims::default(),
+                sign_ins: SignIns::default(),
                 built_on,
                 sweeper: manager.clone(),
             };

@@ -346,6 +346,11 @@ impl State {
         self.closed = Some(error);
     }
 
+    /// The error that no flight starts any more, once the account is closed.
+    pub(crate) fn closed(&self) -> Option<&Error> {
+        self.closed.as_ref()
+    }
+
     /// Whether this error of a flight says more than the error of the flight before. While an account
     /// waits for a sign-in, each look into the store ends with the same error.
     pub(crate) fn is_news(&self, error: &Error) -> bool {
