@@ -17,6 +17,7 @@ pub mod fuzzing;
 mod keeper;
 mod manager;
 pub mod middleware;
+mod names;
 mod origin_rules;
 mod policy;
 mod runtime;
@@ -25,7 +26,7 @@ pub mod store;
 mod token;
 
 pub use crate::{
-    account::{Account, BearerToken, Seeded},
+    account::{Account, AccountState, AccountStatus, BearerToken, LastError, LastRefresh, Seeded},
     account_id::AccountId,
     api::OAuthApi,
     authorization::{

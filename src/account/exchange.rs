@@ -119,16 +119,16 @@ impl AccountContext {
         })
     }
 
-    /// What a failed request, first sent at `began`, means for the callers that wait, for the refresh
+    /// What a failed request, first sent at `presented`, means for the callers that wait, for the refresh
     /// token and for the other accounts.
     pub(super) fn exchange_failed(
         &self,
         error: EndpointError,
         intent: &Intent,
-        began: Duration,
+        presented: Duration,
     ) -> Outcome {
         let policy = self.policy();
-        let held = self.manager.refresh_queue.failed(&error, began);
+        let held = self.manager.refresh_queue.failed(&error, presented);
         let is_replaced = error.refresh_token().is_some();
         if error.may_be_spent() && !is_replaced && policy.lost_response == LostResponse::NeverReplay
         {

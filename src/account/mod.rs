@@ -12,7 +12,7 @@
 //! | 7 | `saving`, `exchange`, `sign_in` | saving a grant, the token request, installing and signing out |
 //! | 6 | `intent`, `lease` | the write-ahead intent in the record, the right to refresh |
 //! | 5 | `reload` | what the stored record says is to be done |
-//! | 4 | `tokens`, `outcome`, `unfinished`, `thread_cache` | making tokens that may be sent, what an error means, reports of a loss, a thread's copies of headers |
+//! | 4 | `tokens`, `outcome`, `unfinished`, `thread_cache`, `status` | making tokens that may be sent, what an error means, reports of a loss, a thread's copies of headers, what is known of the account |
 //! | 3 | `context` | what one account has, and what every step needs of it |
 //! | 2 | `single_flight` | one flight, one result for all waiters |
 //! | 1 | `state` | who uses which token, who refreshes, who waits |
@@ -40,6 +40,7 @@ mod sign_in;
 mod sign_ins;
 mod single_flight;
 mod state;
+mod status;
 mod sync;
 mod tasks;
 mod thread_cache;
@@ -52,7 +53,9 @@ pub use live_token::BearerToken;
 pub(crate) use refresh_queue::RefreshQueue;
 pub use sign_in::Seeded;
 pub(crate) use sign_ins::SignIns;
+pub use state::LastRefresh;
 pub(crate) use state::Need;
+pub use status::{AccountState, AccountStatus, LastError};
 pub(crate) use thread_cache::Label;
 
 use std::{
@@ -396,6 +399,38 @@ impl Account {
         let token = self.context().single_flight.token()?;
         let freshness = token.freshness(self.context().clocks().now());
         Some((token.bearer.clone(), freshness))
+    }
+
+    /// What this process knows of the account, for a status page, a health check or a metric.
+    ///
+    /// Reads the account's state in memory: nothing is loaded, sent or started, and the call does not
+    /// count as a use for [`idle_time`](crate::TokenManagerBuilder::idle_time). Of an account that this
+    /// process has not used yet, nothing is known: its state is [`AccountState::Unknown`], even if the
+    /// store has its tokens.
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, testing::FakeDropboxSign, store::MemoryStore};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let fake = FakeDropboxSign::start().await;
+    /// # let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
+    /// #     .base_url(fake.url())
+    /// #     .build()?;
+    /// # let manager = TokenManager::builder(api, MemoryStore::new()).build()?;
+    /// # manager.account("acme").install(fake.sign_in()).await?;
+    /// for id in manager.accounts() {
+    ///     let status = manager.account(&id).status();
+    ///     println!("{id}: {}", status.state().as_str());
+    ///     if let Some(failure) = &status.last_error {
+    ///         println!("  {}", failure.error);
+    ///     }
+    /// }
+    /// # assert_eq!(manager.account("acme").status().state().as_str(), "fresh");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn status(&self) -> AccountStatus {
+        self.context().status()
     }
 
     /// The token, if it is fresh: without an await; for an account that the thread uses often, without

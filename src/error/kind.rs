@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::names::stable_names;
+
 pub(super) const TRY_AGAIN: &str = "try again";
 
 /// Why there is no token.
@@ -59,6 +61,29 @@ pub enum ErrorKind {
     /// has ended or does not run, for example, and the call came from a plain thread. Not retried:
     /// call from within a runtime, as [`build`](crate::TokenManagerBuilder::build) says.
     NoRuntime,
+}
+
+stable_names! {
+    ErrorKind {
+        NotAuthorized => "not_authorized",
+        GrantRefused => "grant_refused",
+        Ambiguous => "ambiguous",
+        Configuration => "configuration",
+        AccountRestricted => "account_restricted",
+        Unavailable => "unavailable",
+        Timeout => "timeout",
+        StoreUnavailable => "store_unavailable",
+        StoreDefective => "store_defective",
+        LeaseTimeout => "lease_timeout",
+        LeaseLost => "lease_lost",
+        SaveFailed => "save_failed",
+        InvalidToken => "invalid_token",
+        AccountNotChosen => "account_not_chosen",
+        LifetimeTooShort => "lifetime_too_short",
+        ShutDown => "shut_down",
+        Aborted => "aborted",
+        NoRuntime => "no_runtime",
+    }
 }
 
 impl fmt::Display for ErrorKind {

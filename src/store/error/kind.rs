@@ -1,5 +1,7 @@
 //! The kinds of a store's errors, and the help for each.
 
+use crate::names::stable_names;
+
 /// Why a store failed.
 ///
 /// The crate tries again with backoff after every kind, and spends no refresh token meanwhile. Some
@@ -43,6 +45,22 @@ pub enum StoreErrorKind {
     /// accounts, or does not know the cursor. The program has to use another location or another store,
     /// or to begin the list anew.
     Unsupported,
+}
+
+stable_names! {
+    StoreErrorKind {
+        Unavailable => "unavailable",
+        LeaseTimeout => "lease_timeout",
+        LeaseLost => "lease_lost",
+        AccessDenied => "access_denied",
+        NotSetUp => "not_set_up",
+        Insecure => "insecure",
+        Unwritable => "unwritable",
+        Corrupt => "corrupt",
+        NewerFormat => "newer_format",
+        Undecryptable => "undecryptable",
+        Unsupported => "unsupported",
+    }
 }
 
 impl StoreErrorKind {
