@@ -27,7 +27,7 @@ pub use crate::{
     account::{Account, BearerToken, Seeded},
     account_id::AccountId,
     api::OAuthApi,
-    clock::{Clock, SystemClock},
+    clock::{Clock, SystemClock, Timer},
     deadlines::Freshness,
     endpoint::{
         EndpointError, EndpointErrorKind, ExpiresIn, RateLimits, TokenEndpoint, TokenGrant,
