@@ -7,6 +7,7 @@ mod accounts;
 mod api;
 mod bad_input;
 mod encrypted_store;
+mod fake_clock;
 mod fake_service;
 mod file_store;
 #[cfg(unix)]
@@ -27,3 +28,4 @@ mod servers;
 #[allow(dead_code, unused_imports, reason = "other test programs use the rest")]
 mod stores;
 mod support;
+mod test_setup;
