@@ -187,6 +187,7 @@ stable_names! {
     Unfinished {
         Refresh => "refresh",
         Save => "save",
+        SignIn => "sign_in",
     }
 }
 

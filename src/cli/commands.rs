@@ -26,6 +26,8 @@ pub(crate) fn run(
         Command::Check => check::run(&settings()?),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { directory: None } => pages::man(),
-        Command::Man { directory: Some(folder) } => pages::man_pages(&folder),
+        Command::Man {
+            directory: Some(folder),
+        } => pages::man_pages(&folder),
     }
 }

@@ -49,7 +49,9 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
     runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Exit::Failed, format!("the runtime does not start: {error}")))?
+        .map_err(|error| {
+            Failure::new(Exit::Failed, format!("the runtime does not start: {error}"))
+        })?
         .block_on(work)
 }
 
@@ -66,7 +68,9 @@ pub(crate) fn api_without_credentials() -> Result<OAuthApi, Failure> {
 }
 
 pub(crate) fn token_host(settings: &Settings) -> &str {
-    settings.text(Setting::TokenHost).unwrap_or(OAuthApi::BASE_URL)
+    settings
+        .text(Setting::TokenHost)
+        .unwrap_or(OAuthApi::BASE_URL)
 }
 
 impl Session {

@@ -122,15 +122,30 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn read(arguments: &SettingArguments, matches: &ArgMatches) -> Result<Self, Failure> {
+    pub(crate) fn read(
+        arguments: &SettingArguments,
+        matches: &ArgMatches,
+    ) -> Result<Self, Failure> {
         let file = arguments.config.clone().or_else(default_file);
         let mut values = HashMap::new();
         if let Some(path) = &file {
             let is_named = arguments.config.is_some();
-            for Entry { setting, text, line } in file::read(path, is_named)? {
+            for Entry {
+                setting,
+                text,
+                line,
+            } in file::read(path, is_named)?
+            {
                 let path = path.clone();
                 let source = Source::File { path, line };
-                values.insert(setting, Value { setting, text, source });
+                values.insert(
+                    setting,
+                    Value {
+                        setting,
+                        text,
+                        source,
+                    },
+                );
             }
         }
         for setting in Setting::ALL {
@@ -183,18 +198,30 @@ fn given(setting: Setting, matches: &ArgMatches) -> Option<Value> {
         ValueSource::EnvVariable => Source::Environment,
         _ => Source::Flag,
     };
-    (!text.is_empty()).then_some(Value { setting, text, source })
+    (!text.is_empty()).then_some(Value {
+        setting,
+        text,
+        source,
+    })
 }
 
 fn default_file() -> Option<PathBuf> {
     let strategy = etcetera::choose_base_strategy().ok()?;
-    Some(strategy.config_dir().join("dropbox-sign-oauth").join("config.toml"))
+    Some(
+        strategy
+            .config_dir()
+            .join("dropbox-sign-oauth")
+            .join("config.toml"),
+    )
 }
 
 /// The directory of the default store.
 pub(crate) fn default_store() -> Result<PathBuf, Failure> {
     match etcetera::choose_base_strategy() {
-        Ok(strategy) => Ok(strategy.data_dir().join("dropbox-sign-oauth").join("tokens")),
+        Ok(strategy) => Ok(strategy
+            .data_dir()
+            .join("dropbox-sign-oauth")
+            .join("tokens")),
         Err(_) => Err(Failure::misconfigured(format!(
             "there is no home directory to keep tokens in; set {} or {}",
             Setting::Store.flag(),
@@ -215,7 +242,10 @@ mod tests {
         let command = Arguments::command();
         for setting in Setting::ALL {
             let key = setting.key();
-            let argument = command.get_arguments().find(|it| it.get_id() == key).expect(key);
+            let argument = command
+                .get_arguments()
+                .find(|it| it.get_id() == key)
+                .expect(key);
             let flag = argument.get_long().map(|long| format!("--{long}"));
             assert_eq!(flag, Some(setting.flag()));
             let variable = argument.get_env().expect(key);
@@ -229,7 +259,9 @@ mod tests {
         while let Some(command) = commands.pop() {
             for argument in command.get_arguments() {
                 let id = argument.get_id().as_str();
-                let names_a_secret = ["secret", "key", "password"].iter().any(|it| id.contains(it));
+                let names_a_secret = ["secret", "key", "password"]
+                    .iter()
+                    .any(|it| id.contains(it));
                 assert!(!names_a_secret || id.ends_with("_file"), "{id}");
             }
             commands.extend(command.get_subcommands().cloned());

@@ -22,7 +22,10 @@ pub(crate) async fn interruptible<T>(
 
 /// Does the last work of a command, which a further signal ends. Work that goes on after a signal is
 /// announced.
-pub(crate) async fn last<T>(work: impl Future<Output = T>, is_interrupted: bool) -> Result<T, Failure> {
+pub(crate) async fn last<T>(
+    work: impl Future<Output = T>,
+    is_interrupted: bool,
+) -> Result<T, Failure> {
     let work = async {
         tokio::pin!(work);
         if is_interrupted {

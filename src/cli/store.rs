@@ -47,7 +47,8 @@ pub(crate) async fn open(settings: &Settings, purpose: Use) -> Result<AnyStore, 
         None => builder,
     };
     let encrypted = builder.build();
-    let encrypted = encrypted.map_err(|error| Failure::misconfigured(format!("the encryption: {error}")))?;
+    let encrypted =
+        encrypted.map_err(|error| Failure::misconfigured(format!("the encryption: {error}")))?;
     Ok(Arc::new(encrypted))
 }
 
@@ -59,7 +60,10 @@ async fn open_url(settings: &Settings, url: &Value, purpose: Use) -> Result<AnyS
         );
         return Err(Failure::new(Exit::Usage, message));
     }
-    let scheme = url.text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+    let scheme = url
+        .text
+        .split_once(':')
+        .map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
         Some("file") => file::open(&file::path(url)?, purpose),
         #[cfg(feature = "redis")]
@@ -67,7 +71,9 @@ async fn open_url(settings: &Settings, url: &Value, purpose: Use) -> Result<AnyS
         #[cfg(feature = "postgres")]
         Some("postgres" | "postgresql") => postgres::open(settings, url, purpose).await,
         #[cfg(not(feature = "redis"))]
-        Some("redis" | "rediss" | "valkey" | "valkeys") => Err(not_installed(url, "Redis", "redis-rustls")),
+        Some("redis" | "rediss" | "valkey" | "valkeys") => {
+            Err(not_installed(url, "Redis", "redis-rustls"))
+        }
         #[cfg(not(feature = "postgres"))]
         Some("postgres" | "postgresql") => Err(not_installed(url, "PostgreSQL", "postgres-rustls")),
         _ => Err(Failure::misconfigured(format!(
@@ -92,14 +98,24 @@ pub(crate) async fn names(store: &dyn TokenStore) -> Result<String, StoreError> 
     let mut pages = AccountPages::with_limit(store, MOST_NAMED + 1);
     let mut found: Vec<AccountId> = Vec::new();
     while found.len() <= MOST_NAMED {
-        let Some(page) = pages.next_page().await? else { break };
+        let Some(page) = pages.next_page().await? else {
+            break;
+        };
         found.extend(page.accounts);
         // A store may list an account twice.
         found.sort();
         found.dedup();
     }
-    let named: Vec<_> = found.iter().take(MOST_NAMED).map(|it| format!("`{it}`")).collect();
-    let more = if found.len() > MOST_NAMED { " and more" } else { "" };
+    let named: Vec<_> = found
+        .iter()
+        .take(MOST_NAMED)
+        .map(|it| format!("`{it}`"))
+        .collect();
+    let more = if found.len() > MOST_NAMED {
+        " and more"
+    } else {
+        ""
+    };
     Ok(match named.as_slice() {
         [] => "the store has no account".to_owned(),
         _ => format!("the store has {}{more}", named.join(", ")),

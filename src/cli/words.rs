@@ -48,7 +48,10 @@ mod tests {
     #[test]
     fn an_expiry_is_ahead_or_past() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
-        assert_eq!(expiry(now + Duration::from_secs(60), now), "is valid for 1m");
+        assert_eq!(
+            expiry(now + Duration::from_secs(60), now),
+            "is valid for 1m"
+        );
         assert_eq!(expiry(now - Duration::from_secs(60), now), "expired 1m ago");
         assert_eq!(rfc3339(now), "1970-01-01T00:01:40Z");
     }

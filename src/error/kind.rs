@@ -67,6 +67,7 @@ stable_names! {
     ErrorKind {
         NotAuthorized => "not_authorized",
         GrantRefused => "grant_refused",
+        SignInFailed => "sign_in_failed",
         Ambiguous => "ambiguous",
         Configuration => "configuration",
         AccountRestricted => "account_restricted",

@@ -19,7 +19,8 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
     session::block_on(signals::interruptible(async {
         let mut worst = None;
         for result in [
-            session::api(settings).map(|_| "settings: the client id and the client secret are there".to_owned()),
+            session::api(settings)
+                .map(|_| "settings: the client id and the client secret are there".to_owned()),
             store(settings).await,
             token_host(session::token_host(settings)).await,
         ] {
@@ -51,7 +52,9 @@ async fn token_host(url: &str) -> Result<String, Failure> {
         let error = words_of(&error.without_url());
         Failure::new(
             Exit::TryAgain,
-            format!("token host {url}: {error}; check the network and the proxy, or try again later"),
+            format!(
+                "token host {url}: {error}; check the network and the proxy, or try again later"
+            ),
         )
     };
     let response = client.map_err(unreachable)?.get(url).send().await;

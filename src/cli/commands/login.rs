@@ -33,7 +33,10 @@ pub(super) fn run(settings: &Settings, arguments: &LoginArguments) -> Result<(),
             Some(address) => {
                 let mut server = callback::listen(address).await?;
                 show(&request, arguments)?;
-                note(format_args!("waiting for the callback at {}", server.address()));
+                note(format_args!(
+                    "waiting for the callback at {}",
+                    server.address()
+                ));
                 let Callback { query, response } = server.first_callback().await?;
                 let result = sign_in(session, &request, &query).await;
                 server.end(response, Page::of(&result)).await;

@@ -13,16 +13,21 @@ use crate::{
 
 pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
     let api = session::api(settings)?;
-    let (account, refreshed) = session::run(settings, api, Use::Tokens, async |session: &Session| {
-        match refresh(session).await {
+    let (account, refreshed) = session::run(
+        settings,
+        api,
+        Use::Tokens,
+        async |session: &Session| match refresh(session).await {
             Ok(refreshed) => Ok((session.account.id().clone(), refreshed)),
             Err(error) => Err(session.explain(error).await),
-        }
-    })?;
+        },
+    )?;
     match refreshed {
         Some(expires_at) => {
             let expiry = words::expiry(expires_at, SystemTime::now());
-            note(format_args!("account `{account}`: refreshed; the token {expiry}"));
+            note(format_args!(
+                "account `{account}`: refreshed; the token {expiry}"
+            ));
         }
         None => note(format_args!(
             "account `{account}`: not refreshed, since the token was granted less than a minute ago"

@@ -130,7 +130,11 @@ impl Report {
 
     fn add(&mut self, line: Line) -> Result<(), Failure> {
         self.accounts += 1;
-        let Line { account, state, expires_at } = line;
+        let Line {
+            account,
+            state,
+            expires_at,
+        } = line;
         let state = match state {
             Ok(state) => state,
             Err(failure) => {
@@ -171,7 +175,10 @@ impl Report {
                 "nobody is signed in; run `dropbox-sign-oauth login`",
             )),
             (None, []) => Ok(()),
-            (None, [account]) => Err(Failure::not_signed_in(account, "the sign-in is no longer valid")),
+            (None, [account]) => Err(Failure::not_signed_in(
+                account,
+                "the sign-in is no longer valid",
+            )),
             (None, [account, ..]) => Err(Failure::new(
                 Exit::NotSignedIn,
                 format!(

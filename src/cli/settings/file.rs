@@ -59,7 +59,10 @@ fn parse(text: &str) -> Result<Vec<Entry>, Fault> {
     })?;
     let entries = table.get_ref().iter().map(|(key, value)| {
         let at = key.span().start;
-        let Some(setting) = Setting::ALL.into_iter().find(|it| it.key() == key.get_ref()) else {
+        let Some(setting) = Setting::ALL
+            .into_iter()
+            .find(|it| it.key() == key.get_ref())
+        else {
             return Err(fault(at, &unknown(key.get_ref())));
         };
         match value.get_ref() {
@@ -68,7 +71,10 @@ fn parse(text: &str) -> Result<Vec<Entry>, Fault> {
                 text: value.to_string(),
                 line: line_of(at),
             }),
-            _ => Err(fault(at, &format_args!("`{}` takes a text in quotes", setting.key()))),
+            _ => Err(fault(
+                at,
+                &format_args!("`{}` takes a text in quotes", setting.key()),
+            )),
         }
     });
     // The first line with a fault.
@@ -126,14 +132,30 @@ mod tests {
     #[test]
     fn s145_a_fault_of_the_file_names_the_line_and_shows_no_value() {
         for (text, line, what) in [
-            ("client_id = \"a\"\nclientid = \"canary\"", 2, "unknown key `clientid`"),
-            ("\nclient_secret = \"canary\"", 2, "`client_secret` is a secret"),
-            ("\n\nencryption_key = \"canary\"", 3, "DROPBOX_SIGN_ENCRYPTION_KEY"),
+            (
+                "client_id = \"a\"\nclientid = \"canary\"",
+                2,
+                "unknown key `clientid`",
+            ),
+            (
+                "\nclient_secret = \"canary\"",
+                2,
+                "`client_secret` is a secret",
+            ),
+            (
+                "\n\nencryption_key = \"canary\"",
+                3,
+                "DROPBOX_SIGN_ENCRYPTION_KEY",
+            ),
             ("account = 7", 1, "`account` takes a text in quotes"),
             ("# a\naccount = canary", 2, ""),
             ("account = \"a\"\naccount = \"canary\"", 2, "duplicate key"),
             ("account = \"canary", 1, ""),
-            ("[canary]\nstore = \"redis://:canary@host\"", 1, "unknown key"),
+            (
+                "[canary]\nstore = \"redis://:canary@host\"",
+                1,
+                "unknown key",
+            ),
         ] {
             let (at, found) = fault(text);
             assert_eq!(at, line, "{text}: {found}");
@@ -146,8 +168,13 @@ mod tests {
 
     #[test]
     fn an_empty_text_is_no_setting() {
-        let entries = parse("account = \"\"\nclient_id = \"a\" # a comment").ok().expect("settings");
-        let found: Vec<_> = entries.iter().map(|it| (it.setting, it.text.as_str(), it.line)).collect();
+        let entries = parse("account = \"\"\nclient_id = \"a\" # a comment")
+            .ok()
+            .expect("settings");
+        let found: Vec<_> = entries
+            .iter()
+            .map(|it| (it.setting, it.text.as_str(), it.line))
+            .collect();
         assert_eq!(found, [(Setting::ClientId, "a", 2)]);
     }
 }

@@ -3,7 +3,10 @@
 
 use std::{env, fs};
 
-use dropbox_sign_oauth::{ClientSecret, store::{EncryptionKey, EncryptionKeyText}};
+use dropbox_sign_oauth::{
+    ClientSecret,
+    store::{EncryptionKey, EncryptionKeyText},
+};
 use reqwest::Url;
 
 use super::{Setting, Settings, Source};
@@ -66,12 +69,13 @@ impl Settings {
     /// A file that a flag names goes before the environment, which goes before any other file.
     fn secret(&self, secret: Secret) -> Result<Option<String>, Failure> {
         let file = self.get(secret.file());
-        let of_environment = || {
-            let value = env::var_os(secret.variable()).filter(|value| !value.is_empty())?;
-            Some(value.into_string().map_err(|_| {
-                Failure::misconfigured(format!("{} is not UTF-8", secret.variable()))
-            }))
-        };
+        let of_environment =
+            || {
+                let value = env::var_os(secret.variable()).filter(|value| !value.is_empty())?;
+                Some(value.into_string().map_err(|_| {
+                    Failure::misconfigured(format!("{} is not UTF-8", secret.variable()))
+                }))
+            };
         if file.is_none_or(|file| file.source != Source::Flag)
             && let Some(value) = of_environment()
         {
@@ -79,8 +83,9 @@ impl Settings {
         }
         let Some(file) = file else { return Ok(None) };
         let path = file.path();
-        let text = fs::read_to_string(&path)
-            .map_err(|error| Failure::misconfigured(format!("{file}: {}: {error}", path.display())))?;
+        let text = fs::read_to_string(&path).map_err(|error| {
+            Failure::misconfigured(format!("{file}: {}: {error}", path.display()))
+        })?;
         // Editors end a file with a line end.
         let text = text.strip_suffix('\n').unwrap_or(&text);
         Ok(Some(text.strip_suffix('\r').unwrap_or(text).to_owned()))
@@ -110,7 +115,12 @@ mod tests {
         ] {
             assert!(has_password(url), "{url}");
         }
-        for url in ["file:/home/a", "redis://host", "postgres://app@host/app", "nonsense"] {
+        for url in [
+            "file:/home/a",
+            "redis://host",
+            "postgres://app@host/app",
+            "nonsense",
+        ] {
             assert!(!has_password(url), "{url}");
         }
     }

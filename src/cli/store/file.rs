@@ -36,7 +36,9 @@ pub(super) fn path(value: &Value) -> Result<PathBuf, Failure> {
 
 /// Only a sign-in creates the directory: a URL with a mistake must leave nothing behind.
 pub(super) fn open(path: &Path, purpose: Use) -> Result<AnyStore, Failure> {
-    let is_file = path.extension().is_some_and(|extension| extension == "json");
+    let is_file = path
+        .extension()
+        .is_some_and(|extension| extension == "json");
     let directory = match is_file {
         true => path.parent().unwrap_or(path),
         false => path,

@@ -18,6 +18,8 @@ fn has_desktop() -> bool {
     if cfg!(any(windows, target_os = "macos")) {
         !is_set("SSH_CONNECTION")
     } else {
-        ["BROWSER", "DISPLAY", "WAYLAND_DISPLAY"].into_iter().any(is_set)
+        ["BROWSER", "DISPLAY", "WAYLAND_DISPLAY"]
+            .into_iter()
+            .any(is_set)
     }
 }

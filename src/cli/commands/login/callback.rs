@@ -50,7 +50,12 @@ pub(super) struct Server {
 }
 
 pub(super) async fn listen(address: SocketAddr) -> Result<Server, Failure> {
-    let in_use = |error| Failure::new(Exit::Usage, format!("--listen {address}: {error}; name another address"));
+    let in_use = |error| {
+        Failure::new(
+            Exit::Usage,
+            format!("--listen {address}: {error}; name another address"),
+        )
+    };
     let listener = TcpListener::bind(address).await.map_err(in_use)?;
     let address = listener.local_addr().map_err(in_use)?;
     let (sender, callbacks) = mpsc::channel(1);
@@ -145,7 +150,10 @@ impl Page {
 
     fn into_response(self) -> Response<Full<Bytes>> {
         let (status, text) = match self {
-            Self::SignedIn => (StatusCode::OK, "You are signed in. You can close this page."),
+            Self::SignedIn => (
+                StatusCode::OK,
+                "You are signed in. You can close this page.",
+            ),
             Self::Failed => (
                 StatusCode::BAD_REQUEST,
                 "The sign-in failed. The terminal says why.",
@@ -160,7 +168,9 @@ impl Page {
             (CACHE_CONTROL, "no-store"),
             (REFERRER_POLICY, "no-referrer"),
         ] {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
         }
         response
     }

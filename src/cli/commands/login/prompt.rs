@@ -18,7 +18,9 @@ const LONGEST: u64 = 64 * 1024;
 
 /// Asks for the callback URL. Dropbox Sign refuses callbacks to localhost, so the user brings the URL.
 pub(super) async fn callback(account: &AccountId) -> Result<String, Failure> {
-    note("then paste the URL that the browser's address bar shows, even if the page does not load:");
+    note(
+        "then paste the URL that the browser's address bar shows, even if the page does not load:",
+    );
     let (sender, line) = oneshot::channel();
     // A thread that no runtime waits for: a read of stdin cannot be ended.
     thread::spawn(move || sender.send(read()));
