@@ -21,7 +21,7 @@ pub(super) enum Secret {
 impl Secret {
     pub(super) const ALL: [Self; 2] = [Self::Client, Self::EncryptionKey];
 
-    /// The name that the secret has not as a key of the file of settings.
+    /// A key that the file of settings must not have.
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::Client => "client_secret",

@@ -71,15 +71,17 @@ use crate::{account_id::AccountId, error::ConfigError};
 ///
 /// # TLS
 ///
-/// The program chooses the TLS of `sqlx`, by a feature of `sqlx` 0.8:
+/// The feature `postgres-rustls` enables rustls in `sqlx`. A program that wants other TLS chooses by a
+/// feature of `sqlx` 0.8:
 ///
 /// ```toml
-/// sqlx = { version = "0.8", default-features = false, features = ["tls-rustls-aws-lc-rs"] }
+/// sqlx = { version = "0.8", default-features = false, features = ["tls-native-tls"] }
 /// ```
 ///
-/// `tls-rustls-aws-lc-rs` and `tls-rustls-ring-webpki` trust the public authorities of Mozilla's list;
-/// `tls-rustls-ring-native-roots` and `tls-native-tls` trust the authorities of the system. A managed
-/// database often has a certificate of a private authority. Add the authority's certificate to the URL:
+/// `postgres-rustls`, which is `tls-rustls-aws-lc-rs` of `sqlx`, and `tls-rustls-ring-webpki` trust the
+/// public authorities of Mozilla's list; `tls-rustls-ring-native-roots` and `tls-native-tls` trust the
+/// authorities of the system. A managed database often has a certificate of a private authority. Add the
+/// authority's certificate to the URL:
 ///
 /// ```text
 /// postgres://app@db.internal/app?sslmode=verify-full&sslrootcert=/etc/ssl/db-ca.pem

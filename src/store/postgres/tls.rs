@@ -33,7 +33,7 @@ pub(super) fn fault(error: &sqlx::Error) -> Option<Fault> {
     };
     let fault = if cause.contains("without TLS support") {
         Fault::new(Unsupported, "`sqlx` was built without TLS").with_help(
-            "enable one of the TLS features of `sqlx`, `tls-rustls-aws-lc-rs` for example",
+            "enable the feature `postgres-rustls` of dropbox-sign-oauth, or a TLS feature of `sqlx`",
         )
     } else if cause.contains("does not support TLS") {
         Fault::new(Insecure, "the server offers no TLS")
@@ -127,7 +127,7 @@ mod tests {
                 tls(built_without),
                 Unsupported,
                 "without TLS",
-                "`tls-rustls-aws-lc-rs`",
+                "`postgres-rustls`",
             ),
             (
                 tls("server does not support TLS"),

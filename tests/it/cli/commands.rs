@@ -1,6 +1,6 @@
 //! Commands for an account that is signed in.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use dropbox_sign_oauth::testing::FakeDropboxSign;
 use serde_json::Value;
@@ -54,7 +54,7 @@ async fn s144_token_as_json_has_the_token_its_expiry_and_the_account() {
     assert_eq!(json["access_token"], token);
     assert_eq!(json["account"], "acme");
     let expires_at = json["expires_at"].as_str().expect("a text");
-    let expires_at = humantime_of(expires_at);
+    let expires_at = humantime::parse_rfc3339(expires_at).expect("RFC 3339");
     let stored = record.tokens.expires_at().expect("an expiry");
     assert!(
         stored
@@ -62,25 +62,6 @@ async fn s144_token_as_json_has_the_token_its_expiry_and_the_account() {
             .is_ok_and(|rest| rest < Duration::from_secs(1))
     );
     assert_eq!(json.as_object().map(serde_json::Map::len), Some(3));
-}
-
-/// `2026-11-26T12:00:00Z` as a time.
-fn humantime_of(text: &str) -> SystemTime {
-    let time = httpdate_of(text);
-    httpdate::parse_http_date(&time).expect("a date")
-}
-
-/// As the date of HTTP, which the tests can read. The day of the week is not looked at.
-fn httpdate_of(text: &str) -> String {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let (year, rest) = text.split_once('-').expect("a year");
-    let (month, rest) = rest.split_once('-').expect("a month");
-    let (day, time) = rest.split_once('T').expect("a day");
-    let time = time.strip_suffix('Z').expect("UTC");
-    let month = MONTHS[month.parse::<usize>().expect("a number") - 1];
-    format!("Mon, {day} {month} {year} {time} GMT")
 }
 
 #[tokio::test]

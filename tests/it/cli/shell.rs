@@ -148,8 +148,8 @@ pub(super) fn past() -> SystemTime {
 pub(super) async fn first_line(child: &mut Child) -> String {
     let stdout = child.stdout.as_mut().expect("a pipe");
     let mut line = String::new();
-    let read = BufReader::new(stdout).read_line(&mut line);
-    timeout(HANGS, read)
+    let mut stdout = BufReader::new(stdout);
+    timeout(HANGS, stdout.read_line(&mut line))
         .await
         .expect("no hang")
         .expect("a line");

@@ -81,16 +81,31 @@ async fn s98_a_program_may_accept_an_insecure_postgres_pool_by_name() {
     }
 }
 
-/// `sqlx` has no TLS feature in this crate's tests.
+/// `sqlx` has no TLS feature in the tests that the README names.
+#[cfg(not(feature = "postgres-rustls"))]
 #[tokio::test]
 async fn s100_a_sqlx_without_tls_is_an_error_that_names_the_feature() {
-    let Some(server) = Postgres::start() else {
-        return;
-    };
-    let store = store(&format!("{}?sslmode=verify-full", server.url()));
-    let error = store.load(&acme()).await.expect_err("no TLS");
+    let error = load_with_verified_tls().await;
+    let Some(error) = error else { return };
     assert_eq!(error.kind(), StoreErrorKind::Unsupported, "{error}");
     let text = error.to_string();
     assert!(text.contains("`sqlx` was built without TLS"), "{text}");
-    assert!(text.contains("`tls-rustls-aws-lc-rs`"), "{text}");
+    assert!(text.contains("`postgres-rustls`"), "{text}");
+}
+
+#[cfg(feature = "postgres-rustls")]
+#[tokio::test]
+async fn s100_a_server_that_offers_no_tls_gets_nothing_from_a_sqlx_with_tls() {
+    let error = load_with_verified_tls().await;
+    let Some(error) = error else { return };
+    assert_eq!(error.kind(), StoreErrorKind::Insecure, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("the server offers no TLS"), "{text}");
+}
+
+/// `None`: PostgreSQL is not installed.
+async fn load_with_verified_tls() -> Option<StoreError> {
+    let server = Postgres::start()?;
+    let store = store(&format!("{}?sslmode=verify-full", server.url()));
+    Some(store.load(&acme()).await.expect_err("no TLS"))
 }
