@@ -24,23 +24,25 @@ impl Timer for FakeClock {
     /// Moves the clock on, pause by pause, in the order in which the pauses end.
     async fn pause(&self, duration: Duration) {
         let pause = Pause::begin(self, duration);
-        while self.now() < pause.end {
-            // Other work may begin a pause that ends earlier.
+        loop {
+            // Other work may begin a pause that ends earlier, or go on after its pause.
             yield_now().await;
+            if pause.end <= self.now() {
+                return;
+            }
             self.move_to_next_end();
         }
     }
 }
 
 impl FakeClock {
+    /// Does nothing while work that was pausing is about to go on.
     fn move_to_next_end(&self) {
         let pauses = self.0.pauses.lock();
-        self.change(|time| {
-            let later = pauses.iter().filter(|end| **end > time.awake);
-            if let Some(next) = later.min() {
-                time.advance(*next - time.awake);
-            }
-        });
+        let Some(next) = pauses.iter().min() else {
+            return;
+        };
+        self.change(|time| time.advance(next.saturating_sub(time.awake)));
     }
 }
 
