@@ -146,7 +146,8 @@ use crate::account_id::AccountId;
 /// assert_eq!(store.load(&account).await?, Some(record));
 ///
 /// // In your tests, with the feature `test-util`:
-/// store_conformance(async || store.clone()).await;
+/// let empty = JsonStore::default();
+/// store_conformance(async || empty.clone()).await;
 /// # Ok(())
 /// # }
 /// ```

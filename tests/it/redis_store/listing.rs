@@ -4,11 +4,14 @@ use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 use dropbox_sign_oauth::{
     AccountId,
-    store::{PageCursor, PageRequest, RedisStore, StoreErrorKind, TokenStore},
+    store::{PageCursor, PageRequest, Record, RedisStore, StoreErrorKind, TokenStore},
 };
 
-use super::{acme, cluster_faults::until, save, store};
-use crate::servers::{Redis, RedisCluster};
+use super::{acme, cluster_faults::until, save, store, tokens};
+use crate::{
+    servers::{Redis, RedisCluster},
+    support::save_record,
+};
 
 const MANY: usize = 2_000;
 
@@ -167,7 +170,7 @@ async fn s137_a_cluster_lists_the_accounts_of_each_primary_once() {
         return;
     };
     let store = cluster_store(&cluster);
-    fill_cluster(&cluster, 300);
+    fill_cluster(&store, 300).await;
     let listed = list_from(&store, None).await;
     assert_eq!(listed.len(), 300);
     assert_eq!(BTreeSet::from_iter(listed), users(0..300));
@@ -180,7 +183,7 @@ async fn s137_a_cluster_s_list_loses_no_account_in_a_failover() {
         return;
     };
     let store = cluster_store(&cluster);
-    fill_cluster(&cluster, 300);
+    fill_cluster(&store, 300).await;
     let first = "dropbox-sign-oauth:{user-0}:record";
     let primary = cluster.primary(first);
     let replica = cluster.replica(primary);
@@ -295,10 +298,8 @@ fn cluster_store(cluster: &RedisCluster) -> RedisStore {
         .expect("a store")
 }
 
-fn fill_cluster(cluster: &RedisCluster, accounts: usize) {
-    for n in 0..accounts {
-        let key = format!("dropbox-sign-oauth:{{user-{n}}}:record");
-        // `-c` follows the redirection to the node of the key.
-        cluster[0].cli(&["-c", "HSET", &key, "format", "9"]);
+async fn fill_cluster(store: &RedisStore, accounts: usize) {
+    for account in users(0..accounts) {
+        save_record(store, &account, None, &Record::new(tokens("a"))).await;
     }
 }
