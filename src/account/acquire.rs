@@ -204,6 +204,7 @@ impl AccountContext {
             Followed::Served(token) => return Ok(token),
             Followed::Waits(waiter) => waiter,
         };
+        let _waiting = self.manager.meter.waiting(&self.id);
         let left = bound.end.saturating_duration_since(Instant::now());
         // A request with a token to fall back on needs time to use that token.
         let wait = match bound.is_request_timeout && waiter.has_fallback() {
