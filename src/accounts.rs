@@ -128,6 +128,15 @@ impl Accounts {
         names
     }
 
+    /// Visits each account, without a handle that would keep the account in memory. A visit takes the locks
+    /// of its account, and must not look an account up.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn visit(&self, mut visit: impl FnMut(&Account)) {
+        for shard in &self.shards {
+            shard.0.read().visit(&mut visit);
+        }
+    }
+
     pub(crate) fn all(&self) -> Vec<Account> {
         let shards = self.shards.iter();
         shards.flat_map(|shard| shard.0.read().all()).collect()

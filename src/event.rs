@@ -7,7 +7,7 @@ mod trace;
 pub use sinks::EventSink;
 pub(crate) use sinks::Events;
 #[cfg(feature = "tracing")]
-pub(crate) use trace::TARGET;
+pub(crate) use trace::{TARGET, in_span};
 
 use std::time::{Duration, SystemTime};
 
@@ -26,6 +26,41 @@ pub struct Event {
 }
 
 /// The kind of an [`Event`].
+///
+/// With the feature `tracing`, each event goes to `tracing` too, at the target `dropbox_sign_oauth`. Each
+/// has a message and the fields `account` and `kind`, which is [`as_str`](Self::as_str), and further
+/// fields:
+///
+/// | `kind` | level | further fields |
+/// |---|---|---|
+/// | `refresh_started` | DEBUG | `reason` |
+/// | `refreshed` | INFO | `generation`, `lifetime_s`, `expires_at`, `rotated`, `took_ms` |
+/// | `adopted` | DEBUG | `generation`, `expires_at` |
+/// | `refresh_failed` | WARN | `error.kind`, `error.message`, `sign_in_required` |
+/// | `intent_found` | WARN | `presented_at` |
+/// | `read_unencrypted` | WARN | |
+/// | `request_repeated` | DEBUG | `ambiguous` |
+/// | `save_failed` | ERROR | `error.kind`, `error.message`, `attempt`, `gave_up` |
+/// | `save_recovered` | INFO | |
+/// | `save_conflict` | DEBUG | |
+/// | `lease_lost` | WARN | `error.kind`, `error.message` |
+/// | `rejected` | DEBUG | `generation`, `refreshes` |
+/// | `origin_not_listed` | WARN | `origin`, `status` |
+/// | `installed` | INFO | `generation`, `expires_at` |
+/// | `signed_out` | INFO | |
+/// | `abandoned` | WARN | `unfinished` |
+///
+/// `expires_at` and `presented_at` are Unix seconds. `error.kind` is [`ErrorKind::as_str`], or
+/// [`StoreErrorKind::as_str`] for the errors of a save or a lease. `origin_not_listed` has no `account`
+/// if the request has no account, and no `status` if there was no response. Nothing is in the text of
+/// `Debug`, and no field holds a secret.
+///
+/// A refresh runs in the span `refresh` with the fields `account` and `reason`. The spans and events of
+/// the HTTP client, of the store and of a [`TokenEndpoint`](crate::TokenEndpoint) of your own stand in
+/// the span. The span is a root, and follows from the span of the request that started the refresh.
+///
+/// [`ErrorKind::as_str`]: crate::ErrorKind::as_str
+/// [`StoreErrorKind::as_str`]: crate::store::StoreErrorKind::as_str
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum EventKind {
@@ -169,6 +204,12 @@ stable_names! {
         SignedOut => "signed_out",
         Abandoned => "abandoned",
     }
+}
+
+/// Runs a refresh, in a span with the feature `tracing`.
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn in_span<F>(_: &AccountId, _: RefreshReason, refresh: F) -> F {
+    refresh
 }
 
 /// The work that was left in [`EventKind::Abandoned`].

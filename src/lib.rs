@@ -16,6 +16,11 @@ mod event;
 pub mod fuzzing;
 mod keeper;
 mod manager;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+mod metrics;
 pub mod middleware;
 mod names;
 mod origin_rules;

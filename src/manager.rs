@@ -1,5 +1,8 @@
 //! Many accounts and their shared parts: the token endpoint, the store, the clock, the policy.
 
+#[cfg(feature = "metrics")]
+mod measured;
+
 use std::{
     fmt,
     sync::{Arc, Weak},
@@ -20,6 +23,7 @@ use crate::{
     error::{ConfigError, Error},
     event::{EventSink, Events},
     keeper::Keeper,
+    metrics::Meter,
     policy::{Background, RefreshPolicy},
     runtime::within,
     store::TokenStore,
@@ -59,6 +63,9 @@ struct Shared {
     accounts: Accounts,
     /// With [`Background::KeepWarm`], until the shutdown.
     keeper: Mutex<Option<Keeper>>,
+    /// Until the shutdown.
+    #[cfg(feature = "metrics")]
+    registered: Mutex<Option<crate::metrics::Registered>>,
 }
 
 impl TokenManager {
@@ -70,6 +77,7 @@ impl TokenManager {
             clock: Arc::new(SystemClock),
             policy: RefreshPolicy::default(),
             sinks: Vec::new(),
+            meter: Meter::default(),
             room: Room::default(),
         }
     }
@@ -256,6 +264,8 @@ impl Shared {
     /// Closes all accounts, later accounts included.
     fn close(&self) -> Vec<Account> {
         self.keeper.lock().take();
+        #[cfg(feature = "metrics")]
+        self.registered.lock().take();
         let accounts = self.accounts.close();
         self.context().refresh_queue.close();
         accounts
@@ -301,6 +311,7 @@ pub struct TokenManagerBuilder {
     clock: Arc<dyn Clock>,
     policy: RefreshPolicy,
     sinks: Vec<Box<dyn EventSink>>,
+    meter: Meter,
     room: Room,
 }
 
@@ -316,6 +327,18 @@ impl TokenManagerBuilder {
     #[must_use]
     pub fn event_sink(mut self, sink: impl EventSink) -> Self {
         self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// Adds the label `account` to the [metrics](crate::metrics), except to the gauges of all accounts.
+    ///
+    /// Each account then has series of its own, which stay in the recorder after the account has left
+    /// memory. Leave this off for thousands of accounts.
+    #[cfg(feature = "metrics")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+    #[must_use]
+    pub fn label_metrics_by_account(mut self) -> Self {
+        self.meter.labels_accounts = true;
         self
     }
 
@@ -399,8 +422,8 @@ impl TokenManagerBuilder {
     /// # Errors
     ///
     /// [`ConfigError`] if the policy contradicts itself, if the capacity or the idle time is zero, if no
-    /// runtime can run the keeper of [`Background::KeepWarm`], or if the thread of a sink cannot be
-    /// started.
+    /// runtime can run the keeper of [`Background::KeepWarm`], or if the thread of a sink, or of the
+    /// gauges of the feature `metrics`, cannot be started.
     pub fn build(self) -> Result<TokenManager, ConfigError> {
         self.policy.validate(self.endpoint.timeout())?;
         self.room.validate()?;
@@ -426,6 +449,7 @@ impl TokenManagerBuilder {
                 clocks: clocks.clone(),
                 policy: self.policy,
                 events,
+                meter: self.meter,
                 claims: Claims::default(),
                 sign_ins: SignIns::default(),
                 built_on,
@@ -434,8 +458,12 @@ impl TokenManagerBuilder {
             Shared {
                 accounts: Accounts::new(context, self.room),
                 keeper: Mutex::default(),
+                #[cfg(feature = "metrics")]
+                registered: Mutex::default(),
             }
         });
+        #[cfg(feature = "metrics")]
+        manager.register()?;
         if let Some(runtime) = keeper_runs_on {
             let kept = Arc::downgrade(&manager);
             let keeper = Keeper::start(&runtime, clocks, move || keep_warm(kept.clone()));

@@ -212,6 +212,7 @@ impl AccountContext {
             Followed::Served(token) => return Ok(token),
             Followed::Waits(waiter) => waiter,
         };
+        let _waiting = self.manager.meter.waiting(&self.id);
         let has_fallback = waiter.has_fallback();
         let result = async {
             match waiter.result().await {

@@ -32,6 +32,7 @@ use crate::{
     endpoint::TokenEndpoint,
     error::{Error, ErrorKind},
     event::{EventKind, Events},
+    metrics::Meter,
     policy::RefreshPolicy,
     store::{Record, StoreError, StoreErrorKind, Swap, TokenStore, Version},
     token::Generation,
@@ -58,6 +59,7 @@ pub(crate) struct ManagerContext {
     pub(crate) clocks: Clocks,
     pub(crate) policy: RefreshPolicy,
     pub(crate) events: Events,
+    pub(crate) meter: Meter,
     pub(crate) claims: Claims,
     pub(crate) sign_ins: SignIns,
     pub(crate) refresh_queue: Arc<RefreshQueue>,
@@ -106,7 +108,8 @@ pub(super) struct AccountContext {
 impl AccountContext {
     /// An account whose tokens have later numbers than `latest`.
     pub(super) fn new(id: AccountId, manager: Arc<ManagerContext>, latest: Generation) -> Self {
-        let single_flight = SingleFlight::new(id.clone(), manager.clocks.clone(), &manager.policy);
+        let (clocks, meter) = (manager.clocks.clone(), manager.meter);
+        let single_flight = SingleFlight::new(id.clone(), clocks, &manager.policy, meter);
         single_flight.update(|state| state.count_from(latest));
         let tasks = TaskTracker::new();
         // A tracker that is open cannot be waited for.
@@ -154,6 +157,7 @@ impl AccountContext {
     }
 
     pub(super) fn emit(&self, kind: EventKind) {
+        self.manager.meter.event(&self.id, &kind);
         self.manager.events.emit(&self.id, kind);
     }
 

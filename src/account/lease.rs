@@ -52,10 +52,12 @@ impl AccountContext {
         // Before the response, which may be held up.
         let asked = self.clocks().now();
         let waiting = self.lease_demand.wait();
-        let lease = self.manager.store.lease(&self.id, request).await?;
-        drop(waiting);
+        let mut measured = self.manager.meter.lease_wait(&self.id, self.clocks());
+        let lease = self.manager.store.lease(&self.id, request).await;
+        measured.note(&lease);
+        drop((measured, waiting));
         Ok(HeldLease {
-            lease,
+            lease: lease?,
             account: Arc::clone(self),
             time_to_live: request.time_to_live,
             asked: Mutex::new(Some(asked)),

@@ -514,6 +514,12 @@ impl Account {
         self.context().emit(kind);
     }
 
+    /// Notes that a request is sent again after a 401.
+    pub(crate) fn note_replay(&self) {
+        let account = self.context();
+        account.manager.meter.replay(&account.id);
+    }
+
     /// Notes that the account is in use, on the monotonic clock.
     pub(crate) fn mark_used(&self, now: Duration) {
         self.context().single_flight.published().mark_used(now);

@@ -21,6 +21,7 @@ use crate::{
     account_id::AccountId,
     clock::{Clocks, Moment},
     error::{Error, ErrorKind},
+    metrics::Meter,
     policy::{Backoff, RefreshPolicy},
     runtime::end_of_task,
     token::Generation,
@@ -36,6 +37,7 @@ pub(crate) struct SingleFlight {
     account: AccountId,
     clocks: Clocks,
     backoff: Backoff,
+    meter: Meter,
     published: Arc<Published>,
     shared: Mutex<Shared>,
 }
@@ -74,11 +76,17 @@ pub(crate) struct Waiter {
 }
 
 impl SingleFlight {
-    pub(crate) fn new(account: AccountId, clocks: Clocks, policy: &RefreshPolicy) -> Arc<Self> {
+    pub(crate) fn new(
+        account: AccountId,
+        clocks: Clocks,
+        policy: &RefreshPolicy,
+        meter: Meter,
+    ) -> Arc<Self> {
         Arc::new(Self {
             account,
             clocks,
             backoff: policy.backoff.clone(),
+            meter,
             published: Arc::new(Published::new()),
             shared: Mutex::new(Shared {
                 state: State::new(policy.background),
@@ -314,9 +322,16 @@ impl Flight {
 
     fn end(&mut self, outcome: Outcome) -> bool {
         self.has_ended = true;
-        let now = self.single_flight.clocks.now();
-        self.single_flight
-            .update(|state| state.finish(self.id, outcome, now))
+        let single_flight = &self.single_flight;
+        let now = single_flight.clocks.now();
+        let name = outcome.name();
+        let counts = single_flight.update(|state| state.finish(self.id, outcome, now));
+        if let Aim::Refresh(reason) = self.aim {
+            let took = now.monotonic.saturating_sub(self.began);
+            let account = &single_flight.account;
+            single_flight.meter.refresh(account, reason, name, took);
+        }
+        counts
     }
 }
 
@@ -361,7 +376,7 @@ impl crate::clock::Clock for Still {
 #[cfg(test)]
 fn at_rest_with(at: std::time::Duration, policy: &RefreshPolicy) -> Arc<SingleFlight> {
     let clocks = Clocks::new(Arc::new(Still(at)));
-    SingleFlight::new(AccountId::default(), clocks, policy)
+    SingleFlight::new(AccountId::default(), clocks, policy, Meter::default())
 }
 
 #[cfg(all(test, shuttle))]

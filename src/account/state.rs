@@ -157,6 +157,17 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// The stable name for metrics.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Token(token) if token.granted_at().is_some() => "refreshed",
+            Self::Token(_) => "adopted",
+            Self::SignedOut { error, .. }
+            | Self::Failed { error, .. }
+            | Self::Postponed { error, .. } => error.kind().as_str(),
+        }
+    }
+
     /// What the waiters get.
     pub(crate) fn to_result(&self) -> Result<Arc<LiveToken>, Error> {
         match self {

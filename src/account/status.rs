@@ -102,6 +102,18 @@ stable_names! {
     }
 }
 
+#[cfg(feature = "metrics")]
+impl AccountState {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::SignInRequired,
+        Self::Failing,
+        Self::Fresh,
+        Self::Stale,
+        Self::Expired,
+        Self::Unknown,
+    ];
+}
+
 impl AccountStatus {
     /// The status in one word. A required sign-in and an error come before the token's freshness.
     pub fn state(&self) -> AccountState {

@@ -10,10 +10,11 @@ use tokio::{
 
 use super::{
     context::AccountContext, lease_demand::Waiting, sign_ins::Pending, single_flight::Flight,
+    state::Aim,
 };
 use crate::{
     error::{Error, ErrorKind},
-    event::Unfinished,
+    event::{Unfinished, in_span},
     policy::Background,
     runtime::{self, Unfit, within},
 };
@@ -43,6 +44,7 @@ impl AccountContext {
             }
         };
         self.expect_no_loss();
+        let aim = flight.aim();
         let account = Arc::clone(self);
         let task = async move {
             let flight = Arc::clone(&account).run_flight(flight);
@@ -51,7 +53,13 @@ impl AccountContext {
                 sweeper.sweep_if_due();
             }
         };
-        self.tasks.spawn_on(task, &runtime);
+        match aim {
+            Aim::Refresh(reason) => {
+                let task = in_span(&self.id, reason, task);
+                self.tasks.spawn_on(task, &runtime)
+            }
+            Aim::Look => self.tasks.spawn_on(task, &runtime),
+        };
         Ok(())
     }
 

@@ -54,6 +54,11 @@ impl Shard {
         self.table.iter().map(|entry| entry.account.id().clone())
     }
 
+    #[cfg(feature = "metrics")]
+    pub(super) fn visit(&self, visit: &mut impl FnMut(&Account)) {
+        self.table.iter().for_each(|entry| visit(&entry.account));
+    }
+
     pub(super) fn all(&self) -> Vec<Account> {
         let accounts = self.table.iter().map(|entry| entry.account.clone());
         accounts.collect()

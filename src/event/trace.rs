@@ -1,51 +1,140 @@
-//! Events in `tracing`.
+//! Events in `tracing`. The docs of [`EventKind`] list them.
 
-use super::EventKind;
-use crate::account_id::AccountId;
+use std::time::{Duration, SystemTime};
+
+use tracing::{Instrument, Span, instrument::Instrumented};
+
+use super::{EventKind, RefreshReason};
+use crate::{account_id::AccountId, clock::since_epoch};
 
 /// The target of all events in `tracing`.
 pub(crate) const TARGET: &str = "dropbox_sign_oauth";
 
-pub(super) fn trace(account: &AccountId, kind: &EventKind) {
-    match kind {
-        EventKind::RefreshFailed { error } => {
-            tracing::warn!(target: TARGET, %account, %error, "refresh failed");
+pub(super) fn trace(account: &AccountId, event: &EventKind) {
+    let kind = event.as_str();
+    macro_rules! log {
+        ($level:ident, $message:literal $(, $($fields:tt)+)?) => {
+            tracing::$level!(target: TARGET, %account, kind, $($($fields)+,)? $message)
+        };
+    }
+    match event {
+        EventKind::RefreshStarted { reason } => {
+            log!(debug, "refresh started", reason = reason.as_str());
+        }
+        EventKind::Refreshed {
+            generation,
+            lifetime,
+            expires_at,
+            rotated,
+            took,
+        } => log!(
+            info,
+            "token refreshed",
+            generation = generation.0,
+            lifetime_s = lifetime.as_secs(),
+            expires_at = unix_seconds(*expires_at),
+            rotated,
+            took_ms = millis(*took)
+        ),
+        EventKind::Adopted {
+            generation,
+            expires_at,
+        } => log!(
+            debug,
+            "token taken over from the store",
+            generation = generation.0,
+            expires_at = unix_seconds(*expires_at)
+        ),
+        EventKind::RefreshFailed { error } => log!(
+            warn,
+            "refresh failed",
+            error.kind = error.kind().as_str(),
+            error.message = %error,
+            sign_in_required = error.is_reauthorization_required()
+        ),
+        EventKind::IntentFound { presented_at } => log!(
+            warn,
+            "refresh token may be spent: an earlier refresh has left no result",
+            presented_at = unix_seconds(*presented_at)
+        ),
+        EventKind::ReadUnencrypted => log!(
+            warn,
+            "the stored record is not encrypted: if it was before, another user wrote it"
+        ),
+        EventKind::RequestRepeated { ambiguous } => {
+            log!(debug, "token request sent again", ambiguous);
         }
         EventKind::SaveFailed {
             error,
             attempt,
             gave_up,
-        } => {
-            tracing::error!(target: TARGET, %account, %error, attempt, gave_up, "save failed");
-        }
-        EventKind::LeaseLost { error } => {
-            tracing::warn!(target: TARGET, %account, %error, "lease lost");
-        }
-        EventKind::Refreshed {
+        } => log!(
+            error,
+            "save failed",
+            error.kind = error.kind().as_str(),
+            error.message = %error,
+            attempt,
+            gave_up
+        ),
+        EventKind::SaveRecovered => log!(info, "tokens saved after earlier failures"),
+        EventKind::SaveConflict => log!(debug, "save gave way to a newer record"),
+        EventKind::LeaseLost { error } => log!(
+            warn,
+            "lease lost",
+            error.kind = error.kind().as_str(),
+            error.message = %error
+        ),
+        EventKind::Rejected {
             generation,
-            lifetime,
-            rotated,
-            ..
-        } => {
-            tracing::info!(target: TARGET, %account, %generation, ?lifetime, rotated, "refreshed");
-        }
-        EventKind::Abandoned { unfinished } => {
-            tracing::warn!(
-                target: TARGET, %account, ?unfinished,
-                "work was left: call `TokenManager::shutdown` before the program ends"
-            );
-        }
-        EventKind::IntentFound { presented_at } => {
-            tracing::warn!(target: TARGET, %account, ?presented_at, "refresh token may be spent");
-        }
-        EventKind::ReadUnencrypted => {
-            tracing::warn!(
-                target: TARGET, %account,
-                "the stored record is not encrypted: if it was before, another user wrote it"
-            );
-        }
+            refreshes,
+        } => log!(
+            debug,
+            "the API rejected a token",
+            generation = generation.0,
+            refreshes
+        ),
         // The middleware warns by itself, since a request may have no account.
         EventKind::OriginNotListed { .. } => {}
-        other => tracing::debug!(target: TARGET, %account, event = ?other),
+        EventKind::Installed {
+            generation,
+            expires_at,
+        } => log!(
+            info,
+            "tokens installed",
+            generation = generation.0,
+            expires_at = expires_at.map(unix_seconds)
+        ),
+        EventKind::SignedOut => log!(info, "signed out"),
+        EventKind::Abandoned { unfinished } => log!(
+            warn,
+            "work was left: call `TokenManager::shutdown` before the program ends",
+            unfinished = unfinished.as_str()
+        ),
     }
 }
+
+/// Runs a refresh in the span `refresh`.
+///
+/// The span is a root. As a child, it would keep the span of the request that started the refresh
+/// open, and a refresh in the background outlives its request.
+pub(crate) fn in_span<F>(
+    account: &AccountId,
+    reason: RefreshReason,
+    refresh: F,
+) -> Instrumented<F> {
+    let reason = reason.as_str();
+    let span = tracing::info_span!(target: TARGET, parent: None, "refresh", %account, reason);
+    span.follows_from(Span::current());
+    refresh.instrument(span)
+}
+
+fn unix_seconds(time: SystemTime) -> u64 {
+    since_epoch(time).as_secs()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -287,6 +287,7 @@ impl TokenRefreshMiddleware {
             Some(token) => {
                 set(&mut replay, token);
                 deadline::leave_rest(&mut replay, sent.deadline);
+                account.note_replay();
                 next.run(replay, extensions).await
             }
             None => Ok(response),

@@ -73,9 +73,11 @@ fn warn(origin: &str, account: Option<&Account>, status: Option<StatusCode>) {
     tracing::warn!(
         target: crate::event::TARGET,
         account = account.map(|account| tracing::field::display(account.id())),
+        kind = "origin_not_listed",
+        origin,
         status = status.map(|status| status.as_u16()),
-        "a request to {origin} left without a token, since this origin is not listed; if the API is at \
-         this origin, list it: `TokenRefreshMiddleware::builder(..).origins(..)`",
+        "a request left without a token, since its origin is not listed; if the API is at this origin, \
+         list it: `TokenRefreshMiddleware::builder(..).origins(..)`",
     );
 }
 
@@ -84,7 +86,8 @@ pub(super) fn trace(origin: &str) {
     #[cfg(feature = "tracing")]
     tracing::trace!(
         target: crate::event::TARGET,
-        "a request to {origin} leaves without a token, since this origin is not listed",
+        origin,
+        "a request leaves without a token, since its origin is not listed",
     );
     #[cfg(not(feature = "tracing"))]
     let _ = origin;

@@ -13,6 +13,7 @@ mod jitter;
 mod keep_warm;
 mod leases;
 mod lineage;
+mod logs;
 #[cfg(unix)]
 mod outages;
 mod overlaps;

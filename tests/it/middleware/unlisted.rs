@@ -187,7 +187,8 @@ async fn s77_the_log_warns_once_and_traces_every_request() {
         .find(|line| line.contains("WARN"))
         .expect("a warning");
     for part in [
-        "https://a.example ",
+        "kind=\"origin_not_listed\"",
+        "origin=\"https://a.example\"",
         "without a token",
         ".origins(..)",
         "status=401",

@@ -1,0 +1,84 @@
+//! The log of a refresh with the feature `tracing`. Unit tests compare the fields of each event with the
+//! docs.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use dropbox_sign_oauth::{
+    EndpointError, ExpiresIn, RefreshToken, TokenEndpoint, TokenGrant, TokenManager, TokenSet,
+    store::MemoryStore,
+};
+use tracing::{Instrument, Level, subscriber::NoSubscriber};
+
+use crate::support::{HOUR, SECOND};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("not poisoned").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Logs each request, as an HTTP client does.
+#[derive(Debug)]
+struct Logging;
+
+#[async_trait]
+impl TokenEndpoint for Logging {
+    async fn refresh(&self, _: &RefreshToken) -> Result<TokenGrant, EndpointError> {
+        tracing::debug!("connecting");
+        Ok(TokenGrant::new("access").with_expires_in(ExpiresIn::After(HOUR)))
+    }
+
+    fn timeout(&self) -> Duration {
+        15 * SECOND
+    }
+}
+
+#[tokio::test]
+async fn s135_the_events_of_a_refresh_and_of_its_request_stand_in_one_root_span() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(Level::DEBUG)
+        .with_ansi(false)
+        .without_time()
+        .with_writer(move || writer.clone())
+        .finish();
+    // Tests in other threads must not switch these events off.
+    let _second = tracing::Dispatch::new(NoSubscriber::default());
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let manager = TokenManager::builder(Logging, MemoryStore::new());
+    let manager = manager.build().expect("valid settings");
+    let account = manager.account("acme");
+    let seed = TokenSet::from_refresh_token("refresh-0");
+    account.install(seed).await.expect("installed");
+    let request = tracing::info_span!("request");
+    let token = account.token().instrument(request);
+    token.await.expect("a token");
+    manager.shutdown().await.expect("saved");
+
+    let log = log.0.lock().expect("not poisoned").clone();
+    let log = String::from_utf8(log).expect("text");
+    let inside = r#" refresh{account=acme reason="expired"}: "#;
+    for message in ["connecting", "refresh started", "token refreshed"] {
+        let line = log.lines().find(|line| line.contains(message));
+        let line = line.expect("a line");
+        assert!(line.contains(inside), "{line}");
+        assert!(!line.contains("request{"), "not a root: {line}");
+    }
+    let installed = log.lines().find(|line| line.contains("tokens installed"));
+    assert!(installed.is_some_and(|line| !line.contains("refresh{")));
+    assert!(!log.contains("refresh-0"), "{log}");
+}
