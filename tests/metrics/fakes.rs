@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use dropbox_sign_oauth::{
     AccountId, EndpointError, ExpiresIn, RefreshToken, TokenEndpoint, TokenGrant,
     store::{
-        Lease, LeaseRequest, MemoryStore, Record, StoreError, StoreErrorKind, Swap, TokenStore,
-        Version,
+        AccountsPage, Lease, LeaseRequest, MemoryStore, PageRequest, Record, StoreError,
+        StoreErrorKind, Swap, TokenStore, Version,
     },
 };
 use http::{Extensions, HeaderValue, StatusCode, header::AUTHORIZATION};
@@ -124,6 +124,14 @@ impl TokenStore for Store {
         request: LeaseRequest,
     ) -> Result<Box<dyn Lease>, StoreError> {
         self.inner.lease(account, request).await
+    }
+
+    async fn accounts(&self, request: &PageRequest) -> Result<AccountsPage, StoreError> {
+        self.inner.accounts(request).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner.check().await
     }
 }
 
