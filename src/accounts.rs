@@ -117,6 +117,17 @@ impl Accounts {
         lens.sum()
     }
 
+    /// The names of the accounts in memory, in their order. A name costs no handle, which would keep the
+    /// account in memory.
+    pub(crate) fn names(&self) -> Vec<AccountId> {
+        let mut names = Vec::with_capacity(self.len());
+        for shard in &self.shards {
+            names.extend(shard.0.read().names());
+        }
+        names.sort_unstable();
+        names
+    }
+
     pub(crate) fn all(&self) -> Vec<Account> {
         let shards = self.shards.iter();
         shards.flat_map(|shard| shard.0.read().all()).collect()

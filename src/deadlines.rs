@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::clock::{Clocks, Moment, since_epoch};
+use crate::{
+    clock::{Clocks, Moment, since_epoch},
+    names::stable_names,
+};
 
 /// How far an access token is from its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +16,14 @@ pub enum Freshness {
     Stale,
     /// Too close to its end, or past it: do not send the token.
     Expired,
+}
+
+stable_names! {
+    Freshness {
+        Fresh => "fresh",
+        Stale => "stale",
+        Expired => "expired",
+    }
 }
 
 /// When a token turns stale and when it expires, on both clocks.

@@ -1,4 +1,4 @@
-//! The interface to a provider: one call that turns a refresh token into a new token.
+//! The interface to a provider: the calls that turn a code or a refresh token into tokens.
 //!
 //! [`OAuthApi`](crate::OAuthApi) is the implementation for Dropbox Sign. Implement
 //! [`TokenEndpoint`] to plug in another provider, or a proxy of your own.
@@ -15,12 +15,13 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
+    authorization::AuthorizationResponse,
     clock::since_epoch,
     secret::{AccessToken, RefreshToken},
     token::{LONGEST_LIFETIME, TokenSet},
 };
 
-/// Exchanges refresh tokens for new tokens (RFC 6749, section 6).
+/// Exchanges refresh tokens for new tokens (RFC 6749, section 6), and codes for the first tokens.
 ///
 /// ```
 /// use std::time::Duration;
@@ -87,7 +88,32 @@ pub trait TokenEndpoint: fmt::Debug + Send + Sync + 'static {
     /// [`Ambiguous`](EndpointErrorKind::Ambiguous).
     async fn refresh(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError>;
 
-    /// The longest time that one [`refresh`](Self::refresh) may take. Afterwards `refresh` sends
+    /// Exchanges the code of a sign-in for the first tokens, once (RFC 6749, section 4.1.3).
+    /// [`Account::sign_in`](crate::Account::sign_in) calls this. By default, an error of the kind
+    /// [`Configuration`](EndpointErrorKind::Configuration) says that the endpoint exchanges no codes.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]. [`GrantRefused`](EndpointErrorKind::GrantRefused) is for a code that is used,
+    /// expired or another client's. [`may_be_spent`](EndpointError::may_be_spent) is about the code.
+    ///
+    /// # Cancel safety
+    ///
+    /// The method need not be cancel safe, as [`refresh`](Self::refresh).
+    async fn exchange_code(
+        &self,
+        response: &AuthorizationResponse,
+    ) -> Result<TokenGrant, EndpointError> {
+        let _ = response;
+        let message = "the token endpoint exchanges no codes";
+        let error = EndpointError::new(EndpointErrorKind::Configuration, message);
+        Err(error.with_help(
+            "implement `TokenEndpoint::exchange_code`, or pass the tokens to `Account::install`",
+        ))
+    }
+
+    /// The longest time that one [`refresh`](Self::refresh) or
+    /// [`exchange_code`](Self::exchange_code) may take. Afterwards `refresh` sends
     /// nothing, since another process may present the token by then.
     ///
     /// A process that was held up (stopped, frozen, asleep) notices its timers before the response
@@ -104,7 +130,8 @@ pub trait TokenEndpoint: fmt::Debug + Send + Sync + 'static {
 pub struct TokenGrant {
     /// The new access token.
     pub access_token: AccessToken,
-    /// The new refresh token; `None` if the refresh token that was presented stays valid.
+    /// The new refresh token; `None` if the refresh token that was presented stays valid, or there is no
+    /// refresh token.
     pub refresh_token: Option<RefreshToken>,
     /// The lifetime of the access token, as the response stated it.
     pub expires_in: ExpiresIn,

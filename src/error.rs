@@ -71,7 +71,7 @@ impl Error {
         self.edit(|inner| inner.cause = Some(Cause::Detail(detail.into())))
     }
 
-    /// Replaces the help of the error's kind.
+    /// Replaces the help of the error's kind and of its cause.
     pub(crate) fn with_help(self, help: &'static str) -> Self {
         self.edit(|inner| inner.help = Some(help))
     }
@@ -143,7 +143,10 @@ impl Error {
     pub fn is_reauthorization_required(&self) -> bool {
         matches!(
             self.0.kind,
-            ErrorKind::NotAuthorized | ErrorKind::GrantRefused | ErrorKind::Ambiguous
+            ErrorKind::NotAuthorized
+                | ErrorKind::GrantRefused
+                | ErrorKind::Ambiguous
+                | ErrorKind::SignInFailed
         )
     }
 
@@ -166,13 +169,13 @@ impl Error {
 impl Error {
     /// The cause knows the next step better, unless the user has to sign in.
     fn help(&self) -> &str {
-        let own = match &self.0.cause {
+        let causes = match &self.0.cause {
             Some(Cause::Endpoint(error)) => error.help(),
             Some(Cause::Store(error)) => Some(error.help()),
-            Some(Cause::Detail(_)) | None => self.0.help,
+            Some(Cause::Detail(_)) | None => None,
         };
-        own.filter(|_| !self.is_reauthorization_required())
-            .unwrap_or(self.0.kind.help())
+        let causes = causes.filter(|_| !self.is_reauthorization_required());
+        self.0.help.or(causes).unwrap_or(self.0.kind.help())
     }
 }
 

@@ -11,7 +11,9 @@ pub(crate) use trace::TARGET;
 
 use std::time::{Duration, SystemTime};
 
-use crate::{account_id::AccountId, error::Error, store::StoreError, token::Generation};
+use crate::{
+    account_id::AccountId, error::Error, names::stable_names, store::StoreError, token::Generation,
+};
 
 /// An event of one account's tokens.
 #[non_exhaustive]
@@ -40,14 +42,21 @@ pub enum EventKind {
         generation: Generation,
         /// The lifetime of the new token.
         lifetime: Duration,
+        /// When the new token expires, by the wall clock.
+        expires_at: SystemTime,
         /// Whether the service replaced the refresh token too.
         rotated: bool,
+        /// How long the refresh took, by the manager's clock: from the caller or the keeper that started
+        /// the refresh, over the waits for a permit and for the lease, to the save.
+        took: Duration,
     },
     /// The store holds a newer token, which is now in use. No request was sent.
     #[non_exhaustive]
     Adopted {
         /// The token's generation.
         generation: Generation,
+        /// When the token expires, by the wall clock.
+        expires_at: SystemTime,
     },
     /// A refresh failed. The kind of the error says whether the refresh is retried.
     #[non_exhaustive]
@@ -126,6 +135,8 @@ pub enum EventKind {
     Installed {
         /// The token's generation.
         generation: Generation,
+        /// When the token expires, by the wall clock. `None` if a refresh token alone was installed.
+        expires_at: Option<SystemTime>,
     },
     /// The account was signed out and its record removed.
     SignedOut,
@@ -139,6 +150,27 @@ pub enum EventKind {
     },
 }
 
+stable_names! {
+    EventKind {
+        RefreshStarted => "refresh_started",
+        Refreshed => "refreshed",
+        Adopted => "adopted",
+        RefreshFailed => "refresh_failed",
+        IntentFound => "intent_found",
+        ReadUnencrypted => "read_unencrypted",
+        RequestRepeated => "request_repeated",
+        SaveFailed => "save_failed",
+        SaveRecovered => "save_recovered",
+        SaveConflict => "save_conflict",
+        LeaseLost => "lease_lost",
+        Rejected => "rejected",
+        OriginNotListed => "origin_not_listed",
+        Installed => "installed",
+        SignedOut => "signed_out",
+        Abandoned => "abandoned",
+    }
+}
+
 /// The work that was left in [`EventKind::Abandoned`].
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,6 +179,16 @@ pub enum Unfinished {
     Refresh,
     /// New tokens are in memory, and not in the store.
     Save,
+    /// A sign-in is under way, or was aborted: its code may be used up. Earlier tokens are not lost.
+    SignIn,
+}
+
+stable_names! {
+    Unfinished {
+        Refresh => "refresh",
+        Save => "save",
+        SignIn => "sign_in",
+    }
 }
 
 /// Why a refresh started.
@@ -162,4 +204,13 @@ pub enum RefreshReason {
     /// The token is valid for a shorter time than a caller of
     /// [`Account::token_valid_for`](crate::Account::token_valid_for) needs.
     TooShort,
+}
+
+stable_names! {
+    RefreshReason {
+        Stale => "stale",
+        Expired => "expired",
+        Rejected => "rejected",
+        TooShort => "too_short",
+    }
 }

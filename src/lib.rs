@@ -5,6 +5,7 @@ mod account;
 mod account_id;
 mod accounts;
 pub mod api;
+mod authorization;
 mod clock;
 mod deadlines;
 mod endpoint;
@@ -18,6 +19,7 @@ pub mod guide;
 mod keeper;
 mod manager;
 pub mod middleware;
+mod names;
 mod origin_rules;
 mod policy;
 mod runtime;
@@ -26,9 +28,13 @@ pub mod store;
 mod token;
 
 pub use crate::{
-    account::{Account, BearerToken, Seeded},
+    account::{Account, AccountState, AccountStatus, BearerToken, LastError, LastRefresh, Seeded},
     account_id::AccountId,
     api::OAuthApi,
+    authorization::{
+        AuthorizationError, AuthorizationErrorKind, AuthorizationRequest, AuthorizationResponse,
+        AuthorizationState,
+    },
     clock::{Clock, SystemClock},
     deadlines::Freshness,
     endpoint::{

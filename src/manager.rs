@@ -10,7 +10,9 @@ use parking_lot::Mutex;
 use tokio::{runtime::Handle, task::consume_budget};
 
 use crate::{
-    account::{Account, BearerToken, Claims, Key, Label, ManagerContext, RefreshQueue, Sweeper},
+    account::{
+        Account, BearerToken, Claims, Key, Label, ManagerContext, RefreshQueue, SignIns, Sweeper,
+    },
     account_id::AccountId,
     accounts::{Accounts, Room},
     clock::{Clock, Clocks, SystemClock},
@@ -78,6 +80,19 @@ impl TokenManager {
     /// without a handle may leave memory: see [`TokenManagerBuilder::capacity`].
     pub fn account(&self, id: impl AsRef<str> + Into<AccountId>) -> Account {
         self.0.accounts.account(id)
+    }
+
+    /// The names of the accounts in memory, in alphabetical order, for a status page beside
+    /// [`Account::status`].
+    ///
+    /// Accounts that only the store knows are not among them. The result holds names, not handles: a
+    /// handle would keep its account in memory. An account that has left memory since is made anew by
+    /// [`account`](Self::account), and its [state](crate::AccountStatus::state) is unknown.
+    ///
+    /// With 100,000 accounts, the call takes some tens of milliseconds, most of them for the order.
+    /// Requests that look an account up meanwhile do not wait.
+    pub fn accounts(&self) -> Vec<AccountId> {
+        self.0.accounts.names()
     }
 
     /// How many accounts are in memory, for a metric beside [`TokenManagerBuilder::capacity`].
@@ -412,6 +427,7 @@ impl TokenManagerBuilder {
                 policy: self.policy,
                 events,
                 claims: Claims::default(),
+                sign_ins: SignIns::default(),
                 built_on,
                 sweeper: manager.clone(),
             };

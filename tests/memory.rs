@@ -14,7 +14,10 @@ use async_trait::async_trait;
 use dropbox_sign_oauth::{
     AccountId, EndpointError, ExpiresIn, RefreshToken, TokenEndpoint, TokenGrant, TokenManager,
     TokenManagerBuilder, TokenSet,
-    store::{Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version},
+    store::{
+        AccountsPage, Lease, LeaseRequest, PageRequest, Record, StoreError, Swap, TokenStore,
+        Version,
+    },
     testing::FakeClock,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -66,6 +69,14 @@ impl TokenStore for Endless {
 
     async fn lease(&self, _: &AccountId, _: LeaseRequest) -> Result<Box<dyn Lease>, StoreError> {
         Ok(Box::new(Free))
+    }
+
+    async fn accounts(&self, _: &PageRequest) -> Result<AccountsPage, StoreError> {
+        Ok(AccountsPage::default())
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

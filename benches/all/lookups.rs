@@ -16,6 +16,7 @@ use crate::{
 };
 
 const ACCOUNTS: usize = 10_000;
+const MANY: usize = 100_000;
 
 pub(crate) fn by_name(effort: Effort) {
     let manager = manager();
@@ -51,6 +52,27 @@ pub(crate) fn by_name(effort: Effort) {
             on_threads("an account of its own, two threads", 2, own),
             on_threads("10,000 accounts at random, one thread", 1, any),
             on_threads("10,000 accounts at random, two threads", 2, any),
+        ],
+    );
+}
+
+/// What a status page costs: the names of all accounts in memory, and the status of each.
+pub(crate) fn status_page(effort: Effort) {
+    let runtime = Runtime::new().expect("a runtime");
+    let (manager, _handles) = runtime.block_on(account::many(MANY));
+    let statuses = || {
+        for name in manager.accounts() {
+            black_box(manager.account(&name).status());
+        }
+    };
+    compare(
+        effort,
+        10,
+        &mut [
+            Contender::new("the names of 100,000 accounts", || {
+                drop(black_box(manager.accounts()));
+            }),
+            Contender::new("the names, and the status of each", statuses),
         ],
     );
 }

@@ -28,6 +28,7 @@ type Bench = (&'static str, fn(Effort));
 
 const BENCHES: &[Bench] = &[
     ("accounts/by_name", lookups::by_name),
+    ("accounts/status_page", lookups::status_page),
     ("instructions", instructions::beyond_a_constant),
     ("request/in_memory", request::in_memory),
     ("request/loopback", request::loopback),

@@ -23,6 +23,7 @@ use super::{
     lease_demand::LeaseDemand,
     record_state::{Reconciled, RecordState},
     refresh_queue::RefreshQueue,
+    sign_ins::SignIns,
     single_flight::SingleFlight,
 };
 use crate::{
@@ -58,6 +59,7 @@ pub(crate) struct ManagerContext {
     pub(crate) policy: RefreshPolicy,
     pub(crate) events: Events,
     pub(crate) claims: Claims,
+    pub(crate) sign_ins: SignIns,
     pub(crate) refresh_queue: Arc<RefreshQueue>,
     /// The runtime on which the manager was built.
     pub(crate) built_on: Option<Handle>,

@@ -87,9 +87,18 @@ impl AccountContext {
     }
 
     async fn present(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError> {
-        let endpoint = &self.manager.endpoint;
-        let mut response = pin!(endpoint.refresh(refresh_token));
-        let response = match timeout(endpoint.timeout(), &mut response).await {
+        let request = self.manager.endpoint.refresh(refresh_token);
+        self.granted_in_time(request, Some(refresh_token)).await
+    }
+
+    /// The response to a token request, which presents a refresh token or a code.
+    pub(super) async fn granted_in_time(
+        &self,
+        request: impl Future<Output = Result<TokenGrant, EndpointError>>,
+        presented: Option<&RefreshToken>,
+    ) -> Result<TokenGrant, EndpointError> {
+        let mut response = pin!(request);
+        let response = match timeout(self.manager.endpoint.timeout(), &mut response).await {
             // The time for reading counts from when the process notices the deadline.
             Err(_) => timeout(READING, response).await,
             in_time => in_time,
@@ -105,21 +114,21 @@ impl AccountContext {
         let message = format!("the token endpoint granted nothing usable: {flaw}");
         let error = EndpointError::new(EndpointErrorKind::Transient, message);
         Err(match grant.refresh_token {
-            Some(issued) if issued != *refresh_token => error.with_refresh_token(issued),
+            Some(issued) if presented != Some(&issued) => error.with_refresh_token(issued),
             _ => error,
         })
     }
 
-    /// What a failed request, first sent at `began`, means for the callers that wait, for the refresh
+    /// What a failed request, first sent at `presented`, means for the callers that wait, for the refresh
     /// token and for the other accounts.
     pub(super) fn exchange_failed(
         &self,
         error: EndpointError,
         intent: &Intent,
-        began: Duration,
+        presented: Duration,
     ) -> Outcome {
         let policy = self.policy();
-        let held = self.manager.refresh_queue.failed(&error, began);
+        let held = self.manager.refresh_queue.failed(&error, presented);
         let is_replaced = error.refresh_token().is_some();
         if error.may_be_spent() && !is_replaced && policy.lost_response == LostResponse::NeverReplay
         {

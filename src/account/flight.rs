@@ -27,7 +27,7 @@ use super::{
     refresh_queue::{Permit, Urgency},
     reload::Reloaded,
     single_flight::Flight,
-    state::{Aim, Outcome},
+    state::{Aim, LastRefresh, Outcome},
 };
 use crate::{
     deadlines::Freshness,
@@ -187,7 +187,7 @@ impl AccountContext {
         permit: Permit,
         again: bool,
     ) -> Left {
-        let outcome = match self.refresh(reason, lease).await {
+        let outcome = match self.refresh(reason, lease, flight.began()).await {
             Ok(token) => Outcome::Token(token),
             Err(Outcome::Failed { error, .. }) if again && error.kind() == ErrorKind::LeaseLost => {
                 return Left::Again(flight);
@@ -220,11 +220,13 @@ impl AccountContext {
         flight.finish(outcome);
     }
 
-    /// With the lease: gets a token, by presenting the refresh token unless there is no need.
+    /// With the lease: gets a token, by presenting the refresh token unless there is no need. The refresh
+    /// began at `began`, on the monotonic clock.
     async fn refresh(
         &self,
         reason: RefreshReason,
         lease: &HeldLease,
+        began: Duration,
     ) -> Result<Arc<LiveToken>, Outcome> {
         for _ in 0..MOST_GRANTS_TRIED {
             let stored = match self.reload(reason).await? {
@@ -248,22 +250,22 @@ impl AccountContext {
             let generation = self.next_generation();
             // If this flight is aborted from here on, the next flight finds an open intent.
             self.record_state().set_presenting(true);
-            let began = self.clocks().monotonic();
+            let presented = self.clocks().monotonic();
             let response = self.exchange(&intent, lease).await;
             self.record_state().set_presenting(false);
             let error = match response {
-                Ok(granted) => return self.save_and_use(granted, generation, &intent).await,
+                Ok(granted) => return self.save_and_use(granted, generation, &intent, began).await,
                 Err(error) => error,
             };
             if let Some(issued) = error.refresh_token() {
                 self.keep_issued(issued, &intent).await?;
-                return Err(self.exchange_failed(error, &intent, began));
+                return Err(self.exchange_failed(error, &intent, presented));
             }
             if error.kind() != EndpointErrorKind::GrantRefused {
                 if !error.may_be_spent() {
                     self.withdraw_intent(&intent.record).await;
                 }
-                return Err(self.exchange_failed(error, &intent, began));
+                return Err(self.exchange_failed(error, &intent, presented));
             }
             self.save_refusal(&intent).await;
             // A process without our lease may have presented the token and saved the next one. The
@@ -289,6 +291,7 @@ impl AccountContext {
         Granted { grant, sent, took }: Granted,
         generation: Generation,
         intent: &Intent,
+        began: Duration,
     ) -> Result<Arc<LiveToken>, Outcome> {
         let spent = &intent.refresh_token;
         let default_lifetime = self.policy().default_lifetime;
@@ -310,10 +313,18 @@ impl AccountContext {
             return Err(self.failed_with_backoff(error, None));
         };
         let lifetime = record.tokens.lifetime().unwrap_or_default();
+        let refresh = LastRefresh {
+            at: self.clocks().wall(),
+            took: self.clocks().monotonic().saturating_sub(began),
+        };
+        self.single_flight
+            .update(|state| state.note_refresh(refresh));
         self.emit(EventKind::Refreshed {
             generation: token.generation(),
             lifetime,
+            expires_at: token.bearer.expires_at(),
             rotated,
+            took: refresh.took,
         });
         // The next token would be as old. If the machine slept meanwhile, another token helps.
         if took >= lifetime && token.freshness(self.clocks().now()) == Freshness::Expired {

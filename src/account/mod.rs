@@ -8,20 +8,21 @@
 //! | 11 | `mod` | the handle: serves a fresh token at once |
 //! | 10 | `acquire` | other tokens: starts a flight, or waits for a flight |
 //! | 9 | `tasks` | the runtime of the work, and waits that end |
-//! | 8 | `flight` | the plan of one refresh, in a task of its own |
+//! | 8 | `flight`, `code_exchange` | the plan of one refresh, and of one sign-in, each in a task of its own |
 //! | 7 | `saving`, `exchange`, `sign_in` | saving a grant, the token request, installing and signing out |
 //! | 6 | `intent`, `lease` | the write-ahead intent in the record, the right to refresh |
 //! | 5 | `reload` | what the stored record says is to be done |
-//! | 4 | `tokens`, `outcome`, `unfinished`, `thread_cache` | making tokens that may be sent, what an error means, reports of a loss, a thread's copies of headers |
+//! | 4 | `tokens`, `outcome`, `unfinished`, `thread_cache`, `status` | making tokens that may be sent, what an error means, reports of a loss, a thread's copies of headers, what is known of the account |
 //! | 3 | `context` | what one account has, and what every step needs of it |
 //! | 2 | `single_flight` | one flight, one result for all waiters |
 //! | 1 | `state` | who uses which token, who refreshes, who waits |
-//! | 0 | `claims`, `lease_demand`, `live_token`, `record_state`, `refresh_queue`, `retry_pauses`, `sync` | who was signed in with which token, who waits for the lease, a token in use, what is known of the stored record, which flight may send a token request, pauses between saves, the lock of a flight |
+//! | 0 | `claims`, `lease_demand`, `live_token`, `record_state`, `refresh_queue`, `retry_pauses`, `sign_ins`, `sync` | who was signed in with which token, who waits for the lease, a token in use, what is known of the stored record, which flight may send a token request, pauses between saves, the sign-ins under way, the lock of a flight |
 //!
 //! The modules below `context` know no I/O.
 
 mod acquire;
 mod claims;
+mod code_exchange;
 mod context;
 mod exchange;
 mod flight;
@@ -36,8 +37,10 @@ mod reload;
 mod retry_pauses;
 mod saving;
 mod sign_in;
+mod sign_ins;
 mod single_flight;
 mod state;
+mod status;
 mod sync;
 mod tasks;
 mod thread_cache;
@@ -49,7 +52,10 @@ pub(crate) use context::{Key, ManagerContext, Sweeper};
 pub use live_token::BearerToken;
 pub(crate) use refresh_queue::RefreshQueue;
 pub use sign_in::Seeded;
+pub(crate) use sign_ins::SignIns;
+pub use state::LastRefresh;
 pub(crate) use state::Need;
+pub use status::{AccountState, AccountStatus, LastError};
 pub(crate) use thread_cache::Label;
 
 use std::{
@@ -67,14 +73,16 @@ use tokio::time::Instant;
 
 use self::{
     context::AccountContext,
+    sign_ins::Exchange,
     state::{Decision, State, Upkeep},
 };
 use crate::{
     account_id::AccountId,
+    authorization::AuthorizationResponse,
     clock::Moment,
     deadlines::Freshness,
     error::{Error, ErrorKind},
-    event::EventKind,
+    event::{EventKind, Unfinished},
     policy::Background,
     token::{Generation, TokenSet},
 };
@@ -215,8 +223,82 @@ impl Account {
         self.replace(rejected, None).await
     }
 
-    /// Takes the tokens of a new sign-in into use, and saves them. They replace all earlier tokens of
-    /// the account, and lift the refusal of an earlier refresh token.
+    /// Signs the user in: exchanges the code of the callback for tokens, saves the tokens and takes them
+    /// into use, as [`install`](Self::install) does. If the exchange fails, nothing changes.
+    ///
+    /// Several calls with the same code at one time share one exchange and its result: a browser repeats
+    /// a callback, and users click twice. A later call with the same code fails with
+    /// [`ErrorKind::SignInFailed`], and the tokens of the first call stay in use.
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, testing::FakeDropboxSign, store::MemoryStore};
+    /// use dropbox_sign_oauth::{AuthorizationResponse, ErrorKind};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let fake = FakeDropboxSign::start().await;
+    /// # let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
+    /// #     .base_url(fake.url())
+    /// #     .build()?;
+    /// # let manager = TokenManager::builder(api.clone(), MemoryStore::new()).build()?;
+    /// # let account = manager.account("acme");
+    /// // `OAuthApi::authorization_request` started the sign-in, and the session kept its state.
+    /// # let state = api.authorization_request()?.state().clone();
+    /// # let code = fake.authorization_code();
+    /// # let callback = format!("/callback?code={}&state={}", code.expose_secret(), state.expose_secret());
+    /// let response = AuthorizationResponse::parse(&callback, &state)?;
+    /// account.sign_in(response.clone()).await?;
+    ///
+    /// // The user reloads the page of the callback:
+    /// let error = account.sign_in(response).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::SignInFailed);
+    /// account.token().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::SignInFailed`] if the service refuses the code, which was used, is too old or
+    ///   another client's; or if the response was lost, so that the code may be used up.
+    /// - [`ErrorKind::Unavailable`] if the service cannot be reached or exchanges no code now. The code
+    ///   is still good: call `sign_in` again with the same response.
+    /// - [`ErrorKind::Configuration`] if the service refuses the client, or the
+    ///   [`TokenEndpoint`](crate::TokenEndpoint::exchange_code) exchanges no codes.
+    ///   [`ErrorKind::AccountRestricted`] if the plan of the user's account does not include the API.
+    /// - [`ErrorKind::ShutDown`] after [`TokenManager::shutdown`](crate::TokenManager::shutdown) was
+    ///   called. The code is still good.
+    /// - [`ErrorKind::SaveFailed`], [`ErrorKind::InvalidToken`], [`ErrorKind::NoRuntime`],
+    ///   [`ErrorKind::Timeout`] and [`ErrorKind::Aborted`], as [`install`](Self::install).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: the exchange and the save run to their end in a task of their own, for which
+    /// [`TokenManager::shutdown`](crate::TokenManager::shutdown) and
+    /// [`flush`](crate::TokenManager::flush) wait.
+    pub async fn sign_in(&self, response: AuthorizationResponse) -> Result<(), Error> {
+        let account = Arc::clone(self.context());
+        let sign_ins = &account.manager.sign_ins;
+        match sign_ins.begin(&account.id, response.code()) {
+            Exchange::Ours(sign_in) => {
+                let work = async move {
+                    let work = Arc::clone(&account).sign_in(response);
+                    let result = account.report_if_aborted(Unfinished::SignIn, work).await;
+                    sign_in.finish(result.clone());
+                    result
+                };
+                self.run(work).await
+            }
+            Exchange::Theirs(pending) => account.result_of(pending).await,
+        }
+    }
+
+    /// Takes tokens into use that a new sign-in has brought in another way than
+    /// [`sign_in`](Self::sign_in), and saves them. They replace all earlier tokens of the account, and
+    /// lift the refusal of an earlier refresh token.
+    ///
+    /// Dropbox Sign's `/account/create` returns such tokens for a new user, for example
+    /// (`oauth_data` in hellosign-openapi).
     ///
     /// For tokens that a program passes at each start, call [`seed`](Self::seed): the store may hold a
     /// newer refresh token, which the spent one would replace.
@@ -317,6 +399,38 @@ impl Account {
         let token = self.context().single_flight.token()?;
         let freshness = token.freshness(self.context().clocks().now());
         Some((token.bearer.clone(), freshness))
+    }
+
+    /// What this process knows of the account, for a status page, a health check or a metric.
+    ///
+    /// Reads the account's state in memory: nothing is loaded, sent or started, and the call does not
+    /// count as a use for [`idle_time`](crate::TokenManagerBuilder::idle_time). Of an account that this
+    /// process has not used yet, nothing is known: its state is [`AccountState::Unknown`], even if the
+    /// store has its tokens.
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, testing::FakeDropboxSign, store::MemoryStore};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let fake = FakeDropboxSign::start().await;
+    /// # let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
+    /// #     .base_url(fake.url())
+    /// #     .build()?;
+    /// # let manager = TokenManager::builder(api, MemoryStore::new()).build()?;
+    /// # manager.account("acme").install(fake.sign_in()).await?;
+    /// for id in manager.accounts() {
+    ///     let status = manager.account(&id).status();
+    ///     println!("{id}: {}", status.state().as_str());
+    ///     if let Some(failure) = &status.last_error {
+    ///         println!("  {}", failure.error);
+    ///     }
+    /// }
+    /// # assert_eq!(manager.account("acme").status().state().as_str(), "fresh");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn status(&self) -> AccountStatus {
+        self.context().status()
     }
 
     /// The token, if it is fresh: without an await; for an account that the thread uses often, without

@@ -2,8 +2,8 @@
 //!
 //! A bounded number of a manager's flights have a permit, from before they acquire the lease until
 //! their result. The others wait here, where they hold up no other process: flights that hold a lease
-//! already go first, then flights that callers wait for, then flights in the background. An account has
-//! one flight at a time, so the order of arrival is fair between accounts.
+//! already go first, then sign-ins, then flights that callers wait for, then flights in the background. An
+//! account has one flight at a time, so the order of arrival is fair between accounts.
 //!
 //! A limit of the token host holds the whole queue, and an outage ends the wait of all flights. After
 //! either, one flight at a time tries the host until a token is granted.
@@ -55,6 +55,8 @@ struct State {
 pub(super) enum Urgency {
     /// The flight holds the lease, and other processes wait.
     HoldsLease,
+    /// A person waits, in front of a browser.
+    SignIn,
     Awaited,
     Background,
 }

@@ -66,6 +66,7 @@ impl AccountContext {
         if let Some(token) = found.filter(|token| self.is_adoptable(token, reason)) {
             self.emit(EventKind::Adopted {
                 generation: token.generation(),
+                expires_at: token.bearer.expires_at(),
             });
             return Ok(Reloaded::Found(token));
         }

@@ -176,15 +176,17 @@ impl AccountContext {
     fn put_into_use(&self, record: &Record, save: SaveState, replaced: Option<&Record>) {
         self.record_state()
             .set_installed(record.clone(), save, replaced);
-        self.single_flight.update(|state| {
+        let expires_at = self.single_flight.update(|state| {
             state.forget();
             let generation = state.next_generation();
-            if let Some(token) = self.found_token(record, generation) {
-                state.publish(token);
-            }
+            let token = self.found_token(record, generation)?;
+            let expires_at = token.bearer.expires_at();
+            state.publish(token);
+            Some(expires_at)
         });
         self.emit(EventKind::Installed {
             generation: self.single_flight.generation(),
+            expires_at,
         });
     }
 

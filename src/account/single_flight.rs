@@ -170,6 +170,7 @@ impl SingleFlight {
             single_flight: Arc::clone(self),
             id: job.id,
             aim: job.aim,
+            began: self.clocks.monotonic(),
             awaited,
             sender,
             has_ended: false,
@@ -269,6 +270,8 @@ pub(crate) struct Flight {
     single_flight: Arc<SingleFlight>,
     id: FlightId,
     aim: Aim,
+    /// On the monotonic clock.
+    began: Duration,
     awaited: watch::Receiver<bool>,
     sender: watch::Sender<Option<FlightResult>>,
     has_ended: bool,
@@ -277,6 +280,11 @@ pub(crate) struct Flight {
 impl Flight {
     pub(crate) fn aim(&self) -> Aim {
         self.aim
+    }
+
+    /// When the flight was started, on the monotonic clock.
+    pub(crate) fn began(&self) -> Duration {
+        self.began
     }
 
     /// Ends once a caller waits for the flight.
@@ -306,7 +314,7 @@ impl Flight {
 
     fn end(&mut self, outcome: Outcome) -> bool {
         self.has_ended = true;
-        let now = self.single_flight.clocks.monotonic();
+        let now = self.single_flight.clocks.now();
         self.single_flight
             .update(|state| state.finish(self.id, outcome, now))
     }

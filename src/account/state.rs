@@ -13,8 +13,14 @@
 //!    └───────── time is up, or installed ───────── held
 //! ```
 
-use std::{sync::Arc, time::Duration};
+mod hold;
 
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use self::hold::Hold;
 use super::live_token::LiveToken;
 use crate::{
     clock::Moment,
@@ -40,8 +46,10 @@ pub(crate) struct State {
     /// The account signed in or out since the flight started: a failure says nothing about the
     /// present tokens.
     is_outdated: bool,
-    hold: Option<Hold>,
+    /// In a box, since few accounts have failed.
+    hold: Option<Box<Hold>>,
     failures: u32,
+    last_refresh: Option<LastRefresh>,
     last_flight: u64,
     /// On the monotonic clock.
     next_look: Duration,
@@ -55,11 +63,14 @@ pub(crate) struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FlightId(u64);
 
-/// After a failure: no flight starts before `until`, on the monotonic clock.
-#[derive(Debug)]
-struct Hold {
-    until: Duration,
-    error: Error,
+/// The last refresh of an account that brought a token, in this process.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastRefresh {
+    /// When the new token was saved, by the wall clock.
+    pub at: SystemTime,
+    /// How long the refresh took, as in [`EventKind::Refreshed`](crate::EventKind::Refreshed).
+    pub took: Duration,
 }
 
 /// What a caller needs.
@@ -199,16 +210,12 @@ impl State {
     /// Decides what a keeper is to do, and takes note of the flight that the keeper starts. An account
     /// without a token, or whose user has to sign in, is left alone.
     pub(crate) fn keep_warm(&mut self, now: Moment) -> Upkeep<Job> {
-        let needs_sign_in = |hold: &Hold| hold.error.is_reauthorization_required();
         let token = match &self.token {
-            Some(token) if !self.hold.as_ref().is_some_and(needs_sign_in) => token,
+            Some(token) if !self.needs_sign_in() => token,
             _ => return Upkeep::Rest(Duration::MAX),
         };
-        let held_until = self.hold.as_ref().map_or(Duration::ZERO, |hold| hold.until);
-        let rest = token
-            .deadlines
-            .until_stale(now)
-            .max(held_until.saturating_sub(now.monotonic));
+        let held_for = self.hold().map_or(Duration::ZERO, |hold| hold.rest(now));
+        let rest = token.deadlines.until_stale(now).max(held_for);
         if self.flight.is_some() || !rest.is_zero() {
             return Upkeep::Rest(rest);
         }
@@ -263,10 +270,9 @@ impl State {
             return Err(error.clone());
         }
         match &self.hold {
-            Some(hold) if now.monotonic < hold.until => Err(hold
-                .error
-                .clone()
-                .with_retry_after(hold.until - now.monotonic)),
+            Some(hold) if now.monotonic < hold.until => {
+                Err(hold.error.clone().with_retry_after(hold.rest(now)))
+            }
             _ => Ok(()),
         }
     }
@@ -282,7 +288,7 @@ impl State {
 
     /// Ends the flight. Only the first end of a flight counts. Says whether the outcome is about the
     /// present tokens: the account may have signed in or out since the flight started.
-    pub(crate) fn finish(&mut self, flight: FlightId, outcome: Outcome, now: Duration) -> bool {
+    pub(crate) fn finish(&mut self, flight: FlightId, outcome: Outcome, now: Moment) -> bool {
         if self.flight.is_none_or(|job| job.id != flight) {
             return true;
         }
@@ -290,22 +296,23 @@ impl State {
         match outcome {
             Outcome::Token(token) => return self.publish(token),
             Outcome::SignedOut { error, generation } if generation >= self.floor => {
+                let hold = self.next_hold(error, SIGNED_OUT_RECHECK, now);
                 self.forget();
-                self.hold(error, now.saturating_add(SIGNED_OUT_RECHECK));
+                self.hold = hold;
             }
             Outcome::SignedOut { .. } => return false,
             Outcome::Failed { .. } | Outcome::Postponed { .. } if self.is_outdated => return false,
             Outcome::Failed { error, wait } => {
                 self.failures += 1;
-                self.hold(error, now.saturating_add(wait));
+                self.hold = self.next_hold(error, wait, now);
             }
-            Outcome::Postponed { error, wait } => self.hold(error, now.saturating_add(wait)),
+            Outcome::Postponed { error, wait } => self.hold = self.next_hold(error, wait, now),
         }
         true
     }
 
-    fn hold(&mut self, error: Error, until: Duration) {
-        self.hold = Some(Hold { until, error });
+    fn next_hold(&self, error: Error, wait: Duration, now: Moment) -> Option<Box<Hold>> {
+        Some(Box::new(Hold::new(error, wait, now, self.hold())))
     }
 
     /// Ends a flight that never began, as if it had not been started.
@@ -333,17 +340,27 @@ impl State {
         self.token = None;
         self.hold = None;
         self.failures = 0;
+        self.last_refresh = None;
+    }
+
+    /// Takes note of a refresh that brought a token.
+    pub(crate) fn note_refresh(&mut self, refresh: LastRefresh) {
+        self.last_refresh = Some(refresh);
     }
 
     /// Ends the wait of an account that was not signed in: the store has tokens by now.
     pub(crate) fn expect_sign_in(&mut self) {
-        self.hold
-            .take_if(|hold| hold.error.is_reauthorization_required());
+        self.hold.take_if(|hold| hold.needs_sign_in());
     }
 
     /// Starts no flight from now on; valid tokens are still served.
     pub(crate) fn close(&mut self, error: Error) {
         self.closed = Some(error);
+    }
+
+    /// The error that no flight starts any more, once the account is closed.
+    pub(crate) fn closed(&self) -> Option<&Error> {
+        self.closed.as_ref()
     }
 
     /// Whether this error of a flight says more than the error of the flight before. While an account
@@ -393,6 +410,21 @@ impl State {
         self.token
             .as_ref()
             .map_or(Generation::default(), |token| token.generation())
+    }
+
+    /// The last failure, if no token has come since.
+    pub(crate) fn hold(&self) -> Option<&Hold> {
+        self.hold.as_deref()
+    }
+
+    /// Whether only a new sign-in helps.
+    pub(crate) fn needs_sign_in(&self) -> bool {
+        self.hold().is_some_and(Hold::needs_sign_in)
+    }
+
+    /// The last refresh that brought a token.
+    pub(crate) fn last_refresh(&self) -> Option<LastRefresh> {
+        self.last_refresh
     }
 
     /// How many flights have failed in a row.

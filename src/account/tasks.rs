@@ -1,6 +1,6 @@
 //! The tasks that do an account's work, whether or not a caller goes on waiting.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     runtime::Handle,
@@ -8,9 +8,12 @@ use tokio::{
     task::{JoinError, JoinHandle},
 };
 
-use super::{context::AccountContext, lease_demand::Waiting, single_flight::Flight};
+use super::{
+    context::AccountContext, lease_demand::Waiting, sign_ins::Pending, single_flight::Flight,
+};
 use crate::{
     error::{Error, ErrorKind},
+    event::Unfinished,
     policy::Background,
     runtime::{self, Unfit, within},
 };
@@ -43,7 +46,7 @@ impl AccountContext {
         let account = Arc::clone(self);
         let task = async move {
             let flight = Arc::clone(&account).run_flight(flight);
-            account.report_if_aborted(flight).await;
+            account.report_if_aborted(Unfinished::Refresh, flight).await;
             if let Some(sweeper) = account.manager.sweeper.upgrade() {
                 sweeper.sweep_if_due();
             }
@@ -68,9 +71,19 @@ impl AccountContext {
         let longest = self.manager.longest_work();
         match within(longest, task).await {
             Some(result) => self.task_result(result),
-            None => Err(self
-                .error(ErrorKind::Timeout)
-                .with_detail(format!("waited {longest:?}; the work goes on"))),
+            None => Err(self.too_long(longest)),
+        }
+    }
+
+    /// The result of a sign-in that another caller began. The caller waits until a bound.
+    pub(super) async fn result_of(&self, mut sign_in: Pending) -> Result<(), Error> {
+        let longest = self.manager.longest_work();
+        match within(longest, sign_in.wait_for(Option::is_some)).await {
+            Some(Ok(result)) => result.clone().unwrap_or(Ok(())),
+            Some(Err(_)) => Err(self
+                .error(ErrorKind::Aborted)
+                .with_detail("another call with the same code was aborted")),
+            None => Err(self.too_long(longest)),
         }
     }
 
@@ -92,7 +105,7 @@ impl AccountContext {
             });
             // The next refresh tries again.
             account
-                .report_if_aborted(async { drop(saving.await) })
+                .report_if_aborted(Unfinished::Refresh, async { drop(saving.await) })
                 .await;
         });
     }
@@ -121,6 +134,11 @@ impl AccountContext {
             let cause = runtime::end_of_task(ended.is_panic());
             Err(self.error(ErrorKind::Aborted).with_detail(cause))
         })
+    }
+
+    fn too_long(&self, waited: Duration) -> Error {
+        self.error(ErrorKind::Timeout)
+            .with_detail(format!("waited {waited:?}; the work goes on"))
     }
 
     fn runtime(&self) -> Result<Handle, Error> {

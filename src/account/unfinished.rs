@@ -15,23 +15,35 @@ use crate::{
 /// Reports unfinished work when it is dropped before it is disarmed.
 struct Guard<'a> {
     account: &'a AccountContext,
+    unfinished: Unfinished,
     is_armed: bool,
 }
 
 impl AccountContext {
     /// The last handle has gone, which is often the end of the program.
     pub(super) fn report_unfinished(&self) {
-        self.report_loss(self.single_flight.read(State::is_under_way));
+        let is_refreshing = self.single_flight.read(State::is_under_way);
+        let refresh = is_refreshing.then_some(Unfinished::Refresh);
+        self.report_loss(refresh.or_else(|| {
+            let is_signing_in = self.manager.sign_ins.has(&self.id);
+            is_signing_in.then_some(Unfinished::SignIn)
+        }));
     }
 
-    /// Runs `flight`, and reports a loss if the flight is dropped before its end.
-    pub(super) async fn report_if_aborted(&self, flight: impl Future<Output = ()>) {
+    /// Does `work`, and reports a loss if the work is dropped before its end.
+    pub(super) async fn report_if_aborted<T>(
+        &self,
+        unfinished: Unfinished,
+        work: impl Future<Output = T>,
+    ) -> T {
         let mut guard = Guard {
             account: self,
+            unfinished,
             is_armed: true,
         };
-        flight.await;
+        let output = work.await;
         guard.is_armed = false;
+        output
     }
 
     /// The next loss is another one.
@@ -44,13 +56,15 @@ impl AccountContext {
         result.inspect_err(|_| self.is_reported.store(true, Ordering::Relaxed))
     }
 
-    fn report_loss(&self, is_refreshing: bool) {
-        let unfinished = match (self.record_state().is_unsaved(), is_refreshing) {
-            (true, _) => Unfinished::Save,
-            (false, true) => Unfinished::Refresh,
-            (false, false) => return,
+    /// Unsaved tokens count most.
+    fn report_loss(&self, other: Option<Unfinished>) {
+        let unfinished = match self.record_state().is_unsaved() {
+            true => Some(Unfinished::Save),
+            false => other,
         };
-        if !self.is_reported.swap(true, Ordering::Relaxed) {
+        if let Some(unfinished) = unfinished
+            && !self.is_reported.swap(true, Ordering::Relaxed)
+        {
             self.emit(EventKind::Abandoned { unfinished });
         }
     }
@@ -58,9 +72,12 @@ impl AccountContext {
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        if self.is_armed {
-            let is_presenting = self.account.record_state().is_presenting();
-            self.account.report_loss(is_presenting);
+        if !self.is_armed {
+            return;
         }
+        // A flight that presents nothing loses nothing.
+        let is_lost =
+            self.unfinished != Unfinished::Refresh || self.account.record_state().is_presenting();
+        self.account.report_loss(is_lost.then_some(self.unfinished));
     }
 }

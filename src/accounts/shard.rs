@@ -8,7 +8,7 @@ use std::time::Duration;
 use hashbrown::HashTable;
 
 use super::Room;
-use crate::{account::Account, token::Generation};
+use crate::{account::Account, account_id::AccountId, token::Generation};
 
 /// Below this number of accounts, a shard is not swept for having doubled.
 const SMALL: usize = 16;
@@ -48,6 +48,10 @@ impl Shard {
 
     pub(super) fn latest_generation(&self) -> Generation {
         self.latest_generation
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = AccountId> {
+        self.table.iter().map(|entry| entry.account.id().clone())
     }
 
     pub(super) fn all(&self) -> Vec<Account> {

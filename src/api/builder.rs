@@ -33,7 +33,8 @@ impl OAuthApiBuilder {
         }
     }
 
-    /// The URL of the token endpoint without its `/oauth/token`, for a proxy of your own or a test.
+    /// The URL of the token endpoint without its `/oauth/token`, for a proxy of your own or a test. Below
+    /// the URL, at `/oauth/authorize`, users find the consent page.
     /// A path in the URL is kept. The URL must be https, or http to a loopback address.
     /// Default: [`OAuthApi::BASE_URL`].
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
@@ -126,11 +127,12 @@ impl OAuthApiBuilder {
             .build()
             .map_err(|error| ConfigError::HttpClient(error.without_url().to_string()))?;
 
-        let generate_url = token_url(&base);
+        let generate_url = oauth_url(&base, "token");
         let mut refresh_url = generate_url.clone();
         refresh_url.set_query(Some("refresh"));
         Ok(OAuthApi(Arc::new(Inner {
             http,
+            authorize_url: oauth_url(&base, "authorize"),
             generate_url,
             refresh_url,
             credentials: self.credentials,
@@ -170,10 +172,10 @@ fn guarded(client: ClientBuilder, base: &Url) -> ClientBuilder {
         .no_deflate()
 }
 
-fn token_url(base: &Url) -> Url {
+fn oauth_url(base: &Url, page: &str) -> Url {
     let mut url = base.clone();
     if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().extend(["oauth", "token"]);
+        segments.pop_if_empty().extend(["oauth", page]);
     }
     url
 }

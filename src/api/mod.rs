@@ -1,8 +1,8 @@
 //! The vendor's OAuth API: its two operations, under the vendor's names.
 //!
-//! [`OAuthApi::oauth_token_generate`] exchanges the code of a sign-in for tokens. Call it once for
-//! each sign-in. [`OAuthApi::oauth_token_refresh`] exchanges a refresh token for new tokens; accounts
-//! refresh by themselves through the trait [`TokenEndpoint`].
+//! [`OAuthApi::oauth_token_generate`] exchanges the code of a sign-in for tokens.
+//! [`OAuthApi::oauth_token_refresh`] exchanges a refresh token for new tokens. Accounts call both by
+//! themselves, through the trait [`TokenEndpoint`].
 //!
 //! # Rules
 //!
@@ -23,29 +23,42 @@
 //!
 //! # Signing in
 //!
-//! Send the user to `https://app.hellosign.com/oauth/authorize?response_type=code&client_id=…&state=…`
-//! with a random `state`, and take `code` and `state` from the callback:
+//! [`OAuthApi::authorization_request`] gives the URL of the consent page, and a random state that stays in
+//! the browser's session. The callback brings a code, if the state is the same:
 //!
-//! ```no_run
-//! use dropbox_sign_oauth::{OAuthApi, TokenSet, api::OAuthTokenGenerateRequest};
+//! ```
+//! # use dropbox_sign_oauth::{TokenManager, store::MemoryStore, testing::FakeDropboxSign};
+//! use dropbox_sign_oauth::{AuthorizationResponse, OAuthApi};
 //!
-//! # async fn callback(code: String, state: String, expected_state: &str)
-//! # -> Result<TokenSet, Box<dyn std::error::Error>> {
-//! let api = OAuthApi::builder("your client id", "your client secret").build()?;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let fake = FakeDropboxSign::start().await;
+//! # let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
+//! #     .base_url(fake.url())
+//! #     .build()?;
+//! # let manager = TokenManager::builder(api.clone(), MemoryStore::new()).build()?;
+//! let request = api.authorization_request()?;
+//! let (url, state) = (request.url(), request.state().clone());
+//! // Redirect the user's browser to `url`, and keep `state` in the session.
+//! # let _ = url;
 //!
-//! if state != expected_state {
-//!     return Err("forged callback".into());
-//! }
-//! let response = api
-//!     .oauth_token_generate(OAuthTokenGenerateRequest::new(code, state))
-//!     .await?;
-//! let tokens = TokenSet::from(response);
-//! # Ok(tokens)
+//! // The service redirects the browser to your callback URL:
+//! # let code = fake.authorization_code();
+//! # let callback = format!("/callback?code={}&state={}", code.expose_secret(), state.expose_secret());
+//! let response = AuthorizationResponse::parse(&callback, &state)?;
+//! manager.account("acme").sign_in(response).await?;
+//! # assert!(manager.account("acme").current().is_some());
+//! # Ok(())
 //! # }
 //! ```
 //!
+//! [`Account::sign_in`](crate::Account::sign_in) exchanges the code, saves the tokens and takes them into
+//! use.
+//!
 //! # Sources
 //!
+//! - The consent page and its parameters: the vendor's walkthrough
+//!   (`developers.hellosign.com/docs/guides/o-auth/`). The walkthrough names neither a scope nor PKCE.
 //! - The operations, their fields, hosts and headers: the specification and its `OAuthApi.md`
 //!   ([hellosign-openapi]). The token endpoint is on `app.hellosign.com`, not on the API host.
 //! - The request line (`?refresh`, without a value), the content type and the JSON fields: captured
@@ -83,7 +96,9 @@ use self::{
     transport::{Body, Grant, post},
 };
 use crate::{
+    authorization::{AuthorizationRequest, AuthorizationResponse},
     endpoint::{EndpointError, EndpointErrorKind, TokenEndpoint, TokenGrant},
+    error::ConfigError,
     secret::{ClientSecret, RefreshToken, flaw},
 };
 
@@ -98,6 +113,7 @@ pub struct OAuthApi(Arc<Inner>);
 
 struct Inner {
     http: reqwest::Client,
+    authorize_url: Url,
     generate_url: Url,
     refresh_url: Url,
     credentials: Option<Credentials>,
@@ -126,7 +142,26 @@ impl OAuthApi {
         OAuthApiBuilder::new(None)
     }
 
+    /// Starts a sign-in: the URL of the service's consent page, with a new random state.
+    ///
+    /// See the [module](self) for an example.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the API was built without client credentials, or the operating system gives no
+    /// random numbers.
+    pub fn authorization_request(&self) -> Result<AuthorizationRequest, ConfigError> {
+        let Some(credentials) = &self.0.credentials else {
+            let reason = "a sign-in needs the client id; build the API with `OAuthApi::builder`";
+            return Err(ConfigError::invalid("authorization_request", reason));
+        };
+        AuthorizationRequest::new(self.0.authorize_url.clone(), &credentials.client_id)
+    }
+
     /// Exchanges the code of the authorization callback for tokens.
+    ///
+    /// For an account, call [`Account::sign_in`](crate::Account::sign_in): the exchange and the save then
+    /// run in a task of their own, and nothing is lost if the caller is dropped.
     ///
     /// # Errors
     ///
@@ -144,7 +179,7 @@ impl OAuthApi {
         if credentials.is_none() {
             return Err(unusable(
                 "generating needs the client's credentials",
-                "pass the credentials to `with_credentials`",
+                "pass the credentials to `OAuthApi::builder` or `with_credentials`",
             ));
         }
         let code = flaw(request.code.expose_secret()).map(|flaw| ("code", flaw));
@@ -227,6 +262,17 @@ impl OAuthApi {
 impl TokenEndpoint for OAuthApi {
     async fn refresh(&self, refresh_token: &RefreshToken) -> Result<TokenGrant, EndpointError> {
         self.refresh_with(self.0.credentials.as_ref(), refresh_token)
+            .await
+            .map(TokenGrant::from)
+    }
+
+    async fn exchange_code(
+        &self,
+        response: &AuthorizationResponse,
+    ) -> Result<TokenGrant, EndpointError> {
+        let state = response.state().expose_secret();
+        let request = OAuthTokenGenerateRequest::new(response.code().clone(), state);
+        self.oauth_token_generate(request)
             .await
             .map(TokenGrant::from)
     }

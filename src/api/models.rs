@@ -51,8 +51,25 @@ pub struct OAuthTokenGenerateRequest {
 }
 
 impl OAuthTokenGenerateRequest {
-    /// The `code` and the `state` of the callback. *Before* this, compare `state` with the state that
-    /// the sign-in was started with: if they differ, the callback is forged.
+    /// The `code` and the `state` of the callback, after the state was compared:
+    /// [`AuthorizationResponse::parse`](crate::AuthorizationResponse::parse) does so.
+    ///
+    /// For an account, call [`Account::sign_in`](crate::Account::sign_in) instead.
+    ///
+    /// ```no_run
+    /// use dropbox_sign_oauth::{
+    ///     AuthorizationResponse, AuthorizationState, OAuthApi, TokenSet, api::OAuthTokenGenerateRequest,
+    /// };
+    ///
+    /// # async fn tokens(api: OAuthApi, callback: &str, state: &AuthorizationState)
+    /// # -> Result<TokenSet, Box<dyn std::error::Error>> {
+    /// let response = AuthorizationResponse::parse(callback, state)?;
+    /// let state = response.state().expose_secret();
+    /// let request = OAuthTokenGenerateRequest::new(response.code().clone(), state);
+    /// let tokens = TokenSet::from(api.oauth_token_generate(request).await?);
+    /// # Ok(tokens)
+    /// # }
+    /// ```
     pub fn new(code: impl Into<AuthorizationCode>, state: impl Into<String>) -> Self {
         Self {
             code: code.into(),

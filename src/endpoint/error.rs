@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use crate::secret::RefreshToken;
+use crate::{names::stable_names, secret::RefreshToken};
 
 /// The meaning of a failed token request for the presented token.
 #[non_exhaustive]
@@ -23,6 +23,17 @@ pub enum EndpointErrorKind {
     Configuration,
     /// The account's plan does not include the API (`payment_required`, …). Its owner has to act.
     AccountRestricted,
+}
+
+stable_names! {
+    EndpointErrorKind {
+        NotSent => "not_sent",
+        Ambiguous => "ambiguous",
+        Transient => "transient",
+        GrantRefused => "grant_refused",
+        Configuration => "configuration",
+        AccountRestricted => "account_restricted",
+    }
 }
 
 /// A failed token request.

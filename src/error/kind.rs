@@ -2,20 +2,25 @@
 
 use std::fmt;
 
+use crate::names::stable_names;
+
 pub(super) const TRY_AGAIN: &str = "try again";
 
 /// Why there is no token.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// The account has no token. Not retried: sign in and
-    /// [`install`](crate::Account::install) the tokens.
+    /// The account has no token. Not retried: [sign in](crate::Account::sign_in).
     NotAuthorized,
     /// The service refused the refresh token for good. Not retried: sign in again.
     GrantRefused,
     /// The refresh token may be spent (a response was lost or not understood, or a refresh ended without
     /// a result), and the policy forbids presenting the token again. Not retried: sign in again.
     Ambiguous,
+    /// The token service refused the code of a sign-in (the code was used, is too old or another
+    /// client's), or the response was lost and the code may be used up. Earlier tokens of the account stay
+    /// in use. Not retried: start the sign-in again.
+    SignInFailed,
     /// The token service refused the client's credentials or its request, or the request cannot be
     /// sent as it is configured. Retried with backoff: correct the configuration.
     Configuration,
@@ -58,12 +63,37 @@ pub enum ErrorKind {
     NoRuntime,
 }
 
+stable_names! {
+    ErrorKind {
+        NotAuthorized => "not_authorized",
+        GrantRefused => "grant_refused",
+        SignInFailed => "sign_in_failed",
+        Ambiguous => "ambiguous",
+        Configuration => "configuration",
+        AccountRestricted => "account_restricted",
+        Unavailable => "unavailable",
+        Timeout => "timeout",
+        StoreUnavailable => "store_unavailable",
+        StoreDefective => "store_defective",
+        LeaseTimeout => "lease_timeout",
+        LeaseLost => "lease_lost",
+        SaveFailed => "save_failed",
+        InvalidToken => "invalid_token",
+        AccountNotChosen => "account_not_chosen",
+        LifetimeTooShort => "lifetime_too_short",
+        ShutDown => "shut_down",
+        Aborted => "aborted",
+        NoRuntime => "no_runtime",
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotAuthorized => "not signed in",
             Self::GrantRefused => "the sign-in is no longer valid",
             Self::Ambiguous => "the refresh token may be spent",
+            Self::SignInFailed => "the sign-in failed",
             Self::Configuration => "the configuration for the token service is wrong",
             Self::AccountRestricted => "the account's plan does not include the API",
             Self::Unavailable => "the token service is unavailable",
@@ -86,10 +116,9 @@ impl fmt::Display for ErrorKind {
 impl ErrorKind {
     pub(super) fn help(self) -> &'static str {
         match self {
-            Self::NotAuthorized => "sign the user in and pass the tokens to `install`",
-            Self::GrantRefused | Self::Ambiguous => {
-                "sign the user in again and pass the tokens to `install`, or set another seed"
-            }
+            Self::NotAuthorized => "sign the user in",
+            Self::GrantRefused | Self::Ambiguous => "sign the user in again, or set another seed",
+            Self::SignInFailed => "start the sign-in again",
             Self::Configuration => "check the client id, the secret and the API app's settings",
             Self::AccountRestricted => "the account's owner has to change its plan or add-ons",
             Self::StoreDefective | Self::SaveFailed => "repair the store",

@@ -25,6 +25,7 @@ pub(super) fn trace(account: &AccountId, kind: &EventKind) {
             generation,
             lifetime,
             rotated,
+            ..
         } => {
             tracing::info!(target: TARGET, %account, %generation, ?lifetime, rotated, "refreshed");
         }

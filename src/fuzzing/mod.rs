@@ -11,12 +11,18 @@ mod short_run;
 #[cfg(feature = "encryption")]
 use crate::store::{check_key_text, check_sealing};
 use crate::{
-    api::check_response, middleware::check_origins, secret::check_scrubbing, store::check_file,
+    api::check_response, authorization::check_callback, middleware::check_origins,
+    secret::check_scrubbing, store::check_file,
 };
 
 /// Reads a response of the token endpoint: a status, header lines, an empty line, the body.
 pub fn token_response(data: &[u8]) {
     check_response(data);
+}
+
+/// Reads the callback of a sign-in.
+pub fn callback(data: &[u8]) {
+    check_callback(data);
 }
 
 /// Reads a token file.

@@ -9,7 +9,7 @@ use std::{
 
 use proptest::{prelude::*, sample::Index};
 
-use super::{file_format, origin, scrub, token_response};
+use super::{callback, file_format, origin, scrub, token_response};
 #[cfg(feature = "encryption")]
 use super::{key_text, sealed_record};
 
@@ -24,6 +24,13 @@ proptest! {
     #[test]
     fn s46_no_response_makes_it_panic_lose_a_grant_or_tell_a_secret(data in data("token_response")) {
         token_response(&data.0);
+    }
+
+    #[test]
+    fn s129_no_callback_makes_it_panic_pass_without_its_state_or_tell_a_secret(
+        data in data("callback"),
+    ) {
+        callback(&data.0);
     }
 
     #[test]
@@ -66,6 +73,7 @@ proptest! {
 #[test]
 fn every_seed_holds_as_it_stands() {
     check_seeds("token_response", token_response);
+    check_seeds("callback", callback);
     check_seeds("file_format", file_format);
     check_seeds("origin", origin);
     check_seeds("scrub", scrub);
@@ -138,7 +146,7 @@ fn edit() -> impl Strategy<Value = Edit> {
     let byte = || {
         prop_oneof![
             any::<u8>(),
-            prop::sample::select(&b"\"\\{}[]:,@/?#.\n\0 01-e"[..])
+            prop::sample::select(&b"\"\\{}[]:,@/?#.\n\0 01-e%&=+"[..])
         ]
     };
     prop_oneof![

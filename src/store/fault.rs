@@ -37,6 +37,12 @@ impl Fault {
         }
     }
 
+    /// Says what the fault concerns, before its message.
+    pub(super) fn about(mut self, subject: &str) -> Self {
+        self.message = format!("{subject}: {}", self.message);
+        self
+    }
+
     /// As [`StoreError::with_help`].
     pub(super) fn with_help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
         self.help = Some(help.into());

@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::{sync::OwnedMutexGuard, time::timeout};
 
-use super::{Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version};
+use super::{
+    AccountsPage, Lease, LeaseRequest, PageRequest, Record, StoreError, StoreErrorKind, Swap,
+    TokenStore, Version,
+};
 use crate::account_id::AccountId;
 
 /// Keeps tokens in memory. Clones share their tokens.
@@ -90,6 +93,18 @@ impl TokenStore for MemoryStore {
             )
             .with_account(account)),
         }
+    }
+
+    /// In the order of the names. A page costs a look at each name.
+    async fn accounts(&self, request: &PageRequest) -> Result<AccountsPage, StoreError> {
+        let slots = self.0.lock();
+        let signed_in = slots.iter().filter(|(_, slot)| slot.record.is_some());
+        let names = signed_in.map(|(account, _)| account.clone());
+        Ok(AccountsPage::of_all(names, request))
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

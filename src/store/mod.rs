@@ -37,6 +37,26 @@
 //! To keep tokens elsewhere, implement [`TokenStore`], whose docs have an example. The suite
 //! `testing::store_conformance` (feature `test-util`) tests a store against the rules of the trait.
 //!
+//! # Looking into a store
+//!
+//! [`AccountPages`] lists the accounts that have a record, page by page. [`TokenStore::check`] says
+//! whether the store is ready:
+//!
+//! ```
+//! use dropbox_sign_oauth::store::{AccountPages, MemoryStore, TokenStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), dropbox_sign_oauth::store::StoreError> {
+//! let store = MemoryStore::new();
+//! store.check().await?;
+//! let mut pages = AccountPages::of(&store);
+//! while let Some(page) = pages.next_page().await? {
+//!     println!("{:?}", page.accounts);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Sharing a store
 //!
 //! Tasks, processes and machines can share a store. Three things make that safe:
@@ -49,6 +69,7 @@
 //!   token is presented. A store that cannot save fails before the token is spent. After a crash, the
 //!   next process knows that the token may be spent.
 
+mod account_pages;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod certificate;
 #[cfg(feature = "encryption")]
@@ -62,6 +83,7 @@ mod json;
 mod lease;
 mod lineage;
 mod memory;
+mod page;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod record;
@@ -82,6 +104,7 @@ pub use self::redis::{RedisStore, RedisStoreBuilder};
 #[cfg(feature = "encryption")]
 #[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
 pub use crate::secret::EncryptionKeyText;
+pub use account_pages::AccountPages;
 #[cfg(feature = "encryption")]
 #[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
 pub use encrypted::{EncryptedStore, EncryptedStoreBuilder, EncryptionKey, Rewrapped};
@@ -95,6 +118,7 @@ pub use json::RecordJson;
 pub use lease::{Lease, LeaseRequest};
 pub use lineage::Lineage;
 pub use memory::MemoryStore;
+pub use page::{AccountsPage, PageCursor, PageRequest};
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use postgres::{PostgresStore, PostgresStoreBuilder};

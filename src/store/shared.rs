@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version};
+use super::{
+    AccountsPage, Lease, LeaseRequest, PageRequest, Record, StoreError, Swap, TokenStore, Version,
+};
 use crate::account_id::AccountId;
 
 #[async_trait]
@@ -41,5 +43,13 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
 
     async fn settle(&self) {
         (**self).settle().await;
+    }
+
+    async fn accounts(&self, request: &PageRequest) -> Result<AccountsPage, StoreError> {
+        (**self).accounts(request).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        (**self).check().await
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{Lease, LeaseRequest, Record, StoreError, Version};
+use super::{AccountsPage, Lease, LeaseRequest, PageRequest, Record, StoreError, Version};
 use crate::account_id::AccountId;
 
 /// Keeps one [`Record`] for each account.
@@ -31,8 +31,8 @@ use crate::account_id::AccountId;
 /// use dropbox_sign_oauth::{
 ///     AccountId, TokenSet,
 ///     store::{
-///         Lease, LeaseRequest, Record, RecordJson, StoreError, StoreErrorKind, Swap, TokenStore,
-///         Version,
+///         AccountsPage, Lease, LeaseRequest, PageRequest, Record, RecordJson, StoreError,
+///         StoreErrorKind, Swap, TokenStore, Version,
 ///     },
 ///     testing::store_conformance,
 /// };
@@ -112,6 +112,15 @@ use crate::account_id::AccountId;
 ///                 Err(error.with_account(account))
 ///             }
 ///         }
+///     }
+///
+///     async fn accounts(&self, request: &PageRequest) -> Result<AccountsPage, StoreError> {
+///         let records = self.records.lock().unwrap();
+///         Ok(AccountsPage::of_all(records.keys().cloned(), request))
+///     }
+///
+///     async fn check(&self) -> Result<(), StoreError> {
+///         Ok(())
 ///     }
 /// }
 ///
@@ -199,6 +208,41 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
         account: &AccountId,
         request: LeaseRequest,
     ) -> Result<Box<dyn Lease>, StoreError>;
+
+    /// Lists a page of the accounts that have a record. [`AccountPages`](super::AccountPages) reads all
+    /// pages.
+    ///
+    /// The pages follow each other from the first page to the page without
+    /// [`next`](AccountsPage::next):
+    ///
+    /// - An account that has a record from the first page to the last is on a page, and most stores list
+    ///   the account once. `RedisStore` may list an account again on a later page.
+    /// - An account that signs in or out meanwhile may be on a page or not.
+    /// - A store lists accounts by their names alone, and reads no tokens. An account whose record is
+    ///   damaged, or sealed with another key, is on a page.
+    /// - The order is the store's own. `RedisStore` has no order.
+    ///
+    /// A page takes memory for its own names alone, however many accounts the store has. Each store's
+    /// docs say what a page costs the store.
+    ///
+    /// # Errors
+    ///
+    /// The store's own failures, and [`Unsupported`](super::StoreErrorKind::Unsupported) if the store
+    /// cannot list accounts, or if the cursor is not the store's own. A store that cannot list accounts
+    /// works with everything else in this crate.
+    async fn accounts(&self, request: &PageRequest) -> Result<AccountsPage, StoreError>;
+
+    /// Checks whether the store is ready to load and save: for a readiness probe, or before a program
+    /// starts its work.
+    ///
+    /// The check is cheap, looks at no account's record, and creates and changes nothing. The check
+    /// tells as much as the store can learn in this way. So a later save may still fail, when the disk is
+    /// full for example.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the store is not ready, with the next step.
+    async fn check(&self) -> Result<(), StoreError>;
 
     /// Waits until the work that earlier calls have left to the background has ended: the release of
     /// leases that were dropped, for example.

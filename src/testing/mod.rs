@@ -66,5 +66,8 @@ mod fake;
 mod store_conformance;
 
 pub use clock::FakeClock;
-pub use fake::{FakeDropboxSign, FakeDropboxSignBuilder, Fault, Hold, RecordedRequest, Rotation};
+pub use fake::{
+    ApiRoute, Consent, FakeDropboxSign, FakeDropboxSignBuilder, Fault, Hold, RecordedRequest,
+    Rotation,
+};
 pub use store_conformance::store_conformance;

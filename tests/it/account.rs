@@ -26,6 +26,7 @@ mod seeds;
 mod sign_in;
 mod sinks;
 mod spent;
+mod status;
 mod timing;
 mod unsaved;
 mod valid_for;

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc, thread, time::Duration};
 
 use dropbox_sign_oauth::{
-    AccountId, Clock, EndpointErrorKind, ErrorKind, Event, EventKind, LostResponse, RefreshPolicy,
-    TokenManager, TokenManagerBuilder, TokenSet,
+    AccountId, AccountState, Clock, EndpointErrorKind, ErrorKind, Event, EventKind, LostResponse,
+    RefreshPolicy, TokenManager, TokenManagerBuilder, TokenSet,
     store::{MemoryStore, Record, TokenStore},
     testing::FakeClock,
 };
@@ -504,4 +504,26 @@ async fn s115_a_name_that_is_asked_again_and_again_asks_the_store_once_a_second_
     assert_eq!(looks, 300);
     let events = crowded.events_of("nobody").await;
     assert_eq!(events.len(), 1, "{events:?}");
+}
+
+#[tokio::test]
+async fn s132_the_names_are_in_order_and_neither_names_nor_statuses_count_as_a_use() {
+    let crowded = Crowded::new(100);
+    for name in ["zoe", "acme", "Bob"] {
+        crowded.save(name).await;
+        crowded.token(name).await;
+    }
+    let names = crowded.manager.accounts();
+    assert_eq!(names, ["Bob", "acme", "zoe"].map(AccountId::from));
+
+    let loads = crowded.loads();
+    crowded.clock.advance(IDLE);
+    for name in &names {
+        let status = crowded.manager.account(name).status();
+        assert_eq!(status.state(), AccountState::Fresh);
+    }
+    assert_eq!(crowded.loads(), loads, "a status loads nothing");
+    crowded.manager.account("stranger");
+    let names = crowded.manager.accounts();
+    assert_eq!(names, [AccountId::from("stranger")], "the others were idle");
 }

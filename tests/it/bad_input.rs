@@ -5,6 +5,7 @@ mod encrypted;
 mod file;
 #[cfg(unix)]
 mod postgres;
+mod readiness;
 #[cfg(unix)]
 mod redis;
 

@@ -1,7 +1,9 @@
 //! The fake service keeps to the rules that it states.
 
+mod authorization;
 mod connections;
 mod faults;
+mod routes;
 
 use std::time::Duration;
 

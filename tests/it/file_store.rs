@@ -4,6 +4,7 @@ mod broken;
 mod leftovers;
 #[cfg(unix)]
 mod links;
+mod listing;
 #[cfg(unix)]
 mod owners;
 #[cfg(unix)]

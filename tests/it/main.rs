@@ -6,6 +6,8 @@ mod account;
 mod accounts;
 mod api;
 mod bad_input;
+#[cfg(feature = "cli")]
+mod cli;
 mod encrypted_store;
 mod fake_service;
 mod file_store;

@@ -5,6 +5,7 @@ mod capacity;
 mod errors;
 mod failover;
 mod leases;
+mod listing;
 mod logs;
 mod notifications;
 mod outages;

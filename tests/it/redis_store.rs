@@ -8,6 +8,7 @@ mod evil_nodes;
 mod failover;
 mod faults;
 mod leases;
+mod listing;
 mod lost_responses;
 mod settings;
 #[cfg(feature = "redis-rustls")]

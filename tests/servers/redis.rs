@@ -133,14 +133,14 @@ impl Redis {
 /// The rules for the user of the store, as the documentation shows them.
 const RULES: &str = include_str!("../../src/store/redis/acl.txt");
 
-/// The documented rules of a user with the password `right`. The second command has the further rules
-/// for the nodes of a cluster.
+/// The documented rules of a user with the password `right`, who may list accounts. The third command has
+/// the further rules for the nodes of a cluster.
 pub(crate) fn documented_rules(is_cluster: bool) -> Vec<String> {
     let commands = RULES
         .lines()
         .filter(|line| line.starts_with("ACL SETUSER "));
     let rules = commands
-        .take(1 + usize::from(is_cluster))
+        .take(2 + usize::from(is_cluster))
         .flat_map(|command| command.split(' ').skip(3));
     rules
         .map(|rule| rule.replace(">PASSWORD", ">right"))

@@ -5,7 +5,10 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
     AccountId,
-    store::{Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version},
+    store::{
+        AccountsPage, Lease, LeaseRequest, PageRequest, Record, StoreError, Swap, TokenStore,
+        Version,
+    },
 };
 
 /// Runs around the calls of a [`HookedStore`]. Clones share their state.
@@ -103,6 +106,14 @@ impl<H: Hook> TokenStore for HookedStore<H> {
 
     async fn settle(&self) {
         self.inner.settle().await;
+    }
+
+    async fn accounts(&self, request: &PageRequest) -> Result<AccountsPage, StoreError> {
+        self.inner.accounts(request).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner.check().await
     }
 }
 

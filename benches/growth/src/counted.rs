@@ -8,7 +8,10 @@ use std::sync::{
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
     AccountId,
-    store::{Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version},
+    store::{
+        AccountsPage, Lease, LeaseRequest, PageRequest, Record, StoreError, Swap, TokenStore,
+        Version,
+    },
 };
 
 /// How often a manager has called its store.
@@ -79,5 +82,13 @@ impl TokenStore for Counted {
 
     async fn settle(&self) {
         self.inner.settle().await;
+    }
+
+    async fn accounts(&self, request: &PageRequest) -> Result<AccountsPage, StoreError> {
+        self.inner.accounts(request).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner.check().await
     }
 }

@@ -14,7 +14,10 @@ pub(crate) use self::{key::check_key_text, seal::property::check_sealing};
 
 use async_trait::async_trait;
 
-use super::{Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version, fault::Fault};
+use super::{
+    AccountsPage, Lease, LeaseRequest, PageRequest, Record, StoreError, Swap, TokenStore, Version,
+    fault::Fault,
+};
 use crate::account_id::AccountId;
 
 /// Encrypts each record before another store gets it.
@@ -190,5 +193,13 @@ impl<S: TokenStore> TokenStore for EncryptedStore<S> {
 
     async fn settle(&self) {
         self.inner.settle().await;
+    }
+
+    async fn accounts(&self, request: &PageRequest) -> Result<AccountsPage, StoreError> {
+        self.inner.accounts(request).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner.check().await
     }
 }

@@ -1,5 +1,7 @@
 //! The kinds of a store's errors, and the help for each.
 
+use crate::names::stable_names;
+
 /// Why a store failed.
 ///
 /// The crate tries again with backoff after every kind, and spends no refresh token meanwhile. Some
@@ -39,9 +41,26 @@ pub enum StoreErrorKind {
     /// changed, moved or forged. The store leaves the record as it is. The program needs the key, or
     /// the operator has to move the record away.
     Undecryptable,
-    /// The location cannot do what a store needs, such as locking files. The program has to use
-    /// another location or another store.
+    /// The location cannot do what a store needs, such as locking files; or the store cannot list its
+    /// accounts, or does not know the cursor. The program has to use another location or another store,
+    /// or to begin the list anew.
     Unsupported,
+}
+
+stable_names! {
+    StoreErrorKind {
+        Unavailable => "unavailable",
+        LeaseTimeout => "lease_timeout",
+        LeaseLost => "lease_lost",
+        AccessDenied => "access_denied",
+        NotSetUp => "not_set_up",
+        Insecure => "insecure",
+        Unwritable => "unwritable",
+        Corrupt => "corrupt",
+        NewerFormat => "newer_format",
+        Undecryptable => "undecryptable",
+        Unsupported => "unsupported",
+    }
 }
 
 impl StoreErrorKind {

@@ -13,12 +13,17 @@ impl Fault {
     /// system denied access to another user's file, the error names the owner.
     pub(super) fn io(action: &str, path: &Path, error: io::Error) -> Self {
         let message = format!("cannot {action} {}: {error}", shown(path));
+        Self::of_call(&message, path, &error)
+    }
+
+    /// As [`io`](Self::io), with a message of the caller's. `path` is the file that the call was about.
+    pub(super) fn of_call(message: &str, path: &Path, error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::PermissionDenied
-            && let Some(fault) = denied(&message, path)
+            && let Some(fault) = denied(message, path)
         {
             return fault;
         }
-        Self::new(kind_of(error.kind()), message).with_help(help(&error))
+        Self::new(kind_of(error.kind()), message).with_help(help(error))
     }
 }
 

@@ -74,12 +74,16 @@ impl Files {
         {
             return Ok(());
         }
-        let marker = shown(&self.marker);
-        let message =
-            format!("{marker} is gone, so this is no longer the location that was opened");
-        let help = "check that the volume is mounted, or open the store again";
-        Err(unavailable(message).with_help(help))
+        Err(gone(&self.marker))
     }
+}
+
+/// The fault of a location whose marker is gone.
+pub(super) fn gone(marker: &Path) -> Fault {
+    let marker = shown(marker);
+    let message = format!("{marker} is gone, so this is no longer the location that was opened");
+    Fault::new(StoreErrorKind::Unavailable, message)
+        .with_help("check that the volume is mounted, or open the store again")
 }
 
 /// Removes the temporary file that a killed process left beside `data`. The file may hold tokens.

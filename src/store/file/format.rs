@@ -20,6 +20,14 @@ const HOLDER: &str = "the file";
 /// The longest file that is read or written, in bytes.
 pub(super) const LONGEST_FILE: u64 = 64 * 1024 * 1024;
 
+/// The names of the accounts in one file, whose records may be damaged.
+pub(super) fn names(bytes: &[u8]) -> Result<Vec<AccountId>, Fault> {
+    json::read_header(bytes, HOLDER, None)?;
+    let names: Entries<Name> = json::read(bytes, HOLDER)?;
+    let names = names.accounts.into_iter().map(|name| name.account.into());
+    Ok(names.collect())
+}
+
 /// The records in one file.
 #[derive(Default)]
 pub(super) struct Accounts(BTreeMap<AccountId, Record>);

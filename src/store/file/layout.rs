@@ -13,7 +13,7 @@ use super::{
     access::check_directory,
     directory::{create_directory, directory_of},
     disk::TEMPORARY,
-    files::{Files, is_record_name, lock_of, remove_leftover},
+    files::{Files, gone, is_record_name, lock_of, remove_leftover},
     format::Accounts,
     links::real_path,
     name::stem,
@@ -29,7 +29,7 @@ const MARKER: &str = "store.lock";
 pub(super) struct Location(Layout);
 
 /// Paths are absolute.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
     /// The file of all accounts.
     SingleFile(PathBuf),
@@ -83,6 +83,27 @@ impl Location {
             Layout::Directory(directory) => {
                 let named = directory.join(format!("{stem}.json"));
                 Files::resolve(named, &stem, Some(directory.join(MARKER)))
+            }
+        }
+    }
+
+    /// The file of all accounts or the directory, as the links lead now.
+    ///
+    /// Fails if the location that was opened is gone, or is open to other users.
+    pub(super) fn real(&self) -> Result<Layout, Fault> {
+        match &self.0 {
+            Layout::SingleFile(file) => {
+                let files = Files::resolve(file.clone(), "", None)?;
+                Ok(Layout::SingleFile(files.data))
+            }
+            Layout::Directory(path) => {
+                let directory = real_path(path)?;
+                let marker = directory.join(MARKER);
+                if fs::metadata(&marker).is_err() {
+                    return Err(gone(&marker));
+                }
+                check_directory(&directory)?;
+                Ok(Layout::Directory(directory))
             }
         }
     }

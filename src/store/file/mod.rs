@@ -9,10 +9,12 @@ mod files;
 mod format;
 mod layout;
 mod links;
+mod listing;
 mod lock;
 mod name;
 mod os_lock;
 mod queue;
+mod readiness;
 mod retry;
 mod shown;
 #[cfg(test)]
@@ -120,6 +122,19 @@ use super::{StoreError, fault::Fault};
 /// A store has up to 32 loads and 32 saves under way, and holds up to 128 leases. Further ones queue. So
 /// a store opens some 300 files at most, however many accounts there are. Many systems permit a process
 /// 1,024 open files.
+///
+/// # Accounts and readiness
+///
+/// [`accounts`](super::TokenStore::accounts) lists a directory by the names of its files, in their order,
+/// and opens only the files whose names were cut. A page of a directory costs a look at each name, and a
+/// page of a single file costs the reading of the file. So pages of [the highest
+/// limit](super::PageRequest::HIGHEST_LIMIT) suit a hundred thousand accounts. The store ignores the
+/// other files of the directory. A name that begins with `account-` and ends with `.json`, and that no
+/// account has, is one of the page's [errors](super::AccountsPage::errors).
+///
+/// [`check`](super::TokenStore::check) checks that the location is still there, that no other user can
+/// replace files in the directory, and on Unix that the process may create files there. The check of a
+/// single file also opens the file.
 ///
 /// # File systems
 ///

@@ -10,7 +10,7 @@
 
 use super::super::fnv::fnv_1a;
 
-const PREFIX: &str = "account-";
+pub(super) const PREFIX: &str = "account-";
 
 /// The longest escaped name that is not cut. With prefix and extension, a file name then has at most
 /// the 143 bytes that the strictest file systems in use allow.
@@ -29,6 +29,31 @@ pub(super) fn stem(account: &str) -> String {
         stem.push_str(&format!("~{:016x}", fnv_1a(account.as_bytes())));
     }
     stem
+}
+
+/// The account whose [`stem`] this is, as far as the stem tells.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Account(String),
+    /// The name was cut. The file tells the rest.
+    Cut,
+    /// No account has this stem.
+    Nobody,
+}
+
+/// Reads the name of the account from the [`stem`] of its files.
+pub(super) fn named(text: &str) -> Named {
+    if !is_stem(text) {
+        return Named::Nobody;
+    }
+    if text.contains('~') {
+        return Named::Cut;
+    }
+    let name = unescape(&text[PREFIX.len()..]);
+    match name.filter(|name| stem(name) == text) {
+        Some(name) => Named::Account(name),
+        None => Named::Nobody,
+    }
 }
 
 /// Whether `text` may be the [`stem`] of an account.
@@ -55,6 +80,22 @@ fn escape(name: &str) -> String {
         }
     }
     escaped
+}
+
+/// `None`: an escape is broken, or the bytes are no UTF-8.
+fn unescape(escaped: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                u8::try_from(16 * digit()? + digit()?).ok()?
+            }
+            kept => kept,
+        });
+    }
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -95,7 +136,32 @@ mod tests {
         assert!(a.contains('~') && !stem("~").contains('~'));
     }
 
+    #[test]
+    fn s137_a_stem_that_no_account_has_is_nobody_s() {
+        for stem in [
+            "account-%",
+            "account-%4",
+            "account-%zz",
+            "account-%61",
+            "account-%4F",
+            "account-%ff",
+            "account-A",
+            "acme",
+        ] {
+            assert_eq!(named(stem), Named::Nobody, "{stem:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn s137_the_stem_of_a_name_that_is_not_cut_tells_the_name(name in any::<String>()) {
+            let stem = stem(&name);
+            match escape(&name).len() <= LONGEST {
+                true => prop_assert_eq!(named(&stem), Named::Account(name)),
+                false => prop_assert_eq!(named(&stem), Named::Cut),
+            }
+        }
+
         #[test]
         fn short_names_never_share_a_file(a in "\\PC{0,12}", b in "\\PC{0,12}") {
             prop_assert_eq!(a == b, stem(&a).eq_ignore_ascii_case(&stem(&b)));

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::{
     super::{
-        Lease, LeaseRequest, Record, StoreError, StoreErrorKind, Swap, TokenStore, Version,
-        fault::Fault, task::run_blocking,
+        AccountsPage, Lease, LeaseRequest, PageRequest, Record, StoreError, StoreErrorKind, Swap,
+        TokenStore, Version, fault::Fault, task::run_blocking,
     },
     FileStore, Inner,
     files::Files,
@@ -94,9 +94,29 @@ impl TokenStore for FileStore {
             .map(|lock| Box::new(FileLease { _lock: lock }) as Box<dyn Lease>)
             .map_err(|fault| self.error(fault, account))
     }
+
+    async fn accounts(&self, request: &PageRequest) -> Result<AccountsPage, StoreError> {
+        let request = request.clone();
+        self.looking(move |inner| inner.accounts(&request)).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.looking(Inner::check).await
+    }
 }
 
 impl FileStore {
+    /// Looks at the location on a blocking thread.
+    async fn looking<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Inner) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let _permit = self.0.loads.acquire().await;
+        let inner = Arc::clone(&self.0);
+        let looked = run_blocking(move || look(&inner)).await;
+        looked.map_err(|fault| fault.into_error(&self.0.name, None))
+    }
+
     /// As [`run_blocking`].
     async fn blocking<T: Send + 'static>(
         &self,

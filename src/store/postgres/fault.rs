@@ -20,7 +20,7 @@ pub(super) const NO_PRIVILEGE: &str = "42501";
 pub(super) const EXISTS_ALREADY: &[&str] = &["42P07", "42710", "23505"];
 
 /// The server is a standby, or the transaction is read-only.
-const READ_ONLY: &str = "25006";
+pub(super) const READ_ONLY: &str = "25006";
 
 /// The failure of a transaction.
 #[derive(Debug)]
@@ -54,13 +54,29 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
+impl Failure {
+    /// The failure of a statement that the database would answer with this SQLSTATE.
+    pub(super) fn of_state(code: &str) -> Self {
+        Self {
+            fault: meaning(Reported {
+                code: code.to_owned(),
+                message: None,
+            }),
+            retry: retry_after(code),
+        }
+    }
+}
+
 fn retry(error: &sqlx::Error) -> Option<Retry> {
-    let error = match error {
-        sqlx::Error::Database(error) => error,
-        sqlx::Error::Io(_) => return Some(Retry::OnAnother),
-        _ => return None,
-    };
-    match &*error.code()? {
+    match error {
+        sqlx::Error::Database(error) => retry_after(&error.code()?),
+        sqlx::Error::Io(_) => Some(Retry::OnAnother),
+        _ => None,
+    }
+}
+
+fn retry_after(code: &str) -> Option<Retry> {
+    match code {
         READ_ONLY => Some(Retry::OnNewConnection),
         "57P01" | "57P02" | "57P03" | "57P05" | "40001" | "40P01" => Some(Retry::OnAnother),
         // A pooler whose connection to the server failed.

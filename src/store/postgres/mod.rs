@@ -5,8 +5,10 @@ mod connections;
 mod fault;
 mod lease;
 mod limit;
+mod listing;
 mod migrate;
 mod notifications;
+mod readiness;
 mod row;
 mod schema;
 mod session;
@@ -136,6 +138,9 @@ use crate::{account_id::AccountId, error::ConfigError};
 /// GRANT USAGE ON SCHEMA auth TO app;
 /// GRANT SELECT, INSERT, UPDATE, DELETE ON auth.dropbox_sign_tokens TO app
 /// ```
+///
+/// A list of the accounts and the readiness check need no further privilege. A page of accounts reads the
+/// primary key from the cursor on. The check reads the catalog, not the table.
 ///
 /// If a later version of the crate needs more columns, the changelog says so, and `migrate` adds
 /// the columns. Earlier versions go on working meanwhile.

@@ -44,6 +44,13 @@ pub(super) struct Sql {
     pub(super) table: String,
 }
 
+/// The beginning of a list of accounts.
+#[derive(Clone, Copy)]
+pub(super) enum From {
+    Name,
+    AfterName,
+}
+
 impl Sql {
     pub(super) fn create(&self) -> String {
         CREATE_TABLE.replace("{table}", &self.table)
@@ -80,6 +87,36 @@ impl Sql {
     pub(super) fn load(&self) -> String {
         let table = &self.table;
         format!("SELECT {FIELDS} FROM {table} WHERE account {IS} $1")
+    }
+
+    /// The names of `$2` accounts from `$1` on, or after `$1`, in the order of the primary key. The
+    /// comparison and the order have the same collation, the column's.
+    pub(super) fn accounts(&self, first: From) -> String {
+        let table = &self.table;
+        let comes = match first {
+            From::Name => ">=",
+            From::AfterName => ">",
+        };
+        format!(
+            "SELECT t.account FROM {table} AS t \
+             WHERE t.account OPERATOR(pg_catalog.{comes}) $1 AND NOT {EMPTY} \
+             ORDER BY t.account LIMIT $2"
+        )
+    }
+
+    /// Whether the transaction is read-only, and whether the user may save. `$1` is the table.
+    pub(super) fn rights(&self) -> String {
+        let may = |privilege| {
+            format!(
+                "pg_catalog.has_any_column_privilege($1::pg_catalog.text, '{privilege}'::pg_catalog.text)"
+            )
+        };
+        format!(
+            "SELECT pg_catalog.current_setting('transaction_read_only') {IS} 'on' AS is_read_only, \
+             {} AND {} AS may_save",
+            may("INSERT"),
+            may("UPDATE")
+        )
     }
 
     pub(super) fn insert(&self) -> String {

@@ -112,6 +112,15 @@ impl Session {
         self.connection.get()?.fetch_optional(statement).await
     }
 
+    /// Runs a statement, and returns its rows.
+    pub(super) async fn read_all(
+        &mut self,
+        statement: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let statement = statement.persistent(false);
+        self.connection.get()?.fetch_all(statement).await
+    }
+
     /// The failure of a commit is a [`Fault`], which is not tried again: the transaction may have taken
     /// effect.
     pub(super) async fn commit(mut self) -> Result<(), Fault> {

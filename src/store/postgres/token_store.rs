@@ -11,8 +11,8 @@ use super::{
 use crate::{
     account_id::AccountId,
     store::{
-        Lease, LeaseRequest, Record, StoreError, Swap, TokenStore, Version, fields::Fields,
-        server_lease::acquire,
+        AccountsPage, Lease, LeaseRequest, PageRequest, Record, StoreError, Swap, TokenStore,
+        Version, fields::Fields, server_lease::acquire,
     },
 };
 
@@ -93,6 +93,14 @@ impl TokenStore for PostgresStore {
 
     async fn settle(&self) {
         self.0.background.wait().await;
+    }
+
+    async fn accounts(&self, request: &PageRequest) -> Result<AccountsPage, StoreError> {
+        self.page(request).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.check_readiness().await
     }
 }
 

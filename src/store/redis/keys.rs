@@ -28,6 +28,49 @@ impl Keys {
     }
 }
 
+/// What the name of a key says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Account(AccountId),
+    /// The key is in the place of a record, and no account has this name.
+    Nobody,
+    /// The key belongs to a store with another prefix, which begins like this one.
+    ByAnotherStore,
+}
+
+/// The account whose record has this key.
+pub(super) fn named(prefix: &str, key: &[u8]) -> Named {
+    let Ok(key) = std::str::from_utf8(key) else {
+        return Named::Nobody;
+    };
+    let name = key
+        .strip_prefix(prefix)
+        .and_then(|rest| rest.strip_prefix('{'));
+    let Some(name) = name.and_then(|rest| rest.strip_suffix("}:record")) else {
+        return Named::ByAnotherStore;
+    };
+    if name.contains(['{', '}']) {
+        return Named::ByAnotherStore;
+    }
+    let account = unescape(name).map(AccountId::from);
+    match account.filter(|account| Keys::new(prefix, account).record == key) {
+        Some(account) => Named::Account(account),
+        None => Named::Nobody,
+    }
+}
+
+/// The pattern of the keys of records.
+pub(super) fn pattern(prefix: &str) -> String {
+    let mut pattern = String::with_capacity(prefix.len() + 10);
+    for c in prefix.chars() {
+        if "*?[]^-\\".contains(c) {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern + "{*}:record"
+}
+
 /// Whether keys with this prefix have a hash tag. Empty first braces make no hash tag.
 pub(super) fn is_usable(prefix: &str) -> bool {
     !prefix
@@ -52,11 +95,59 @@ fn escape(name: &str) -> String {
     escaped
 }
 
+/// `None`: [`escape`] writes no such text.
+fn unescape(escaped: &str) -> Option<String> {
+    if escaped == "%" {
+        return Some(String::new());
+    }
+    let mut parts = escaped.split('%');
+    let mut name = parts.next()?.to_owned();
+    for part in parts {
+        let (code, rest) = part.split_at_checked(2)?;
+        name.push(match code {
+            "25" => '%',
+            "7B" => '{',
+            "7D" => '}',
+            _ => return None,
+        });
+        name.push_str(rest);
+    }
+    Some(name)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn s137_a_key_that_no_account_has_is_nobody_s() {
+        for key in [
+            "p:{}:record",
+            "p:{%4}:record",
+            "p:{%61}:record",
+            "p:{%7b}:record",
+            "p:{a%}:record",
+        ] {
+            assert_eq!(named("p:", key.as_bytes()), Named::Nobody, "{key}");
+        }
+        assert_eq!(named("p:", b"p:{\xff}:record"), Named::Nobody);
+        for key in [
+            "p:{a}:x:{b}:record",
+            "p:x:{b}:record",
+            "p:{a}:lease",
+            "q:{a}:record",
+        ] {
+            assert_eq!(named("p:", key.as_bytes()), Named::ByAnotherStore, "{key}");
+        }
+    }
+
+    #[test]
+    fn s137_a_prefix_is_no_pattern() {
+        assert_eq!(pattern("app:"), "app:{*}:record");
+        assert_eq!(pattern("a*[b]?\\^-"), r"a\*\[b\]\?\\\^\-{*}:record");
+    }
 
     /// The part of a key that Redis Cluster hashes, by its specification.
     fn tag(key: &str) -> &str {
@@ -90,6 +181,13 @@ mod tests {
             prop_assert_ne!(tag(&keys.record), &keys.record);
             prop_assert_eq!(tag(&keys.record), tag(&keys.lease));
             prop_assert_eq!(keys.slot(), cluster::slot(&keys.lease));
+        }
+
+        #[test]
+        fn s137_the_key_of_a_record_tells_the_account(prefix in "[a{}:]{0,4}", name in "[a{}%2:]{0,5}") {
+            let account = AccountId::from(name);
+            let key = Keys::new(&prefix, &account).record;
+            prop_assert_eq!(named(&prefix, key.as_bytes()), Named::Account(account));
         }
 
         #[test]

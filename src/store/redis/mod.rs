@@ -8,9 +8,12 @@ mod fault;
 mod hash;
 mod keys;
 mod lease;
+mod listing;
 mod node;
+mod readiness;
 #[cfg(feature = "redis-rustls")]
 mod roots;
+mod scan;
 mod script;
 mod tls;
 mod token_store;
@@ -82,6 +85,26 @@ use crate::account_id::AccountId;
 ///
 /// Give the channels to no other user (`resetchannels`): a message makes each waiting process ask the
 /// server for the lease. A message carries no secret, and grants nothing.
+///
+/// # Accounts and readiness
+///
+/// [`accounts`](super::TokenStore::accounts) walks through the keys of the server with `SCAN`, or through the
+/// keys of each primary of a cluster in turn, and takes the names from the keys. A page looks at about as
+/// many keys of the database as its [limit](super::PageRequest::limit), those of other programs
+/// included: in a database that this store shares, most pages are short or empty. A page of the highest
+/// limit keeps the server busy for some milliseconds.
+///
+/// - An account may be on two pages: the server moves its keys when their number grows or shrinks. After a
+///   restart or a failover, the walk begins anew on the new process of the server.
+/// - While a slot moves to another node, an account of the slot may be on no page.
+/// - The user needs the right to `SCAN`, which shows the names of all keys of the server, not those of this
+///   store alone. A program that lists no accounts does without the right.
+/// - A key in the place of a record whose name no account has is one of the page's
+///   [errors](super::AccountsPage::errors).
+///
+/// [`check`](super::TokenStore::check) runs the store's commands, except `HSET`, on a key that does not
+/// exist, on the server or on each primary of a cluster. So the check fails without a right, on a replica,
+/// and on a server that denies writes.
 ///
 /// # Failover
 ///
@@ -194,7 +217,7 @@ impl RedisStore {
         keys: &Keys,
         request: &Request<'_>,
     ) -> Result<T, StoreError> {
-        let response = self.0.connection.query(keys, request).await;
+        let response = self.0.connection.query(&keys.record, request).await;
         response.map_err(|fault| self.error(fault, account))
     }
 }

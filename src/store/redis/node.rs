@@ -21,6 +21,7 @@ use redis::{
 
 use super::{
     eviction,
+    scan::{Position, Scan, Step},
     script::{Form, Request},
 };
 
@@ -61,6 +62,17 @@ impl Node {
             discard.cancel();
         }
         response
+    }
+
+    /// Makes a step of a walk through the keys. The caller bounds the time.
+    pub(super) async fn scan(&self, scan: &Scan, from: Option<&Position>) -> RedisResult<Step> {
+        let Numbered(number, mut connection) = self.connected().await?;
+        let discard = Discard { node: self, number };
+        let step = scan.step(&mut connection, from).await;
+        if step.is_ok() {
+            discard.cancel();
+        }
+        step
     }
 
     /// Sends the request once, to a cluster's node that is about to take over the key.

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use serde_json::json;
 
-use super::{grants::Grants, record::bearer, response};
+use super::{grants::Grants, record::bearer, response, route::Routes};
 
 pub(super) fn respond(
     request: &Request<Bytes>,
     grants: &Grants,
+    routes: &Routes,
     now: SystemTime,
 ) -> Response<Bytes> {
     let path = request.uri().path();
@@ -22,12 +23,16 @@ pub(super) fn respond(
         let message = "more than one Authorization header";
         return error(StatusCode::BAD_REQUEST, "bad_request", message);
     }
-    if !bearer(request.headers()).is_some_and(|token| grants.admits(token, now)) {
+    let token = bearer(request.headers()).filter(|token| grants.admits(token, now));
+    let Some(account) = token.and_then(|token| grants.account_of(token)) else {
         let message = "Unauthorized user.";
         return error(StatusCode::UNAUTHORIZED, "unauthorized", message);
+    };
+    if let Some(response) = routes.response_to(request) {
+        return response;
     }
     let body = if request.method() == Method::GET && path == "/v3/account" {
-        json!({ "account": { "account_id": "fake-account", "email_address": "me@example.com" } })
+        json!({ "account": { "account_id": account, "email_address": "me@example.com" } })
     } else {
         json!({
             "method": request.method().as_str(),

@@ -1,7 +1,7 @@
 //! The rules of the service for tokens, without any I/O.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     time::{Duration, SystemTime},
 };
 
@@ -26,6 +26,9 @@ pub(super) struct Rules {
     pub(super) lifetime: Duration,
 }
 
+/// How long a code lives. The service's documentation does not say; third parties saw an hour.
+pub(super) const CODE_LIFETIME: Duration = Duration::from_secs(3600);
+
 /// The tokens of one sign-in, exchange or refresh.
 #[derive(Clone)]
 pub(super) struct Granted {
@@ -37,11 +40,25 @@ pub(super) struct Granted {
 /// Every token ever issued. The tokens of one sign-in are a family, which is revoked as a whole.
 pub(super) struct Grants {
     rules: Rules,
-    revoked: Vec<bool>,
+    families: Vec<Family>,
     refresh_tokens: HashMap<String, Refresh>,
     access_tokens: HashMap<String, Access>,
-    codes: HashSet<String>,
+    codes: HashMap<String, Code>,
     issued: u64,
+}
+
+/// One sign-in.
+struct Family {
+    account: String,
+    revoked: bool,
+}
+
+/// An authorization code, until it is used.
+struct Code {
+    /// The account that consented; `None` stands for an account of its own.
+    account: Option<String>,
+    /// `None` if `SystemTime` cannot hold the time.
+    expires_at: Option<SystemTime>,
 }
 
 struct Refresh {
@@ -63,31 +80,55 @@ impl Grants {
     pub(super) fn new(rules: Rules) -> Self {
         Self {
             rules,
-            revoked: Vec::new(),
+            families: Vec::new(),
             refresh_tokens: HashMap::new(),
             access_tokens: HashMap::new(),
-            codes: HashSet::new(),
+            codes: HashMap::new(),
             issued: 0,
         }
     }
 
-    /// Starts a family.
-    pub(super) fn sign_in(&mut self, now: SystemTime) -> Granted {
-        let family = self.revoked.len();
-        self.revoked.push(false);
+    /// Starts a family, of this account or of an account of its own.
+    pub(super) fn sign_in(&mut self, account: Option<String>, now: SystemTime) -> Granted {
+        let family = self.families.len();
+        self.families.push(Family {
+            account: account.unwrap_or_else(|| format!("account-{}", family + 1)),
+            revoked: false,
+        });
         let refresh_token = self.issue_refresh_token(family);
         self.grant(family, Some(refresh_token), now)
     }
 
-    pub(super) fn issue_code(&mut self) -> String {
-        let code = self.unique("code");
-        self.codes.insert(code.clone());
+    pub(super) fn issue_code(&mut self, account: Option<String>, now: SystemTime) -> String {
+        let code = self.issue_spent_code();
+        let expires_at = now.checked_add(CODE_LIFETIME);
+        self.codes.insert(
+            code.clone(),
+            Code {
+                account,
+                expires_at,
+            },
+        );
         code
+    }
+
+    /// A code that an exchange is refused for, as for an expired code and a used code.
+    pub(super) fn issue_spent_code(&mut self) -> String {
+        self.unique("code")
     }
 
     /// Exchanges a code, once. `None` is the service's `invalid_grant`.
     pub(super) fn exchange(&mut self, code: &str, now: SystemTime) -> Option<Granted> {
-        self.codes.remove(code).then(|| self.sign_in(now))
+        let code = self.codes.remove(code)?;
+        let is_alive = code.expires_at.is_none_or(|end| now < end);
+        is_alive.then(|| self.sign_in(code.account, now))
+    }
+
+    /// The account of an access token or a refresh token, dead or alive.
+    pub(super) fn account_of(&self, token: &str) -> Option<&str> {
+        let access = self.access_tokens.get(token).map(|access| access.family);
+        let family = access.or_else(|| Some(self.refresh_tokens.get(token)?.family))?;
+        Some(&self.families[family].account)
     }
 
     /// Presents a refresh token. `None` is the service's `invalid_grant`.
@@ -95,7 +136,7 @@ impl Grants {
         let known = self.refresh_tokens.get_mut(token)?;
         known.presented += 1;
         let family = known.family;
-        if self.revoked[family] {
+        if self.families[family].revoked {
             return None;
         }
         if known.successor.is_some() {
@@ -130,7 +171,7 @@ impl Grants {
             return known.successor.clone();
         }
         if self.rules.reuse_detection {
-            self.revoked[known.family] = true;
+            self.families[known.family].revoked = true;
         }
         None
     }
@@ -138,7 +179,7 @@ impl Grants {
     pub(super) fn admits(&self, access_token: &str, now: SystemTime) -> bool {
         self.access_tokens.get(access_token).is_some_and(|access| {
             !access.revoked
-                && !self.revoked[access.family]
+                && !self.families[access.family].revoked
                 && access.expires_at.is_none_or(|end| now < end)
         })
     }
@@ -147,7 +188,7 @@ impl Grants {
     pub(super) fn accepts(&self, refresh_token: &str) -> bool {
         self.refresh_tokens
             .get(refresh_token)
-            .is_some_and(|known| known.successor.is_none() && !self.revoked[known.family])
+            .is_some_and(|known| known.successor.is_none() && !self.families[known.family].revoked)
     }
 
     pub(super) fn revoke_access_tokens(&mut self) {
@@ -160,17 +201,19 @@ impl Grants {
     pub(super) fn revoke_family_of(&mut self, refresh_token: &str) -> bool {
         let family = self.refresh_tokens.get(refresh_token).map(|t| t.family);
         if let Some(family) = family {
-            self.revoked[family] = true;
+            self.families[family].revoked = true;
         }
         family.is_some()
     }
 
     pub(super) fn revoke_all(&mut self) {
-        self.revoked.fill(true);
+        for family in &mut self.families {
+            family.revoked = true;
+        }
     }
 
     pub(super) fn families_revoked(&self) -> usize {
-        self.revoked.iter().filter(|revoked| **revoked).count()
+        self.families.iter().filter(|family| family.revoked).count()
     }
 
     pub(super) fn uses_of(&self, refresh_token: &str) -> usize {

@@ -5,6 +5,7 @@
 //! requests or responses back without sleeping.
 
 mod api;
+mod authorization;
 mod builder;
 mod connection;
 mod control;
@@ -14,26 +15,34 @@ mod hold;
 mod observations;
 mod record;
 mod response;
+mod route;
 mod server;
 mod service;
 mod side;
 mod token_endpoint;
 
+pub use authorization::Consent;
 pub use builder::FakeDropboxSignBuilder;
 pub use fault::Fault;
 pub use grants::Rotation;
 pub use hold::Hold;
 pub use record::RecordedRequest;
+pub use route::ApiRoute;
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use self::{server::Server, service::Service};
 
 /// A fake of the service for tests.
 ///
+/// - `GET /oauth/authorize` redirects to the [callback](Self::CALLBACK_URL) with a code or an error, as
+///   [`Consent`] says (RFC 6749, section 4.1). A wrong client id or `redirect_uri` gets a 400 and no
+///   redirect. The page that the real service shows then is unknown, as is whether the service checks
+///   `redirect_uri` against the callback of the API app.
 /// - `POST /oauth/token` grants tokens for [codes](Self::authorization_code) and refresh tokens, to
 ///   the client [`CLIENT_ID`](Self::CLIENT_ID) with [`CLIENT_SECRET`](Self::CLIENT_SECRET).
 /// - Every path below `/v3/` needs a live bearer token, and responds with 401 otherwise.
+///   [`on`](Self::on) sets a response of your own.
 /// - Refresh tokens rotate. A refresh token that is presented twice revokes all tokens of its
 ///   sign-in.
 ///
@@ -74,6 +83,11 @@ impl FakeDropboxSign {
     pub const CLIENT_ID: &'static str = "fake-client-id";
     /// The client secret that the fake accepts.
     pub const CLIENT_SECRET: &'static str = "fake-client-secret";
+
+    /// The callback URL of the API app, unless [`register_callback`](Self::register_callback) sets another.
+    pub const CALLBACK_URL: &'static str = "https://app.example/oauth/callback";
+    /// How long a code lives, by the fake's clock. The vendor states no time; third parties saw an hour.
+    pub const CODE_LIFETIME: Duration = grants::CODE_LIFETIME;
 
     /// Starts a fake with the defaults: tokens rotate, reuse is detected, a token lives for a day.
     pub async fn start() -> Self {

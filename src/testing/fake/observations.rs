@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::{FakeDropboxSign, RecordedRequest};
-use crate::secret::RefreshToken;
+use crate::secret::{AccessToken, RefreshToken};
 
 /// Observations.
 impl FakeDropboxSign {
@@ -15,6 +15,11 @@ impl FakeDropboxSign {
     /// How many API requests have arrived.
     pub fn api_requests(&self) -> usize {
         *self.service.api.arrived.borrow()
+    }
+
+    /// How many authorization requests have arrived.
+    pub fn authorization_requests(&self) -> usize {
+        *self.service.authorization.arrived.borrow()
     }
 
     /// Waits until `n` token requests have arrived; for ever, if they never arrive.
@@ -39,6 +44,23 @@ impl FakeDropboxSign {
     /// The API requests, in the order of their processing.
     pub fn recorded_api_requests(&self) -> Vec<RecordedRequest> {
         self.service.api.recorded.lock().clone()
+    }
+
+    /// The authorization requests, in the order of their processing.
+    pub fn recorded_authorization_requests(&self) -> Vec<RecordedRequest> {
+        self.service.authorization.recorded.lock().clone()
+    }
+
+    /// The account that an access token belongs to, dead or alive; `None` if the fake has not granted the
+    /// token.
+    ///
+    /// The account is the name that [`sign_in_as`](Self::sign_in_as) or
+    /// [`Consent::GivenBy`](super::Consent::GivenBy) gave. Other sign-ins have accounts of their own:
+    /// `account-1` is the first sign-in's of the fake, if that sign-in has no name, and so on. In a test
+    /// of several tenants, [`RecordedRequest::account`] says whose token a request carried.
+    pub fn account_of(&self, token: &AccessToken) -> Option<String> {
+        let grants = self.service.grants.lock();
+        grants.account_of(token.expose_secret()).map(str::to_owned)
     }
 
     /// How often a client has presented `token`.

@@ -26,10 +26,17 @@ pub struct RecordedRequest {
     /// The response's status, even if the response did not reach the client; `None` if the
     /// connection was cut before the request was processed.
     pub status: Option<StatusCode>,
+    /// The [account](super::FakeDropboxSign::account_of) of the bearer token; of a token request, of the
+    /// refresh token. `None` if the fake does not know the token.
+    pub account: Option<String>,
 }
 
 impl RecordedRequest {
-    pub(super) fn new(request: &Request<Bytes>, status: Option<StatusCode>) -> Self {
+    pub(super) fn new(
+        request: &Request<Bytes>,
+        status: Option<StatusCode>,
+        account: Option<String>,
+    ) -> Self {
         Self {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
@@ -37,6 +44,7 @@ impl RecordedRequest {
             headers: request.headers().clone(),
             body: request.body().clone(),
             status,
+            account,
         }
     }
 
@@ -53,6 +61,7 @@ impl fmt::Debug for RecordedRequest {
             .field("path", &self.path)
             .field("body_bytes", &self.body.len())
             .field("status", &self.status)
+            .field("account", &self.account)
             .finish_non_exhaustive()
     }
 }

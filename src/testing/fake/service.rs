@@ -11,9 +11,11 @@ use parking_lot::Mutex;
 
 use super::{
     api,
+    authorization::{self, AuthorizationPage},
     fault::Fault,
     grants::{Grants, Rules},
-    record::RecordedRequest,
+    record::{RecordedRequest, bearer},
+    route::Routes,
     side::Side,
     token_endpoint,
 };
@@ -23,6 +25,9 @@ use crate::clock::{Clock, since_epoch};
 pub(super) struct Service {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) grants: Mutex<Grants>,
+    pub(super) page: Mutex<AuthorizationPage>,
+    pub(super) routes: Routes,
+    pub(super) authorization: Side,
     pub(super) token: Side,
     pub(super) api: Side,
 }
@@ -32,20 +37,24 @@ impl Service {
         Self {
             clock,
             grants: Mutex::new(Grants::new(rules)),
+            page: Mutex::default(),
+            routes: Routes::default(),
+            authorization: Side::default(),
             token: Side::default(),
             api: Side::default(),
         }
     }
 
     pub(super) fn side(&self, request: &Request<Bytes>) -> &Side {
-        if is_for_token_endpoint(request) {
-            &self.token
-        } else {
-            &self.api
+        match Target::of(request) {
+            Target::AuthorizationPage => &self.authorization,
+            Target::TokenEndpoint => &self.token,
+            Target::Api => &self.api,
         }
     }
 
     pub(super) fn respond(&self, request: &Request<Bytes>, fault: &Fault) -> Response<Bytes> {
+        let account = self.account_of(request);
         let mut response = Response::default();
         if fault.processed {
             response = self.process(request);
@@ -56,7 +65,7 @@ impl Service {
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         }
         let status = (!fault.is_cut_before_processing()).then(|| response.status());
-        let recorded = RecordedRequest::new(request, status);
+        let recorded = RecordedRequest::new(request, status, account);
         self.side(request).recorded.lock().push(recorded);
         response
     }
@@ -64,18 +73,44 @@ impl Service {
     fn process(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let now = self.clock.wall();
         let mut grants = self.grants.lock();
-        let mut response = if is_for_token_endpoint(request) {
-            token_endpoint::respond(request, &mut grants, now)
-        } else {
-            api::respond(request, &grants, now)
+        let mut response = match Target::of(request) {
+            Target::AuthorizationPage => {
+                return authorization::respond(request, &mut self.page.lock(), &mut grants, now);
+            }
+            Target::TokenEndpoint => token_endpoint::respond(request, &mut grants, now),
+            Target::Api => api::respond(request, &grants, &self.routes, now),
         };
         state_rate_limit(response.headers_mut(), now);
         response
     }
+
+    /// The account of the token that the request carries.
+    fn account_of(&self, request: &Request<Bytes>) -> Option<String> {
+        let grants = self.grants.lock();
+        let account = match Target::of(request) {
+            Target::AuthorizationPage => None,
+            Target::TokenEndpoint => grants.account_of(&token_endpoint::refresh_token(request)?),
+            Target::Api => grants.account_of(bearer(request.headers())?),
+        };
+        account.map(str::to_owned)
+    }
 }
 
-fn is_for_token_endpoint(request: &Request<Bytes>) -> bool {
-    request.method() == Method::POST && request.uri().path() == "/oauth/token"
+/// The part of the service that a request is for.
+enum Target {
+    AuthorizationPage,
+    TokenEndpoint,
+    Api,
+}
+
+impl Target {
+    fn of(request: &Request<Bytes>) -> Self {
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, "/oauth/authorize") => Self::AuthorizationPage,
+            (&Method::POST, "/oauth/token") => Self::TokenEndpoint,
+            _ => Self::Api,
+        }
+    }
 }
 
 fn state_rate_limit(headers: &mut HeaderMap, now: SystemTime) {

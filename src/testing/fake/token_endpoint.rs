@@ -47,6 +47,11 @@ pub(super) fn respond(
     }
 }
 
+/// The refresh token that the request presents.
+pub(super) fn refresh_token(request: &Request<Bytes>) -> Option<String> {
+    Parameters::of(request)?.0.remove("refresh_token")
+}
+
 /// The fields of a token request: JSON as documented, or a form as older SDKs send.
 struct Parameters(HashMap<String, String>);
 

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod leases;
+mod listing;
 mod records;
 mod steps;
 
@@ -13,6 +14,10 @@ use crate::store::TokenStore;
 ///
 /// Each call of `open` returns a handle on the same store, which is empty at first. Open the store
 /// anew instead of cloning a handle, if the store allows that: two processes share no clones.
+///
+/// A store that cannot list its accounts returns
+/// [`Unsupported`](crate::store::StoreErrorKind::Unsupported) for the first page, and the suite leaves the
+/// rules of pages out.
 ///
 /// The suite needs a Tokio runtime with time and I/O enabled, whose time is not paused.
 ///
@@ -38,6 +43,9 @@ where
     let one = Arc::new(open().await);
     let other = Arc::new(open().await);
 
+    listing::a_sound_store_is_ready(&*one).await;
+    let lists = listing::an_empty_store_lists_no_account(&*other).await;
+
     records::no_account_is_signed_in_at_first(&*one).await;
     records::a_first_save_expects_no_record(&*one, &*other).await;
     records::a_save_expects_the_newest_version(&*one, &*other).await;
@@ -47,6 +55,12 @@ where
     records::accounts_are_independent(&*one, &*other).await;
     records::deleting_expects_the_newest_version(&*one, &*other).await;
     records::after_deleting_the_account_starts_anew(&*one, &*other).await;
+
+    if lists {
+        listing::the_pages_list_each_account(&*one, &*other).await;
+        listing::a_cursor_is_a_text(&*one, &*other).await;
+        listing::an_account_that_stays_is_listed(&one, &other).await;
+    }
 
     leases::a_lease_keeps_others_out(&*one, &*other).await;
     leases::a_lease_keeps_its_own_handle_out(&*one).await;

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
     AccountId, TokenSet,
-    store::{Lease, LeaseRequest, StoreError, Swap},
+    store::{AccountsPage, Lease, LeaseRequest, PageCursor, PageRequest, StoreError, Swap},
 };
 use futures_util::FutureExt;
 
@@ -34,6 +34,12 @@ enum Rule {
     LeasesForGood,
     NamesNoAccount,
     SavesByHalves,
+    ListsNothing,
+    ListsTheFirstPageAlone,
+    ListsOnePageForEver,
+    ListsStrangers,
+    SkipsAnAccount,
+    IsNeverReady,
 }
 
 #[derive(Clone, Debug)]
@@ -159,6 +165,29 @@ impl TokenStore for Broken {
             _ => self.0.lease(&self.name(account), request).await,
         }
     }
+
+    async fn accounts(&self, request: &PageRequest) -> Result<AccountsPage, StoreError> {
+        let mut page = self.0.accounts(request).await?;
+        match self.1 {
+            Rule::ListsNothing => page = AccountsPage::default(),
+            Rule::ListsTheFirstPageAlone => page.next = None,
+            Rule::ListsOnePageForEver => page.next = Some(PageCursor::new("")),
+            Rule::ListsStrangers => page.accounts.push("nobody".into()),
+            Rule::SkipsAnAccount => drop(page.accounts.pop()),
+            _ => {}
+        }
+        Ok(page)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        match self.1 {
+            Rule::IsNeverReady => {
+                let kind = StoreErrorKind::Unavailable;
+                Err(StoreError::new(kind, self.0.name(), "not ready"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 #[tokio::test]
@@ -189,6 +218,12 @@ async fn the_suite_fails_for_each_broken_rule() {
         (Rule::LeasesForGood, "a lease keeps others out"),
         (Rule::NamesNoAccount, "a lease keeps others out"),
         (Rule::SavesByHalves, "a reader sees whole records"),
+        (Rule::ListsNothing, "the pages list each account"),
+        (Rule::ListsTheFirstPageAlone, "the pages list each account"),
+        (Rule::ListsOnePageForEver, "an empty store lists no account"),
+        (Rule::ListsStrangers, "an empty store lists no account"),
+        (Rule::SkipsAnAccount, "the pages list each account"),
+        (Rule::IsNeverReady, "a sound store is ready"),
     ];
     for (broken, rule) in cases {
         let store = Broken(MemoryStore::new(), broken);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dropbox_sign_oauth::{
-    store::{LeaseRequest, Record, StoreErrorKind, TokenStore},
+    store::{LeaseRequest, PageRequest, Record, StoreErrorKind, TokenStore},
     testing::store_conformance,
 };
 
@@ -111,6 +111,7 @@ async fn use_everything(redis: &Redis) {
         let _ = lease.release().await;
     }
     let _ = one.delete(&acme, version).await;
+    let _ = one.accounts(&PageRequest::default()).await;
 }
 
 #[tokio::test]

@@ -187,7 +187,7 @@ fn dead() -> String {
     format!("redis://app:right@{address}/")
 }
 
-async fn until(condition: impl Fn() -> bool) {
+pub(super) async fn until(condition: impl Fn() -> bool) {
     let holds = async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(20)).await;

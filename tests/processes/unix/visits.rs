@@ -25,7 +25,8 @@ use super::{on_each, servers::another_user, stores::Kind};
 /// The argument that makes the test program a visitor. The directory follows.
 pub(crate) const ARGUMENT: &str = "--visit";
 
-/// Opens the directory, loads a record and acquires the lease. Prints the first error.
+/// Opens the directory, checks that the store is ready, loads a record and acquires the lease. Prints the
+/// first error.
 pub(crate) fn main() {
     let directory = std::env::args_os().nth(2).expect("a directory");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -39,6 +40,7 @@ pub(crate) fn main() {
 
 async fn visit(directory: &OsStr) -> Result<(), StoreError> {
     let store = FileStore::directory(directory)?;
+    store.check().await?;
     let account = AccountId::from("acme");
     store.load(&account).await?;
     let request = LeaseRequest::new(Duration::from_secs(60), Duration::from_secs(10));
@@ -62,6 +64,10 @@ pub(crate) fn tests() -> Vec<Trial> {
         on_each!(
             [Kind::Directory],
             s102_the_owner_of_a_directory_that_cannot_be_entered_is_named
+        ),
+        on_each!(
+            [Kind::Directory],
+            s138_a_directory_that_the_user_may_not_write_to_is_not_ready
         ),
     ]
     .into_iter()
@@ -144,6 +150,18 @@ async fn s102_the_owner_of_a_directory_that_cannot_be_entered_is_named(_: Kind) 
         text.starts_with("Insecure: ") && text.contains(&help),
         "{text}"
     );
+}
+
+async fn s138_a_directory_that_the_user_may_not_write_to_is_not_ready(_: Kind) {
+    let Some(visitor) = Visitor::new(0o755) else {
+        return;
+    };
+    // A program with other rights opened the store before.
+    visitor.plant("store.lock", visitor.user, 0o600);
+    let text = visitor.assert_refused("AccessDenied", "", 0, &visitor.chown(""));
+    assert!(text.contains(": cannot create files in "), "{text}");
+    let files = fs::read_dir(visitor.directory.path()).expect("listed");
+    assert_eq!(files.count(), 1, "a file was created");
 }
 
 /// A user other than root, and a directory of root's.

@@ -325,7 +325,8 @@ impl World {
     }
 
     fn finish(&mut self, flight: FlightId, outcome: Outcome) {
-        self.state.finish(flight, outcome, self.monotonic);
+        let now = self.now();
+        self.state.finish(flight, outcome, now);
     }
 
     fn granted(&mut self, lifetime: Duration) -> Arc<LiveToken> {

@@ -69,6 +69,11 @@ impl Directory {
         self.slots.lock().primary(slot).cloned()
     }
 
+    /// The first slot that no known node serves.
+    pub(super) fn first_unserved(&self) -> Option<u16> {
+        self.slots.lock().served().first_missing()
+    }
+
     /// Every known node, replicas included, in random order.
     pub(super) fn shuffled(&self) -> Vec<Address> {
         let mut nodes = self.seeds.clone();

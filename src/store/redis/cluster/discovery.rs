@@ -69,6 +69,23 @@ impl Cluster {
         address: &Address,
         search: &mut Search,
     ) -> Result<bool, Fault> {
+        let Some(slots) = self.slots_by(address, search).await? else {
+            return Ok(false);
+        };
+        self.directory.update(slots, address)?;
+        Ok(true)
+    }
+
+    /// The slots and their nodes by the word of one node, unchecked. `None`: the node does not know.
+    ///
+    /// # Errors
+    ///
+    /// A failure that does not pass by itself.
+    pub(super) async fn slots_by(
+        &self,
+        address: &Address,
+        search: &mut Search,
+    ) -> Result<Option<SlotMap>, Fault> {
         let node = self.directory.node(address)?;
         let request: &Request<'_> = &|_| {
             let mut command = cmd("CLUSTER");
@@ -79,8 +96,7 @@ impl Cluster {
             Ok(slots) => {
                 let slots = SlotMap::parse(&slots, address);
                 if !slots.is_empty() {
-                    self.directory.update(slots, address)?;
-                    return Ok(true);
+                    return Ok(Some(slots));
                 }
                 (ServerErrorKind::ClusterDown.into(), "it knows no slots").into()
             }
@@ -92,6 +108,6 @@ impl Cluster {
             Err(error) => error,
         };
         search.failed(address, error)?;
-        Ok(false)
+        Ok(None)
     }
 }

@@ -4,9 +4,12 @@
 
 mod directory;
 mod discovery;
+mod readiness;
 mod search;
+mod slot_set;
 mod slots;
 mod trust;
+mod walk;
 
 use std::{future::Future, io, time::Duration};
 
@@ -14,20 +17,13 @@ use redis::{
     ConnectionInfo, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind,
     aio::PubSub,
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use self::{directory::Directory, search::Search, slots::Address};
 use super::{super::fault::Fault, fault::no_response, script::Request};
 use crate::error::ConfigError;
 
 pub(super) use self::{slots::slot, trust::Trust};
-
-/// The first attempts follow each other at once: enough for a connection that broke and a key that
-/// moved.
-const AT_ONCE: u32 = 4;
-
-/// The pause after each further attempt, for the cluster to settle.
-const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) struct Cluster {
     directory: Directory,
@@ -54,24 +50,21 @@ impl Cluster {
     ) -> Result<T, Fault> {
         let mut search = Search::default();
         let response = async {
-            let mut attempts = 0;
             loop {
                 if let Some(response) = self.attempt(slot, request, &mut search).await? {
                     return Ok(response);
                 }
-                attempts += 1;
-                if attempts >= AT_ONCE {
-                    sleep(PAUSE).await;
-                }
+                search.pause().await;
             }
         };
-        match timeout(self.timeout, response).await {
-            Ok(response) => response,
-            Err(_) => {
-                let otherwise = || no_response(self.timeout);
-                Err(search.into_failure().unwrap_or_else(otherwise))
-            }
-        }
+        let response = timeout(self.timeout, response).await;
+        response.unwrap_or_else(|_| Err(self.no_success(search)))
+    }
+
+    /// The fault of a search that found no node within the timeout.
+    fn no_success(&self, search: Search) -> Fault {
+        let failure = search.into_failure();
+        failure.unwrap_or_else(|| no_response(self.timeout))
     }
 
     /// Subscribes at any node: every node passes on every message.

@@ -1,8 +1,9 @@
 //! How far one request to a cluster has come: the nodes that failed, and the last failure.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
+use tokio::time::sleep;
 
 use super::{
     super::{
@@ -13,8 +14,16 @@ use super::{
     slots::Address,
 };
 
+/// The first attempts follow each other at once: enough for a connection that broke and a key that
+/// moved.
+const AT_ONCE: u32 = 4;
+
+/// The pause after each further attempt, for the cluster to settle.
+const PAUSE: Duration = Duration::from_millis(100);
+
 #[derive(Default)]
 pub(super) struct Search {
+    attempts: u32,
     /// The node to ask next, since the key is moving there.
     pub(super) asked: Option<Address>,
     /// Nodes that failed once. Their connections may have broken while idle.
@@ -25,6 +34,14 @@ pub(super) struct Search {
 }
 
 impl Search {
+    /// Waits before the next attempt, after the first few attempts.
+    pub(super) async fn pause(&mut self) {
+        self.attempts += 1;
+        if self.attempts >= AT_ONCE {
+            sleep(PAUSE).await;
+        }
+    }
+
     pub(super) fn may_try(&self, node: &Address) -> bool {
         !self.out.contains(node)
     }

@@ -4,8 +4,10 @@ use std::{fmt, iter, ops::RangeInclusive};
 
 use redis::Value;
 
+use super::slot_set::SlotSet;
+
 /// The number of slots, by the cluster's specification.
-const SLOTS: u16 = 16_384;
+pub(super) const SLOTS: u16 = 16_384;
 
 /// The longest name that DNS knows.
 const LONGEST_HOST: usize = 253;
@@ -102,6 +104,24 @@ impl SlotMap {
     pub(super) fn primary(&self, slot: u16) -> Option<&Address> {
         let range = self.0.iter().find(|range| range.slots.contains(&slot));
         range.map(|range| &range.primary)
+    }
+
+    /// The slots whose primary is at the address.
+    pub(super) fn of_primary(&self, address: &Address) -> SlotSet {
+        let mut set = SlotSet::default();
+        for range in self.0.iter().filter(|range| range.primary == *address) {
+            set.insert(*range.slots.start(), *range.slots.end());
+        }
+        set
+    }
+
+    /// All slots that have a primary.
+    pub(super) fn served(&self) -> SlotSet {
+        let mut set = SlotSet::default();
+        for range in &self.0 {
+            set.insert(*range.slots.start(), *range.slots.end());
+        }
+        set
     }
 
     /// All nodes, replicas included.

@@ -1,0 +1,74 @@
+//! `check`: whether the other commands can work. Each check has a line, on stdout or on stderr.
+
+use std::time::Duration;
+
+use reqwest::redirect;
+
+use crate::{
+    failure::{Exit, Failure},
+    output, session,
+    settings::Settings,
+    signals,
+    store::{self, Use},
+};
+
+/// The longest wait for the token host.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
+    session::block_on(signals::interruptible(async {
+        let mut worst = None;
+        for result in [
+            session::api(settings)
+                .map(|_| "settings: the client id and the client secret are there".to_owned()),
+            store(settings).await,
+            token_host(session::token_host(settings)).await,
+        ] {
+            match result {
+                Ok(text) => output::line(format_args!("ok: {text}"))?,
+                Err(failure) => {
+                    failure.print();
+                    worst = worst.max(Some(failure.exit));
+                }
+            }
+        }
+        worst.map_or(Ok(()), |exit| Err(Failure::reported(exit)))
+    }))
+}
+
+async fn store(settings: &Settings) -> Result<String, Failure> {
+    let store = store::open(settings, Use::Look).await?;
+    store.check().await?;
+    Ok(format!("store: {} is ready", store.name()))
+}
+
+/// Any response will do: the request holds nothing, and asks for the host's first page.
+async fn token_host(url: &str) -> Result<String, Failure> {
+    let client = reqwest::Client::builder()
+        .redirect(redirect::Policy::none())
+        .timeout(PATIENCE)
+        .build();
+    let unreachable = |error: reqwest::Error| {
+        let error = words_of(&error.without_url());
+        Failure::new(
+            Exit::TryAgain,
+            format!(
+                "token host {url}: {error}; check the network and the proxy, or try again later"
+            ),
+        )
+    };
+    let response = client.map_err(unreachable)?.get(url).send().await;
+    let status = response.map_err(unreachable)?.status();
+    Ok(format!("token host: {url} responds ({status})"))
+}
+
+/// The words of an error and of its causes: reqwest's own say little.
+fn words_of(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        words = format!("{words}: {}", output::shown(&cause.to_string()));
+        source = cause.source();
+    }
+    words
+}
