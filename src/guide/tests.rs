@@ -88,15 +88,16 @@ fn the_table_of_errors_is_complete_and_agrees_with_the_three_questions() {
     for (row, kind) in rows.iter().zip(KINDS) {
         let error = Error::new(kind, &"acme".into());
         let retried = if error.is_retryable() { "yes" } else { "no" };
-        let acts = if error.is_reauthorization_required() {
-            "user"
+        let may_act: &[&str] = if error.is_reauthorization_required() {
+            &["user"]
         } else if error.is_configuration() {
-            "developer"
+            &["developer", "operator", "account's owner"]
         } else {
-            "nobody"
+            &["nobody", "operator"]
         };
         assert_eq!(row[1], format!("[`ErrorKind::{kind:?}`]"));
-        assert_eq!((row[2], row[3]), (retried, acts), "{kind:?}");
+        assert_eq!(row[2], retried, "{kind:?}");
+        assert!(may_act.contains(&row[3]), "{kind:?}");
         assert!(!row[4].is_empty(), "{kind:?}");
     }
 }
