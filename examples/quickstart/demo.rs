@@ -3,8 +3,7 @@
 use std::{error::Error, path::Path, time::Duration};
 
 use dropbox_sign_oauth::{
-    AccountId, Freshness, OAuthApi, TokenManager, TokenSet,
-    api::OAuthTokenGenerateRequest,
+    AccountId, AuthorizationResponse, Freshness, OAuthApi, TokenManager,
     testing::{FakeDropboxSign, Fault},
 };
 use futures_util::future::try_join_all;
@@ -85,14 +84,16 @@ impl Demo {
     async fn sign_in(&self, program: &Program) -> Result<()> {
         self.timeline
             .scene("Sign-in: the callback's code becomes tokens");
+        let state = self.api()?.authorization_request()?.state().clone();
         let code = self.fake.authorization_code();
-        let request = OAuthTokenGenerateRequest::new(code, "state");
-        let tokens = TokenSet::from(self.api()?.oauth_token_generate(request).await?);
-        program
-            .manager
-            .account(AccountId::default())
-            .install(tokens)
-            .await?;
+        let callback = format!(
+            "/callback?code={}&state={}",
+            code.expose_secret(),
+            state.expose_secret()
+        );
+        let response = AuthorizationResponse::parse(&callback, &state)?;
+        let account = program.manager.account(AccountId::default());
+        account.sign_in(response).await?;
         self.timeline.line("installed and saved");
         Ok(())
     }

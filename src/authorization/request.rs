@@ -94,6 +94,8 @@ impl fmt::Debug for AuthorizationRequest {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     fn request() -> AuthorizationRequest {
@@ -114,7 +116,7 @@ mod tests {
         let first = [pair("response_type", "code"), pair("client_id", "id +&=/ü")];
         let last = pair("state", &state);
         assert_eq!(parameters(&request)[..2], first);
-        assert_eq!(parameters(&request)[2..], [last.clone()]);
+        assert_eq!(parameters(&request)[2..], *slice::from_ref(&last));
 
         let callback = "https://app.example/callback?tenant=a b";
         let request = request.with_redirect_uri(callback).expect("a URL");

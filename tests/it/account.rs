@@ -24,6 +24,7 @@ mod rollback;
 mod runtimes;
 mod seeds;
 mod sign_in;
+mod signing_in;
 mod sinks;
 mod spent;
 mod status;

@@ -8,7 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
-    EndpointError, EndpointErrorKind, ExpiresIn, RefreshToken, TokenEndpoint, TokenGrant,
+    AuthorizationResponse, EndpointError, EndpointErrorKind, ExpiresIn, RefreshToken,
+    TokenEndpoint, TokenGrant,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -65,7 +66,7 @@ impl Endpoint {
             .push_back(response);
     }
 
-    /// The refresh tokens that were presented.
+    /// The refresh tokens and the codes that were presented.
     pub(crate) fn presented(&self) -> Vec<RefreshToken> {
         self.0.presented.borrow().clone()
     }
@@ -103,6 +104,14 @@ impl TokenEndpoint for Endpoint {
         Ok(TokenGrant::new(format!("access-{nth}"))
             .with_refresh_token(format!("refresh-{nth}"))
             .with_expires_in(ExpiresIn::After(Duration::from_secs(3600))))
+    }
+
+    async fn exchange_code(
+        &self,
+        response: &AuthorizationResponse,
+    ) -> Result<TokenGrant, EndpointError> {
+        let code = response.code().expose_secret();
+        self.refresh(&RefreshToken::new(code)).await
     }
 
     fn timeout(&self) -> Duration {
