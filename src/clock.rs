@@ -6,6 +6,11 @@
 //! the monotonic clock alone judges the tokens that this process was granted. A token that was found
 //! in a store has its age from the wall clock, which may be set right later.
 
+mod timer;
+
+pub use timer::Timer;
+pub(crate) use timer::{Stopwatch, TokioTimer};
+
 use std::{
     fmt,
     sync::Arc,
@@ -51,6 +56,12 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn counts_sleep(&self) -> bool {
         false
     }
+
+    /// What the manager's waits end by: the pauses between two tries, the policy's patience and the
+    /// keeper's rests. Default: Tokio's timers.
+    fn timer(&self) -> &dyn Timer {
+        &TokioTimer
+    }
 }
 
 /// The clock of a manager, and whether the monotonic clock counts sleep.
@@ -74,6 +85,14 @@ impl Clocks {
 
     pub(crate) fn wall(&self) -> SystemTime {
         self.clock.wall()
+    }
+
+    pub(crate) fn timer(&self) -> &dyn Timer {
+        self.clock.timer()
+    }
+
+    pub(crate) fn stopwatch(&self) -> Stopwatch<'_> {
+        Stopwatch::start(self.timer())
     }
 
     /// Reads both clocks.

@@ -6,9 +6,10 @@
 
 use std::{future::Future, time::Duration};
 
-use tokio::{runtime::Handle, task::AbortHandle, time::sleep};
+use tokio::{runtime::Handle, task::AbortHandle};
 
 use crate::{
+    clock::Clocks,
     error::ConfigError,
     runtime::{self, Unfit},
 };
@@ -41,13 +42,18 @@ impl Keeper {
 
     /// Calls `visit` again and again. A visit returns for how long there is nothing to do, or `None` if
     /// there is nothing to do ever again.
-    pub(crate) fn start<V>(runtime: &Handle, visit: impl Fn() -> V + Send + 'static) -> Self
+    pub(crate) fn start<V>(
+        runtime: &Handle,
+        clocks: Clocks,
+        visit: impl Fn() -> V + Send + 'static,
+    ) -> Self
     where
         V: Future<Output = Option<Duration>> + Send + 'static,
     {
         let task = runtime.spawn(async move {
             while let Some(rest) = visit().await {
-                sleep(rest.clamp(SHORTEST_REST, LONGEST_REST)).await;
+                let rest = rest.clamp(SHORTEST_REST, LONGEST_REST);
+                clocks.timer().sleep(rest).await;
             }
         });
         Self(task.abort_handle())

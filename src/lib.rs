@@ -35,7 +35,7 @@ pub use crate::{
         AuthorizationError, AuthorizationErrorKind, AuthorizationRequest, AuthorizationResponse,
         AuthorizationState,
     },
-    clock::{Clock, SystemClock},
+    clock::{Clock, SystemClock, Timer},
     deadlines::Freshness,
     endpoint::{
         EndpointError, EndpointErrorKind, ExpiresIn, RateLimits, TokenEndpoint, TokenGrant,

@@ -423,7 +423,7 @@ impl TokenManagerBuilder {
                 key: Key::next(),
                 endpoint: self.endpoint,
                 store: self.store,
-                clocks,
+                clocks: clocks.clone(),
                 policy: self.policy,
                 events,
                 claims: Claims::default(),
@@ -438,7 +438,7 @@ impl TokenManagerBuilder {
         });
         if let Some(runtime) = keeper_runs_on {
             let kept = Arc::downgrade(&manager);
-            let keeper = Keeper::start(&runtime, move || keep_warm(kept.clone()));
+            let keeper = Keeper::start(&runtime, clocks, move || keep_warm(kept.clone()));
             manager.keeper.lock().replace(keeper);
         }
         Ok(TokenManager(manager))

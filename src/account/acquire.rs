@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::{
     context::AccountContext,
@@ -29,9 +29,11 @@ enum Followed {
 
 /// The end of a caller's waits: of the policy's patience, or of the request's own timeout if that is
 /// shorter.
-struct Bound {
-    end: Instant,
-    is_request_timeout: bool,
+enum Bound {
+    /// By the machine's time, as reqwest's own timeout.
+    RequestTimeout(Instant),
+    /// By the manager's timer.
+    Patience(Duration),
 }
 
 impl AccountContext {
@@ -124,19 +126,25 @@ impl AccountContext {
 
     /// The end of the caller's waits.
     fn bound(&self, deadline: Option<Instant>) -> Bound {
-        // Longer than any wait: a patience without an end is beyond the clock's range.
-        const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
-        let patience = Instant::now() + self.policy().patience.min(CENTURY);
+        let patience = self.policy().patience;
         match deadline {
-            Some(deadline) if deadline < patience => Bound {
-                end: deadline,
-                is_request_timeout: true,
-            },
-            _ => Bound {
-                end: patience,
-                is_request_timeout: false,
-            },
+            Some(deadline) if left_until(deadline) < patience => Bound::RequestTimeout(deadline),
+            _ => Bound::Patience(self.clocks().timer().now().saturating_add(patience)),
+        }
+    }
+
+    /// Waits for the end of the caller's waits. A request with a token to fall back on needs time to use
+    /// that token.
+    async fn passed(&self, bound: &Bound, has_fallback: bool) {
+        match bound {
+            Bound::RequestTimeout(deadline) => {
+                let left = left_until(*deadline);
+                Box::pin(sleep(if has_fallback { left / 2 } else { left })).await;
+            }
+            Bound::Patience(end) => {
+                let timer = self.clocks().timer();
+                timer.sleep(end.saturating_sub(timer.now())).await;
+            }
         }
     }
 
@@ -204,22 +212,22 @@ impl AccountContext {
             Followed::Served(token) => return Ok(token),
             Followed::Waits(waiter) => waiter,
         };
-        let left = bound.end.saturating_duration_since(Instant::now());
-        // A request with a token to fall back on needs time to use that token.
-        let wait = match bound.is_request_timeout && waiter.has_fallback() {
-            true => left / 2,
-            false => left,
-        };
-        let result = timeout(wait, async {
+        let has_fallback = waiter.has_fallback();
+        let result = async {
             match waiter.result().await {
                 Some(result) => result,
                 None => Box::pin(self.follow_next_flight(decide_again)).await,
             }
-        });
-        match (result.await, waiter.into_fallback()) {
-            (Ok(Ok(token)), _) | (_, Some(token)) => Ok(token),
-            (Ok(error), None) => error,
-            (Err(_), None) => Err(self.error(ErrorKind::Timeout).with_detail(format!(
+        };
+        let result = tokio::select! {
+            biased;
+            result = result => Some(result),
+            () = self.passed(bound, has_fallback) => None,
+        };
+        match (result, waiter.into_fallback()) {
+            (Some(Ok(token)), _) | (_, Some(token)) => Ok(token),
+            (Some(error), None) => error,
+            (None, None) => Err(self.error(ErrorKind::Timeout).with_detail(format!(
                 "{} ended; the refresh goes on",
                 self.name_of(bound)
             ))),
@@ -227,9 +235,9 @@ impl AccountContext {
     }
 
     fn name_of(&self, bound: &Bound) -> String {
-        match bound.is_request_timeout {
-            true => "the request's own timeout".to_owned(),
-            false => format!("the policy's patience of {:?}", self.policy().patience),
+        match bound {
+            Bound::RequestTimeout(_) => "the request's own timeout".to_owned(),
+            Bound::Patience(_) => format!("the policy's patience of {:?}", self.policy().patience),
         }
     }
 
@@ -245,7 +253,7 @@ impl AccountContext {
             && let Some(pause) = error.retry_after()
             && pause < self.policy().patience
         {
-            sleep(pause).await;
+            self.clocks().timer().pause(pause).await;
             decision = decide();
         }
         let aborted = || Err(self.error(ErrorKind::Aborted));
@@ -273,4 +281,8 @@ impl AccountContext {
             Decision::Fail(error) => Err(error),
         }
     }
+}
+
+fn left_until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }

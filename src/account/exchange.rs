@@ -2,7 +2,7 @@
 
 use std::{pin::pin, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
 use super::{
     context::AccountContext,
@@ -25,7 +25,7 @@ use crate::{
 pub(super) struct Granted {
     pub(super) grant: TokenGrant,
     pub(super) sent: Moment,
-    /// How long the response took, while this process ran.
+    /// How long the response took, while the machine was awake.
     pub(super) took: Duration,
 }
 
@@ -42,12 +42,12 @@ impl AccountContext {
         lease: &HeldLease,
     ) -> Result<Granted, EndpointError> {
         let policy = self.policy();
-        let begun = Instant::now();
+        let begun = self.clocks().stopwatch();
         let mut unsent = 0;
         let mut replayed = policy.lost_response == LostResponse::NeverReplay;
         let mut may_be_spent = false;
         loop {
-            let (sent, posted) = (self.clocks().now(), Instant::now());
+            let (sent, posted) = (self.clocks().now(), self.clocks().stopwatch());
             let error = match self.present(&intent.refresh_token).await {
                 Ok(grant) => {
                     let queue = &self.manager.refresh_queue;
@@ -71,7 +71,7 @@ impl AccountContext {
                     if begun.elapsed() + delay > policy.unsent_budget {
                         return Err(error);
                     }
-                    sleep(delay).await;
+                    self.clocks().timer().pause(delay).await;
                 }
                 EndpointErrorKind::Ambiguous if !replayed => replayed = true,
                 _ => return Err(error),

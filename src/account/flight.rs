@@ -124,7 +124,7 @@ impl AccountContext {
             return Ok(Turn::Theirs(token));
         }
         if let Some(rest) = self.rest_of_interval() {
-            sleep(rest).await;
+            self.clocks().timer().pause(rest).await;
         }
         let permit = self.permit(flight).await?;
         if permit.has_waited()

@@ -7,8 +7,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::{
     context::AccountContext,
     outcome::failed_for_good,
@@ -20,7 +18,7 @@ use super::{
 use crate::{
     error::ErrorKind,
     event::EventKind,
-    policy::LostResponse,
+    policy::{Background, LostResponse},
     secret::RefreshToken,
     store::{Record, StoreError, StoreErrorKind, Swap, Version},
 };
@@ -128,7 +126,7 @@ impl AccountContext {
     /// With `NeverReplay`, the next process could not present the token at all. So other work waits,
     /// unless the process is about to end.
     pub(super) async fn keep_closing_intent(&self, give_up: Duration) {
-        let begun = Instant::now();
+        let begun = self.clocks().stopwatch();
         let mut pauses = RetryPauses::new();
         loop {
             let left = self.record_state().left_intent();
@@ -144,6 +142,12 @@ impl AccountContext {
 
     /// Pauses between two attempts to replace an intent. Returns whether the lease is needed.
     async fn pause_closing(&self, pause: Duration) -> bool {
+        let timer = self.clocks().timer();
+        let pause = match self.policy().background {
+            // The callers wait.
+            Background::Never => timer.pause(pause),
+            Background::OnUse | Background::KeepWarm => timer.sleep(pause),
+        };
         match self.policy().lost_response {
             LostResponse::NeverReplay => self.lease_demand.pause_until_end(pause).await,
             LostResponse::ReplayOnce => self.lease_demand.pause(pause).await,

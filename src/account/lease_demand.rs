@@ -7,10 +7,9 @@
 use std::{
     pin::pin,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
-    time::Duration,
 };
 
-use tokio::{sync::Notify, time::timeout};
+use tokio::sync::Notify;
 
 /// Small, since each account has one: a watch channel has room for many waiters.
 #[derive(Debug, Default)]
@@ -36,21 +35,25 @@ impl LeaseDemand {
         std::mem::forget(self.wait());
     }
 
-    /// Pauses until other work waits for the lease, at most for `pause`. Returns whether other work
+    /// Pauses until other work waits for the lease, at most until `pause` ends. Returns whether other work
     /// waits.
-    pub(super) async fn pause(&self, pause: Duration) -> bool {
+    pub(super) async fn pause(&self, pause: impl Future<Output = ()>) -> bool {
         self.pause_until(pause, || self.waiting.load(Ordering::SeqCst) > 0)
             .await
     }
 
-    /// Pauses until the process is about to end, at most for `pause`. Returns whether the process is about
+    /// Pauses until the process is about to end, at most until `pause` ends. Returns whether the process is about
     /// to end.
-    pub(super) async fn pause_until_end(&self, pause: Duration) -> bool {
+    pub(super) async fn pause_until_end(&self, pause: impl Future<Output = ()>) -> bool {
         self.pause_until(pause, || self.is_ending.load(Ordering::SeqCst))
             .await
     }
 
-    async fn pause_until(&self, pause: Duration, happened: impl Fn() -> bool) -> bool {
+    async fn pause_until(
+        &self,
+        pause: impl Future<Output = ()>,
+        happened: impl Fn() -> bool,
+    ) -> bool {
         let waiting = async {
             loop {
                 let mut changed = pin!(self.has_changed.notified());
@@ -62,7 +65,11 @@ impl LeaseDemand {
                 changed.await;
             }
         };
-        timeout(pause, waiting).await.is_ok()
+        tokio::select! {
+            biased;
+            () = waiting => true,
+            () = pause => false,
+        }
     }
 }
 

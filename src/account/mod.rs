@@ -124,14 +124,10 @@ impl Account {
     /// the refresh of a stale token, too.
     ///
     /// ```
-    /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, testing::FakeDropboxSign, store::MemoryStore};
+    /// # use dropbox_sign_oauth::testing::TestSetup;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let fake = FakeDropboxSign::start().await;
-    /// # let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
-    /// #     .base_url(fake.url())
-    /// #     .build()?;
-    /// # let manager = TokenManager::builder(api, MemoryStore::new()).build()?;
+    /// # let TestSetup { fake, manager, .. } = TestSetup::start().await;
     /// let account = manager.account("acme");
     /// # let tokens = fake.sign_in();
     /// account.install(tokens).await?;
@@ -164,19 +160,12 @@ impl Account {
     /// the present token meanwhile. A token of another process in the store serves as well.
     ///
     /// ```
-    /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, testing::FakeDropboxSign, store::MemoryStore};
+    /// # use dropbox_sign_oauth::testing::TestSetup;
     /// use std::{process::Command, time::Duration};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let fake = FakeDropboxSign::start().await;
-    /// # let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
-    /// #     .base_url(fake.url())
-    /// #     .build()?;
-    /// # let manager = TokenManager::builder(api, MemoryStore::new()).build()?;
-    /// # let account = manager.account("acme");
-    /// # let tokens = fake.sign_in();
-    /// # account.install(tokens).await?;
+    /// # let TestSetup { account, .. } = TestSetup::start().await;
     /// let token = account.token_valid_for(Duration::from_secs(15 * 60)).await?;
     /// let mut report = Command::new("monthly-report");
     /// // Other users of the machine read a program's arguments, but not its environment.

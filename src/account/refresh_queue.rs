@@ -13,10 +13,7 @@ mod host;
 use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep},
-};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use self::host::Host;
@@ -210,13 +207,13 @@ impl RefreshQueue {
 
     /// Returns whether there was anything to wait for.
     async fn until_host_is_ready(&self) -> Result<bool, NoPermit> {
-        let begun = Instant::now();
+        let begun = self.clocks.stopwatch();
         let now = self.clocks.monotonic();
         let mut wait = self.state.lock().host.start(now, self.patience)?;
         let is_waiting = !wait.is_zero();
         while !wait.is_zero() {
             tokio::select! {
-                () = sleep(wait) => {}
+                () = self.clocks.timer().pause(wait) => {}
                 () = self.closing.cancelled() => return Err(NoPermit::Closed),
             }
             // Another flight may have met a limit meanwhile.
@@ -234,6 +231,7 @@ impl Waiting<'_> {
             return at_once;
         }
         let mut awaited = pin!(awaited);
+        let timer = self.queue.clocks.timer();
         loop {
             tokio::select! {
                 biased;
@@ -244,7 +242,7 @@ impl Waiting<'_> {
                     return Ok(permit);
                 }
                 // A permit may have ended that its flight has not given back.
-                () = sleep(self.queue.longest_work) => self.queue.hand_out(),
+                () = timer.sleep(self.queue.longest_work) => self.queue.hand_out(),
                 () = &mut awaited, if self.rank.urgency == Urgency::Background => self.move_up(),
             }
         }

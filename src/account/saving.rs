@@ -7,8 +7,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep};
-
 use super::{
     context::AccountContext,
     intent::Intent,
@@ -140,7 +138,8 @@ impl AccountContext {
         budget: Duration,
         series: Series,
     ) -> Attempts {
-        let begun = Instant::now();
+        let timer = self.clocks().timer();
+        let begun = self.clocks().stopwatch();
         let mut pauses = RetryPauses::new();
         let mut attempt = 1;
         loop {
@@ -166,11 +165,11 @@ impl AccountContext {
                 return Attempts::Failed(error);
             }
             match series {
-                Series::Later if self.lease_demand.pause(pause).await => {
+                Series::Later if self.lease_demand.pause(timer.sleep(pause)).await => {
                     return Attempts::Failed(error);
                 }
                 Series::Later => {}
-                Series::First | Series::Final => sleep(pause).await,
+                Series::First | Series::Final => timer.pause(pause).await,
             }
             attempt += 1;
         }

@@ -1,7 +1,9 @@
 //! The short run of the fuzzers' properties: each seed as it stands, mutations of seeds, and noise.
+//!
+//! `DROPBOX_SIGN_OAUTH_LONG_TESTS=1` makes sixteen times as many mutations.
 
 use std::{
-    fmt, fs,
+    env, fmt, fs,
     ops::Range,
     panic::catch_unwind,
     path::{Path, PathBuf},
@@ -15,7 +17,7 @@ use super::{key_text, sealed_record};
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 8_000,
+        cases: cases(8_000),
         // An input that breaks a property becomes a seed instead.
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -52,7 +54,7 @@ proptest! {
 #[cfg(feature = "encryption")]
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 2_000,
+        cases: cases(2_000),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -67,6 +69,14 @@ proptest! {
     #[test]
     fn s105_a_key_has_one_text_and_no_error_shows_the_text(data in data("key_text")) {
         key_text(&data.0);
+    }
+}
+
+/// The number of mutations, of which `all` belong to the long run.
+fn cases(all: u32) -> u32 {
+    match env::var_os("DROPBOX_SIGN_OAUTH_LONG_TESTS") {
+        None => all / 16,
+        Some(_) => all,
     }
 }
 

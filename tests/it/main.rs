@@ -9,6 +9,7 @@ mod bad_input;
 #[cfg(feature = "cli")]
 mod cli;
 mod encrypted_store;
+mod fake_clock;
 mod fake_service;
 mod file_store;
 #[cfg(unix)]
@@ -29,3 +30,4 @@ mod servers;
 #[allow(dead_code, unused_imports, reason = "other test programs use the rest")]
 mod stores;
 mod support;
+mod test_setup;

@@ -10,7 +10,7 @@ use crate::{Limits, asking::Asked, endpoint::Endpoint, series::Series, subject::
 const REPEATED_FOR: Duration = Duration::from_millis(300);
 
 /// Accounts a second, connections included. A series ends before a size at which a caller got no token.
-pub(crate) async fn measure(limits: Limits, subjects: &mut [Subject]) -> Vec<Series> {
+pub(crate) async fn measure(limits: &Limits, subjects: &mut [Subject]) -> Vec<Series> {
     let mut all = Vec::new();
     for subject in subjects {
         let mut series = Series::new(subject.name);

@@ -3,7 +3,7 @@
 //! A worker is this program once more. It opens the store, says that it is ready, and asks for all tokens
 //! when a line arrives on its standard input.
 
-use std::{env, process::Stdio, time::Duration};
+use std::{env, process::Stdio};
 
 use dropbox_sign_oauth::TokenManager;
 use tokio::{
@@ -41,7 +41,7 @@ pub(crate) struct Fleets {
     details: Vec<(String, Vec<String>)>,
 }
 
-pub(crate) async fn measure(limits: Limits, subjects: &mut [Subject]) -> Fleets {
+pub(crate) async fn measure(limits: &Limits, subjects: &mut [Subject]) -> Fleets {
     let mut fleets = Fleets::default();
     for subject in subjects {
         // A single file is for a few accounts.

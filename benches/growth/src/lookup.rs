@@ -17,7 +17,7 @@ const LOOKUPS: usize = 2_000;
 const SAMPLES: usize = 200;
 
 /// Nanoseconds, round robin over the accounts, on one thread.
-pub(crate) fn measure(limits: Limits) -> Vec<Series> {
+pub(crate) fn measure(limits: &Limits) -> Vec<Series> {
     let mut lookup = Series::new("account(id)");
     let mut onto_request = Series::new("the same, and the token onto a request");
     for size in limits.sizes() {

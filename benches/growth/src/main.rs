@@ -44,9 +44,11 @@ enum Part {
 }
 
 /// How far to go.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Limits {
     part: Part,
+    /// The store's name in the tables. `None`: all stores.
+    store: Option<String>,
     /// The largest number of accounts.
     accounts: usize,
     /// The longest time to fill a store, and the longest time of a measurement. A series stops before
@@ -58,12 +60,14 @@ impl Limits {
     fn from_arguments(arguments: &[String]) -> Option<Self> {
         let mut limits = Self {
             part: Part::All,
+            store: None,
             accounts: SIZES[SIZES.len() - 1],
             time: Duration::from_secs(60),
         };
         for pair in arguments.chunks(2) {
             match pair {
                 [name, value] if name == "--accounts" => limits.accounts = value.parse().ok()?,
+                [name, value] if name == "--store" => limits.store = Some(value.clone()),
                 [name, value] if name == "--seconds" => {
                     limits.time = Duration::from_secs(value.parse().ok()?);
                 }
@@ -80,12 +84,13 @@ impl Limits {
         Some(limits)
     }
 
-    fn sizes(self) -> impl Iterator<Item = usize> {
-        SIZES.into_iter().filter(move |&size| size <= self.accounts)
+    fn sizes(&self) -> impl Iterator<Item = usize> {
+        let most = self.accounts;
+        SIZES.into_iter().filter(move |&size| size <= most)
     }
 
     /// Whether `count` accounts are too many, if so many accounts a second are done.
-    fn forbid(self, count: usize, per_second: f64) -> bool {
+    fn forbid(&self, count: usize, per_second: f64) -> bool {
         count as f64 / per_second > self.time.as_secs_f64()
     }
 }
@@ -96,20 +101,22 @@ fn main() {
         return;
     }
     let Some(limits) = Limits::from_arguments(&arguments) else {
-        eprintln!("arguments: [--part memory|stores] [--accounts MOST] [--seconds MOST]");
+        eprintln!(
+            "arguments: [--part memory|stores] [--store NAME] [--accounts MOST] [--seconds MOST]"
+        );
         std::process::exit(2);
     };
     let plots = Path::new(env!("CARGO_MANIFEST_DIR")).join("plots");
     if limits.part != Part::Stores {
-        measure_memory(limits, &plots);
+        measure_memory(&limits, &plots);
     }
     if limits.part != Part::Memory {
-        measure_stores(limits, &plots);
+        measure_stores(&limits, &plots);
     }
 }
 
 /// Comes first, while no client of a server and no other task allocates.
-fn measure_memory(limits: Limits, plots: &Path) {
+fn measure_memory(limits: &Limits, plots: &Path) {
     let memory = memory::measure(limits);
     table::print_series("Memory: bytes an account", &memory);
     let lookup = lookup::measure(limits);
@@ -117,20 +124,26 @@ fn measure_memory(limits: Limits, plots: &Path) {
     plot::memory_and_lookup(plots, &memory, &lookup);
 }
 
-fn measure_stores(limits: Limits, plots: &Path) {
+fn measure_stores(limits: &Limits, plots: &Path) {
     let runtime = Runtime::new().expect("a runtime");
     // sqlx makes pools on a runtime.
     let _inside = runtime.enter();
     let places = runtime.block_on(Places::prepare());
     println!("\n{}", place::DURABILITY);
     let mut subjects = Subject::all(&places);
+    if let Some(name) = &limits.store {
+        subjects.retain(|subject| subject.name == name);
+    }
     let cold_start = runtime.block_on(cold_start::measure(limits, &mut subjects));
     table::print_series("Cold start: accounts a second", &cold_start);
-    plot::cold_start(plots, &cold_start);
     let refreshes = runtime.block_on(refreshes::measure(limits, &mut subjects));
     refreshes.print();
-    plot::refreshes(plots, &refreshes);
     let fleets = runtime.block_on(fleet::measure(limits, &mut subjects));
     fleets.print();
-    plot::fleets(plots, &fleets);
+    // A plot compares all stores.
+    if limits.store.is_none() {
+        plot::cold_start(plots, &cold_start);
+        plot::refreshes(plots, &refreshes);
+        plot::fleets(plots, &fleets);
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The bytes of an account that has been refreshed, and of its record in a `MemoryStore`.
-pub(crate) fn measure(limits: Limits) -> Vec<Series> {
+pub(crate) fn measure(limits: &Limits) -> Vec<Series> {
     let mut accounts = Series::new("account");
     let mut records = Series::new("its record in the memory store");
     for size in limits.sizes() {

@@ -32,7 +32,7 @@ pub(crate) struct Refreshes {
     waits: Vec<(String, Vec<String>)>,
 }
 
-pub(crate) async fn measure(limits: Limits, subjects: &mut [Subject]) -> Refreshes {
+pub(crate) async fn measure(limits: &Limits, subjects: &mut [Subject]) -> Refreshes {
     let mut refreshes = Refreshes::default();
     for subject in subjects {
         for (nth, bound) in BOUNDS.into_iter().enumerate() {

@@ -82,7 +82,7 @@ impl Subject {
     }
 
     /// Adds accounts until the store holds `count`. `false`: that would take too long.
-    pub(crate) async fn fill(&mut self, count: usize, limits: Limits) -> bool {
+    pub(crate) async fn fill(&mut self, count: usize, limits: &Limits) -> bool {
         let before = self.filled;
         let store = self.open();
         let start = Instant::now();

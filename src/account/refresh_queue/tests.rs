@@ -1,5 +1,7 @@
-use futures_util::FutureExt;
 use std::future::{pending, ready};
+
+use futures_util::FutureExt;
+use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::{clock::Clock, endpoint::EndpointErrorKind, testing::FakeClock};
@@ -9,7 +11,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A queue for `bound` flights at once.
 fn queue(bound: usize) -> (Arc<RefreshQueue>, FakeClock) {
-    let clock = FakeClock::new();
+    let clock = FakeClock::new().with_tokio_timers();
     let policy = RefreshPolicy {
         max_concurrent_refreshes: bound,
         ..RefreshPolicy::default()

@@ -55,7 +55,7 @@ impl<S: TokenStore> EncryptedStore<S> {
     /// ```
     /// # use dropbox_sign_oauth::{AccountId, TokenSet};
     /// # use dropbox_sign_oauth::store::{MemoryStore, Record, TokenStore};
-    /// use dropbox_sign_oauth::store::{EncryptedStore, EncryptionKey, Rewrapped};
+    /// use dropbox_sign_oauth::store::{AccountPages, EncryptedStore, EncryptionKey, Rewrapped};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -65,12 +65,15 @@ impl<S: TokenStore> EncryptedStore<S> {
     /// # let store = EncryptedStore::new(inner.clone(), old.clone());
     /// # store.compare_and_swap(&"acme".into(), None, &record).await?;
     /// let store = EncryptedStore::builder(inner, new).read_with(old).build()?;
-    /// for (account, result) in store.rewrap(["acme", "globex"]).await {
-    ///     match result {
-    ///         Ok(Rewrapped::Changed | Rewrapped::Current) => {}
-    ///         Ok(Rewrapped::Encrypted) => println!("{account} was not encrypted before"),
-    ///         Ok(other) => println!("{account}: {other:?}"),
-    ///         Err(error) => eprintln!("{error}"),
+    /// let mut pages = AccountPages::of(&store);
+    /// while let Some(page) = pages.next_page().await? {
+    ///     for (account, result) in store.rewrap(page.accounts).await {
+    ///         match result {
+    ///             Ok(Rewrapped::Changed | Rewrapped::Current) => {}
+    ///             Ok(Rewrapped::Encrypted) => println!("{account} was not encrypted before"),
+    ///             Ok(other) => println!("{account}: {other:?}"),
+    ///             Err(error) => eprintln!("{error}"),
+    ///         }
     ///     }
     /// }
     /// # let results = store.rewrap(["acme", "globex"]).await;
@@ -80,8 +83,9 @@ impl<S: TokenStore> EncryptedStore<S> {
     /// # }
     /// ```
     ///
-    /// The store does not list its accounts. Take the names from the program's own database, or from the
-    /// inner store's rows, files or keys. An old key can go when no result is an error or `HoldsIntent`.
+    /// An old key can go when no result is an error or `HoldsIntent`, and no page has an
+    /// [error](super::super::AccountsPage::errors). If the inner store cannot list its accounts, take the
+    /// names from the program's own database.
     ///
     /// The accounts take their turns. A record that has to change is saved under the account's lease, for
     /// which a turn waits for up to 20 seconds. Call `rewrap` again for the accounts that failed.

@@ -50,6 +50,10 @@ impl Accounts {
     }
 
     pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        self.encode_within(LONGEST_FILE)
+    }
+
+    fn encode_within(&self, longest: u64) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let file = FileOut {
             format: FORMAT,
             accounts: self.0.iter().map(EntryOut::new).collect::<Result<_, _>>()?,
@@ -58,7 +62,7 @@ impl Accounts {
             serde_json::to_writer_pretty(&mut *writer, &file)?;
             writer.write_all(b"\n").map_err(serde_json::Error::io)
         })?;
-        if bytes.len() as u64 > LONGEST_FILE {
+        if bytes.len() as u64 > longest {
             let fault = Fault::new(StoreErrorKind::Unwritable, "the file would exceed 64 MiB");
             return Err(fault.with_help("use `FileStore::directory`, a file for each account"));
         }
@@ -281,9 +285,10 @@ mod tests {
 
         let nothing = TokenSet::from_refresh_token("");
         assert!(accounts.set(&"b".into(), Record::new(nothing)).is_err());
-        let huge = TokenSet::from_refresh_token("x".repeat(LONGEST_FILE as usize));
-        assert!(accounts.set(&"c".into(), Record::new(huge)).is_ok());
-        let kind = accounts.encode().err().map(|fault| fault.kind());
+        let longest = bytes.len() as u64;
+        assert!(accounts.encode_within(longest).is_ok());
+        let kind = accounts.encode_within(longest - 1);
+        let kind = kind.err().map(|fault| fault.kind());
         assert_eq!(kind, Some(StoreErrorKind::Unwritable));
     }
 

@@ -1,4 +1,4 @@
-//! Every path that is not the token endpoint's.
+//! The API: every request that is neither for the authorization page nor for the token endpoint.
 
 use std::time::SystemTime;
 

@@ -46,31 +46,19 @@ use self::{server::Server, service::Service};
 /// - Refresh tokens rotate. A refresh token that is presented twice revokes all tokens of its
 ///   sign-in.
 ///
+/// [`TestSetup`](super::TestSetup) starts a fake together with a manager and a client:
+///
 /// ```
-/// use dropbox_sign_oauth::{
-///     OAuthApi, TokenManager, TokenRefreshMiddleware, store::MemoryStore,
-///     testing::FakeDropboxSign,
-/// };
-/// use reqwest_middleware::ClientBuilder;
+/// use dropbox_sign_oauth::testing::TestSetup;
 ///
-/// # tokio_test(async {
-/// let fake = FakeDropboxSign::start().await;
-/// let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
-///     .base_url(fake.url())
-///     .build()?;
-/// let manager = TokenManager::builder(api, MemoryStore::new()).build()?;
-/// manager.account("default").install(fake.sign_in()).await?;
-/// let auth = TokenRefreshMiddleware::builder(&manager).origins([fake.url()]).build()?;
-/// let client = ClientBuilder::new(reqwest::Client::new()).with(auth).build();
-///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let TestSetup { fake, client, .. } = TestSetup::start().await;
 /// fake.revoke_access_tokens();
 /// let response = client.get(format!("{}/v3/account", fake.url())).send().await?;
 /// assert_eq!(response.status(), 200);
 /// assert_eq!(fake.token_requests(), 1);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # });
-/// # fn tokio_test<F: Future<Output = Result<(), Box<dyn std::error::Error>>>>(test: F) {
-/// #     tokio::runtime::Runtime::new().unwrap().block_on(test).unwrap();
+/// # Ok(())
 /// # }
 /// ```
 pub struct FakeDropboxSign {

@@ -147,7 +147,7 @@ proptest! {
 }
 
 async fn two_tenants(delays: Vec<Duration>, requests: Vec<(&'static str, Duration)>) {
-    let clock = FakeClock::new();
+    let clock = FakeClock::new().with_tokio_timers();
     let manager = TokenManager::builder(TwoTenants(delays), MemoryStore::new())
         .clock(clock.clone())
         .build()

@@ -250,7 +250,8 @@ fn s120_a_keeper_without_a_fit_runtime_is_a_mistake_of_the_settings() {
 
 #[tokio::test(start_paused = true)]
 async fn s114_an_account_that_is_kept_warm_stays_in_memory_beyond_the_idle_time() {
-    let (clock, endpoint) = (FakeClock::new(), Endpoint::open());
+    let clock = FakeClock::new().with_tokio_timers();
+    let endpoint = Endpoint::open();
     let manager = TokenManager::builder(endpoint.clone(), MemoryStore::new())
         .policy(warm())
         .clock(clock.clone())

@@ -84,7 +84,7 @@ fn busy(retry_after: Duration) -> EndpointError {
 #[tokio::test(start_paused = true)]
 async fn s116_ten_thousand_accounts_that_expired_together_all_get_a_token() {
     let endpoint = Counting::default();
-    let clock = FakeClock::new();
+    let clock = FakeClock::new().with_tokio_timers();
     let manager = TokenManager::builder(endpoint.clone(), MemoryStore::new())
         .clock(clock.clone())
         .build()

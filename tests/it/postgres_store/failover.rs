@@ -181,7 +181,8 @@ async fn make_read_only(server: &Postgres) {
 
 /// `acme`, whose stored tokens have expired.
 fn expired_account(endpoint: &Endpoint, store: PostgresStore) -> Account {
-    let clock = FakeClock::new();
+    // A failover takes the machine's time.
+    let clock = FakeClock::new().with_tokio_timers();
     clock.advance(48 * HOUR);
     let builder = TokenManager::builder(endpoint.clone(), store).clock(clock);
     let manager = builder.build().expect("a valid configuration");

@@ -48,7 +48,9 @@ impl TestAccount {
     }
 
     pub(crate) fn of(endpoint: Endpoint, store: ScriptedStore, policy: RefreshPolicy) -> Self {
-        Self::at(FakeClock::new(), endpoint, store, policy)
+        // For tests with paused time.
+        let clock = FakeClock::new().with_tokio_timers();
+        Self::at(clock, endpoint, store, policy)
     }
 
     pub(crate) fn at(

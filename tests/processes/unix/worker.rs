@@ -117,7 +117,8 @@ struct Worker {
 
 impl Worker {
     fn new(setup: &Setup) -> Self {
-        let clock = FakeClock::new();
+        // The other processes pause by the machine's time.
+        let clock = FakeClock::new().with_tokio_timers();
         clock.advance(setup.elapsed);
         let steps = Steps::new();
         let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)

@@ -6,6 +6,9 @@ local key = KEYS[1]
 if redis.call('EXISTS', key) == 1 then
     return 0
 end
+-- The first of the commands that write: a full server denies no command after that. XX: only if the key
+-- exists.
+redis.call('SET', key, '', 'XX')
 redis.call('HGETALL', key)
 redis.call('HGET', key, 'version')
 redis.call('HDEL', key, 'version')
@@ -14,6 +17,4 @@ redis.call('DEL', key)
 redis.call('GET', key)
 redis.call('PTTL', key)
 redis.call('PEXPIRE', key, '1')
--- XX: only if the key exists.
-redis.call('SET', key, '', 'XX')
 return 1
