@@ -14,6 +14,8 @@ mod event;
 #[cfg(any(test, dropbox_sign_oauth_fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(any(doc, test))]
+pub mod guide;
 mod keeper;
 mod manager;
 #[cfg(feature = "metrics")]

@@ -12,7 +12,7 @@ use super::{DEFAULT_BUFFER, deadline, replay};
 /// reqwest treats every multipart form as a stream, even if all parts are in memory, and
 /// `reqwest-retry` fails a request with a stream before sending it. This middleware goes before the
 /// retries and gives the retries a body in memory; see the
-/// [guide](super::guide#retries) for the whole stack. Stacks without retries do not need this middleware:
+/// [guide](crate::guide::clients#retries) for the whole stack. Stacks without retries do not need this middleware:
 /// [`TokenRefreshMiddleware`](super::TokenRefreshMiddleware) buffers by itself.
 ///
 /// A stream passes unread if it is larger than the limit, or if neither the stream nor a

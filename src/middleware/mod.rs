@@ -11,8 +11,8 @@
 //! # }
 //! ```
 //!
-//! The [`guide`] says where this middleware stands among others, and how to use it in generated
-//! clients.
+//! The [guide](crate::guide::clients) says where this middleware stands among others, and how to use it in
+//! generated clients.
 //!
 //! # Rules
 //!
@@ -89,7 +89,6 @@ mod challenge;
 mod choice;
 mod deadline;
 mod error;
-pub mod guide;
 mod origin;
 mod redirects;
 mod replay;
