@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
@@ -23,13 +23,18 @@ pub(super) fn completions(shell: Shell) -> Result<(), Failure> {
 
 pub(super) fn man() -> Result<(), Failure> {
     let mut text = Vec::new();
-    Man::new(Arguments::command())
+    Man::new(documented())
         .render(&mut text)
         .map_err(|error| Failure::output(&error))?;
     output::write(&text)
 }
 
 pub(super) fn man_pages(folder: &Path) -> Result<(), Failure> {
-    clap_mangen::generate_to(Arguments::command(), folder)
+    clap_mangen::generate_to(documented(), folder)
         .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", folder.display())))
+}
+
+/// The program with the help of each argument: a man page leaves out what `-h` leaves out.
+fn documented() -> Command {
+    Arguments::command().mut_args(|argument| argument.hide_short_help(false))
 }

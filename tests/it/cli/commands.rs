@@ -209,7 +209,14 @@ async fn s144_completions_and_the_man_page_need_no_settings() {
     }
     let man = shell.run(&["man"]).await.done();
     assert!(man.starts_with(".ie"), "{man}");
-    for text in ["Exit codes", "misconfigured", "DROPBOX_SIGN_CLIENT_SECRET"] {
+    for text in [
+        "Exit codes",
+        "misconfigured",
+        "DROPBOX_SIGN_CLIENT_SECRET",
+        // An argument that `-h` leaves out.
+        "The PostgreSQL table",
+        "DROPBOX_SIGN_TABLE",
+    ] {
         assert!(man.contains(text), "{text}");
     }
     let folder = shell.home.path().to_str().expect("a path");

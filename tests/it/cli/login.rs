@@ -1,12 +1,16 @@
 //! `login`.
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use dropbox_sign_oauth::testing::FakeDropboxSign;
 use http::Method;
 use serde_json::json;
+use tokio::time::{sleep, timeout};
 
-use super::{Ended, Shell, shell::first_line};
+use super::{
+    Ended, Shell,
+    shell::{HANGS, first_line},
+};
 
 #[tokio::test]
 async fn s143_a_pasted_callback_url_signs_in_and_the_token_is_the_users() {
@@ -156,9 +160,12 @@ async fn s143_a_browser_opens_the_page_where_there_is_one() {
         let stdin = login.stdin.take();
         if opens {
             // A browser starts in the background.
-            while !opened.exists() {
-                tokio::task::yield_now().await;
-            }
+            let opens = async {
+                while !opened.exists() {
+                    sleep(Duration::from_millis(5)).await;
+                }
+            };
+            timeout(HANGS, opens).await.expect("a browser");
             assert_eq!(fs::read_to_string(&opened).expect("a URL"), url);
         }
         drop(stdin);

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 /// No command of a test takes as long: the command hangs.
-const HANGS: Duration = Duration::from_secs(120);
+pub(super) const HANGS: Duration = Duration::from_secs(120);
 
 /// Where a user runs commands.
 pub(super) struct Shell {
