@@ -45,11 +45,11 @@
 #[cfg(test)]
 mod tests;
 
-#[allow(unused_imports, reason = "the pages link to these names")]
-use crate::{middleware::*, store::*, *};
 #[cfg(feature = "test-util")]
 #[allow(unused_imports, reason = "as above")]
 use crate::testing::{FakeClock, FakeDropboxSign, TestSetup, store_conformance};
+#[allow(unused_imports, reason = "the pages link to these names")]
+use crate::{middleware::*, store::*, *};
 
 /// From nothing to a token: the API app, its callback and scopes, the vendor's approval, the sign-in.
 ///
