@@ -52,6 +52,10 @@ pub(crate) async fn open(settings: &Settings, purpose: Use) -> Result<AnyStore, 
     Ok(Arc::new(encrypted))
 }
 
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "redis")),
+    allow(unused_variables, reason = "settings of servers")
+)]
 async fn open_url(settings: &Settings, url: &Value, purpose: Use) -> Result<AnyStore, Failure> {
     if url.source == Source::Flag && has_password(&url.text) {
         let message = format!(
