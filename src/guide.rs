@@ -10,7 +10,7 @@
 //! | choose where tokens are kept | [`stores`] |
 //! | run many processes and many accounts | [`processes`] |
 //! | know what each error means, and who has to act | [`failure`] |
-//! | test your program | [`testing`](self::testing) |
+//! | test your program | [`testing`] |
 //! | see what goes on | [`monitoring`] |
 //! | move tokens from a table of your own | [`migration`] |
 //! | protect the tokens | [`security`] |
@@ -45,11 +45,11 @@
 #[cfg(test)]
 mod tests;
 
-#[allow(unused_imports, reason = "the pages link to these names")]
-use crate::{middleware::*, store::*, *};
 #[cfg(feature = "test-util")]
 #[allow(unused_imports, reason = "as above")]
 use crate::testing::{FakeClock, FakeDropboxSign, TestSetup, store_conformance};
+#[allow(unused_imports, reason = "the pages link to these names")]
+use crate::{middleware::*, store::*, *};
 
 /// From nothing to a token: the API app, its callback and scopes, the vendor's approval, the sign-in.
 ///

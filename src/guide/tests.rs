@@ -38,7 +38,13 @@ fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
         .filter(|path| path.extension().is_some_and(|found| found == extension))
         .map(|path| {
             let text = fs::read_to_string(&path).expect("a text");
-            (path.file_stem().expect("a name").to_string_lossy().into_owned(), text)
+            (
+                path.file_stem()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .into_owned(),
+                text,
+            )
         })
         .collect()
 }
@@ -77,13 +83,20 @@ fn between<'t>(text: &'t str, open: &'t str, close: char) -> impl Iterator<Item 
 
 #[test]
 fn the_table_of_errors_is_complete_and_agrees_with_the_three_questions() {
-    let all: BTreeSet<_> = ErrorKind::NAMES.iter().map(|(variant, _)| (*variant).to_owned()).collect();
+    let all: BTreeSet<_> = ErrorKind::NAMES
+        .iter()
+        .map(|(variant, _)| (*variant).to_owned())
+        .collect();
     let listed: BTreeSet<_> = KINDS.iter().map(|kind| format!("{kind:?}")).collect();
     assert_eq!(listed, all);
 
     let page = include_str!("failure.md");
-    let rows = page.lines().filter(|line| line.starts_with("| [`ErrorKind::"));
-    let rows: Vec<Vec<&str>> = rows.map(|row| row.split('|').map(str::trim).collect()).collect();
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| [`ErrorKind::"));
+    let rows: Vec<Vec<&str>> = rows
+        .map(|row| row.split('|').map(str::trim).collect())
+        .collect();
     assert_eq!(rows.len(), KINDS.len());
     for (row, kind) in rows.iter().zip(KINDS) {
         let error = Error::new(kind, &"acme".into());
@@ -112,7 +125,11 @@ fn each_link_of_the_readme_is_absolute() {
     // Without a definition, rustdoc finds an item, and crates.io shows brackets.
     let defined: BTreeSet<_> = text
         .lines()
-        .filter_map(|line| line.strip_prefix('[')?.split_once("]: ").map(|(label, _)| label))
+        .filter_map(|line| {
+            line.strip_prefix('[')?
+                .split_once("]: ")
+                .map(|(label, _)| label)
+        })
         .collect();
     let last = |label: &str, text: &str| {
         let after = text.split_once(label).map_or("", |(_, after)| after);
@@ -134,6 +151,17 @@ fn each_link_of_the_readme_to_the_guide_has_a_page() {
         .collect();
     let pages: BTreeSet<_> = pages().into_iter().map(|(name, _)| name).collect();
     assert_eq!(linked, pages);
+}
+
+#[test]
+fn the_readme_lists_each_feature() {
+    let manifest = include_str!("../../Cargo.toml");
+    let (_, features) = manifest.split_once("[features]\n").expect("features");
+    let (features, _) = features.split_once("\n[").expect("the next table");
+    let names = features.lines().filter_map(|line| line.split_once(" = ["));
+    for (name, _) in names {
+        assert!(README.contains(&format!("\n| `{name}` | ")), "{name}");
+    }
 }
 
 #[test]
