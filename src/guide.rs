@@ -10,7 +10,7 @@
 //! | choose where tokens are kept | [`stores`] |
 //! | run many processes and many accounts | [`processes`] |
 //! | know what each error means, and who has to act | [`failure`] |
-//! | test your program | [`testing`](self::testing) |
+//! | test your program | [`testing`] |
 //! | see what goes on | [`monitoring`] |
 //! | move tokens from a table of your own | [`migration`] |
 //! | protect the tokens | [`security`] |

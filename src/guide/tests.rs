@@ -1,6 +1,10 @@
 //! The README and the guide hold what they promise: links, widths, pictures, and the table of errors.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use crate::error::{Error, ErrorKind};
 
@@ -118,28 +122,24 @@ fn the_table_of_errors_is_complete_and_agrees_with_the_three_questions() {
 #[test]
 fn each_link_of_the_readme_is_absolute() {
     let text = prose(README);
-    let urls = between(&text, "](", ')').chain(between(&text, "]: ", '\n'));
-    for url in urls {
+    let definitions: BTreeMap<_, _> = text.lines().filter_map(definition).collect();
+    for url in between(&text, "](", ')').chain(definitions.values().copied()) {
         assert!(url.starts_with("https://"), "{url}");
     }
     // Without a definition, rustdoc finds an item, and crates.io shows brackets.
-    let defined: BTreeSet<_> = text
-        .lines()
-        .filter_map(|line| {
-            line.strip_prefix('[')?
-                .split_once("]: ")
-                .map(|(label, _)| label)
-        })
-        .collect();
-    let last = |label: &str, text: &str| {
-        let after = text.split_once(label).map_or("", |(_, after)| after);
-        after.starts_with("](") || after.starts_with("][")
-    };
-    let paragraphs = text.lines().filter(|line| !line.contains("]: "));
-    let used = paragraphs.collect::<Vec<_>>().join("\n");
+    let used = text.lines().filter(|line| definition(line).is_none());
+    let used = used.collect::<Vec<_>>().join("\n");
     for label in between(&used, "[", ']') {
-        assert!(defined.contains(label) || last(label, &used), "{label}");
+        let is_text =
+            used.contains(&format!("[{label}](")) || used.contains(&format!("[{label}]["));
+        assert!(is_text || definitions.contains_key(label), "{label}");
     }
+}
+
+/// `[label]: url`
+fn definition(line: &str) -> Option<(&str, &str)> {
+    let (label, rest) = line.strip_prefix('[')?.split_once(']')?;
+    Some((label, rest.strip_prefix(": ")?))
 }
 
 #[test]
@@ -151,6 +151,17 @@ fn each_link_of_the_readme_to_the_guide_has_a_page() {
         .collect();
     let pages: BTreeSet<_> = pages().into_iter().map(|(name, _)| name).collect();
     assert_eq!(linked, pages);
+}
+
+#[test]
+fn the_readme_lists_each_feature() {
+    let manifest = include_str!("../../Cargo.toml");
+    let (_, features) = manifest.split_once("[features]\n").expect("features");
+    let (features, _) = features.split_once("\n[").expect("the next table");
+    let names = features.lines().filter_map(|line| line.split_once(" = ["));
+    for (name, _) in names {
+        assert!(README.contains(&format!("\n| `{name}` | ")), "{name}");
+    }
 }
 
 #[test]
