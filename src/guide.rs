@@ -38,6 +38,7 @@
     )),
     allow(
         rustdoc::broken_intra_doc_links,
+        rustdoc::private_intra_doc_links,
         reason = "the pages link to the items of all features"
     )
 )]
