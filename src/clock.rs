@@ -147,6 +147,11 @@ pub(crate) fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
+/// The whole seconds since the Unix epoch.
+pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
+    since_epoch(time).as_secs()
+}
+
 /// The machine's own clocks.
 ///
 /// On Linux and Android the monotonic clock is `CLOCK_BOOTTIME`, which counts sleep. Elsewhere the

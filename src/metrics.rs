@@ -13,6 +13,7 @@
 //! | `dropbox_sign_oauth_replays_total` | counter | | requests that were sent again after a 401 |
 //! | `dropbox_sign_oauth_save_failures_total` | counter | `error_kind` | attempts to save new tokens that failed |
 //! | `dropbox_sign_oauth_accounts` | gauge | `state` | accounts in memory |
+//! | `dropbox_sign_oauth_unsaved_accounts` | gauge | | accounts in memory whose new tokens could not be saved so far |
 //! | `dropbox_sign_oauth_nearest_expiry_seconds` | gauge | | the time until the first valid token in memory expires |
 //!
 //! The values of the labels are stable names:
@@ -32,8 +33,8 @@
 //!
 //! # Gauges of all accounts
 //!
-//! `accounts` and `nearest_expiry_seconds` change with time alone. A thread of the process sets both for
-//! all managers every ten seconds, and requests pay nothing. [`update_gauges`] sets both at once.
+//! A thread of the process sets `accounts`, `unsaved_accounts` and `nearest_expiry_seconds` for all managers
+//! every ten seconds, and requests pay nothing. [`update_gauges`] sets them at once.
 //! Managers that are shut down do not count. Without a valid token, `nearest_expiry_seconds` is infinite.
 //!
 //! # Prometheus
@@ -91,6 +92,9 @@ pub const SAVE_FAILURES: &str = "dropbox_sign_oauth_save_failures_total";
 /// Tells how many accounts are in memory, by state.
 #[cfg(feature = "metrics")]
 pub const ACCOUNTS: &str = "dropbox_sign_oauth_accounts";
+/// Tells how many accounts in memory have new tokens that could not be saved so far.
+#[cfg(feature = "metrics")]
+pub const UNSAVED_ACCOUNTS: &str = "dropbox_sign_oauth_unsaved_accounts";
 /// Tells the time until the first valid token in memory expires, in seconds.
 #[cfg(feature = "metrics")]
 pub const NEAREST_EXPIRY: &str = "dropbox_sign_oauth_nearest_expiry_seconds";

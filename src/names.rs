@@ -29,6 +29,7 @@ mod tests {
 
     use crate::{
         account::AccountState,
+        authorization::AuthorizationErrorKind,
         deadlines::Freshness,
         endpoint::EndpointErrorKind,
         error::ErrorKind,
@@ -49,6 +50,7 @@ mod tests {
     fn s134_each_name_is_its_variant_in_snake_case_and_stands_for_one_variant() {
         for names in [
             AccountState::NAMES,
+            AuthorizationErrorKind::NAMES,
             EndpointErrorKind::NAMES,
             ErrorKind::NAMES,
             EventKind::NAMES,

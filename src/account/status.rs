@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     account_id::AccountId,
-    clock::{Moment, since_epoch},
+    clock::{Moment, unix_seconds},
     deadlines::Freshness,
     error::Error,
     names::stable_names,
@@ -197,8 +197,4 @@ impl Serialize for LastError {
         fields.serialize_field("since", &unix_seconds(self.since))?;
         fields.end()
     }
-}
-
-fn unix_seconds(time: SystemTime) -> u64 {
-    since_epoch(time).as_secs()
 }

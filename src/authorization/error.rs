@@ -5,6 +5,7 @@ use std::fmt;
 use reqwest::Url;
 
 use super::response::Parameters;
+use crate::names::stable_names;
 
 /// What a callback without a usable code means.
 #[non_exhaustive]
@@ -25,6 +26,14 @@ pub enum AuthorizationErrorKind {
     /// again.
     Malformed,
 }
+
+stable_names!(AuthorizationErrorKind {
+    Denied => "denied",
+    Configuration => "configuration",
+    Unavailable => "unavailable",
+    StateMismatch => "state_mismatch",
+    Malformed => "malformed",
+});
 
 /// Why a callback brings no code that can be exchanged.
 ///

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -35,7 +35,7 @@ and the encryption key stand in files of their own, or in the environment:
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    pub(crate) settings: SettingArguments,
+    settings: SettingArguments,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -111,7 +111,7 @@ pub(crate) struct SettingArguments {
     /// The file of settings
     #[arg(long, global = true, value_name = "PATH")]
     #[arg(env = "DROPBOX_SIGN_CONFIG", hide_env_values = true)]
-    pub(crate) config: Option<PathBuf>,
+    config: Option<OsString>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -166,6 +166,9 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 pub(crate) struct LoginArguments {
     /// Open no browser
+    ///
+    /// With `--listen`, the program opens no browser either: the arguments of the browser's process show the
+    /// state to other users of the machine, who could send a callback of their own.
     #[arg(long)]
     pub(crate) no_browser: bool,
     /// Serve the callback at this address, for a tunnel, instead of asking for the URL

@@ -9,7 +9,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 
 use dropbox_sign_oauth::{
-    AccountId, AuthorizationError, AuthorizationErrorKind, ConfigError, Error,
+    AccountId, AuthorizationError, AuthorizationErrorKind, ConfigError, Error, ErrorKind,
     store::{StoreError, StoreErrorKind},
 };
 
@@ -112,11 +112,19 @@ pub(crate) fn login(account: &AccountId) -> String {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        // The error's own help is for the author of a program.
         if let (true, Some(account)) = (error.is_reauthorization_required(), error.account()) {
-            // The error's own help is for the author of a program.
-            let code = error.endpoint_error().and_then(|error| error.code());
-            let code = code.map_or(String::new(), |code| format!(" ({code})"));
-            return Self::not_signed_in(account, format_args!("{}{code}", error.kind()));
+            return Self::not_signed_in(account, in_words(&error));
+        }
+        if let (ErrorKind::SaveFailed, Some(account)) = (error.kind(), error.account()) {
+            let message = format!(
+                "account `{account}`: the new tokens are lost, since the store could not save them{}; then run `{}`",
+                error
+                    .store_error()
+                    .map_or(String::new(), |error| format!(": {error}")),
+                login(account)
+            );
+            return Self::misconfigured(message);
         }
         let exit = match error.is_retryable() {
             true => Exit::TryAgain,
@@ -124,6 +132,18 @@ impl From<Error> for Failure {
         };
         Self::new(exit, error.to_string())
     }
+}
+
+/// What happened, without a help.
+fn in_words(error: &Error) -> String {
+    let cause = error
+        .endpoint_error()
+        .map(|error| format!(": {}", error.problem()));
+    let code = match error.kind() {
+        ErrorKind::SignInFailed => ": the code was used, may be used up or is too old",
+        _ => "",
+    };
+    format!("{}{}{code}", error.kind(), cause.unwrap_or_default())
 }
 
 impl From<StoreError> for Failure {

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    let settings = || Settings::read(&arguments.settings, &matches);
+    let settings = || Settings::read(&matches);
     match commands::run(arguments.command, settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

@@ -37,22 +37,24 @@ pub(crate) fn run<T>(
         let result = signals::interruptible(work(&session)).await;
         let is_interrupted = matches!(&result, Err(failure) if failure.exit >= Exit::Interrupted);
         let shutdown = session.manager.shutdown();
-        let saved = signals::last(shutdown, is_interrupted).await;
-        let result = result?;
-        saved??;
-        Ok(result)
+        // Tokens that are not saved are lost, and matter more than another failure.
+        signals::last(shutdown, is_interrupted).await??;
+        result
     })
 }
 
 /// Runs the work on a runtime of its own. One thread is enough: the last work is the shutdown.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    runtime::Builder::new_current_thread()
+    let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| {
             Failure::new(Exit::Failed, format!("the runtime does not start: {error}"))
-        })?
-        .block_on(work)
+        })?;
+    let result = runtime.block_on(work);
+    // A call of the system that hangs, on a dead volume for example, must not keep the process.
+    runtime.shutdown_background();
+    result
 }
 
 /// The token host's API with the credentials of the settings.

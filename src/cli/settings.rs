@@ -5,6 +5,7 @@ mod secrets;
 
 use std::{
     collections::HashMap,
+    ffi::OsString,
     fmt,
     path::{Path, PathBuf},
 };
@@ -15,7 +16,7 @@ use etcetera::BaseStrategy;
 
 use self::file::Entry;
 pub(crate) use self::secrets::has_password;
-use crate::{arguments::SettingArguments, failure::Failure};
+use crate::failure::{Exit, Failure};
 
 /// A setting that is no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -122,14 +123,12 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn read(
-        arguments: &SettingArguments,
-        matches: &ArgMatches,
-    ) -> Result<Self, Failure> {
-        let file = arguments.config.clone().or_else(default_file);
+    pub(crate) fn read(matches: &ArgMatches) -> Result<Self, Failure> {
+        let named = named_file(matches)?;
+        let is_named = named.is_some();
+        let file = named.or_else(default_file);
         let mut values = HashMap::new();
         if let Some(path) = &file {
-            let is_named = arguments.config.is_some();
             for Entry {
                 setting,
                 text,
@@ -149,7 +148,7 @@ impl Settings {
             }
         }
         for setting in Setting::ALL {
-            values.extend(given(setting, matches).map(|value| (setting, value)));
+            values.extend(given(setting, matches)?.map(|value| (setting, value)));
         }
         Ok(Self { values, file })
     }
@@ -191,18 +190,42 @@ impl Settings {
     }
 }
 
-/// The value of the flag or of the variable. An empty value is none.
-fn given(setting: Setting, matches: &ArgMatches) -> Option<Value> {
-    let text = matches.get_one::<String>(setting.key())?.clone();
-    let source = match matches.value_source(setting.key())? {
-        ValueSource::EnvVariable => Source::Environment,
-        _ => Source::Flag,
+/// The value of the flag or of the variable. An empty variable is none. An empty flag is a mistake, such as
+/// a variable of the shell that is not set.
+fn given(setting: Setting, matches: &ArgMatches) -> Result<Option<Value>, Failure> {
+    let key = setting.key();
+    let (Some(text), Some(source)) = (matches.get_one::<String>(key), matches.value_source(key))
+    else {
+        return Ok(None);
     };
-    (!text.is_empty()).then_some(Value {
-        setting,
-        text,
-        source,
-    })
+    let is_variable = source == ValueSource::EnvVariable;
+    match (text.is_empty(), is_variable) {
+        (true, true) => Ok(None),
+        (true, false) => Err(empty(&setting.flag())),
+        (false, _) => Ok(Some(Value {
+            setting,
+            text: text.clone(),
+            source: match is_variable {
+                true => Source::Environment,
+                false => Source::Flag,
+            },
+        })),
+    }
+}
+
+fn empty(flag: &str) -> Failure {
+    let message = format!("{flag} is empty; name a value, or leave the flag out");
+    Failure::new(Exit::Usage, message)
+}
+
+/// The path of `--config` or of its variable.
+fn named_file(matches: &ArgMatches) -> Result<Option<PathBuf>, Failure> {
+    let is_flag = matches.value_source("config") == Some(ValueSource::CommandLine);
+    match matches.get_one::<OsString>("config") {
+        Some(path) if !path.is_empty() => Ok(Some(PathBuf::from(path))),
+        Some(_) if is_flag => Err(empty("--config")),
+        _ => Ok(None),
+    }
 }
 
 fn default_file() -> Option<PathBuf> {

@@ -176,8 +176,8 @@ impl EndpointError {
         self.0.help.as_deref()
     }
 
-    /// The text without the help.
-    pub(crate) fn problem(&self) -> String {
+    /// What happened, without the [help](Self::with_help): for a program that gives a help of its own.
+    pub fn problem(&self) -> String {
         let message = &self.0.message;
         match (&self.0.status, &self.0.code) {
             (Some(status), Some(code)) => format!("{message} (status {status}, {code})"),

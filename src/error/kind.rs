@@ -22,9 +22,9 @@ pub enum ErrorKind {
     /// in use. Not retried: start the sign-in again.
     SignInFailed,
     /// The token service refused the client's credentials or its request, or the request cannot be
-    /// sent as it is configured. Retried with backoff: correct the configuration.
+    /// sent as it is configured. Correct the configuration: the account tries again by itself, with backoff.
     Configuration,
-    /// The account's plan does not include the API. Retried with backoff: its owner has to act.
+    /// The account's plan does not include the API. Its owner has to act; the account tries again by itself, with backoff.
     AccountRestricted,
     /// The token service is unreachable or cannot grant a token now. Retried with backoff.
     Unavailable,
@@ -33,8 +33,8 @@ pub enum ErrorKind {
     Timeout,
     /// The token store was unreachable, before anything was spent. Retried with backoff.
     StoreUnavailable,
-    /// The token store cannot read or write the record, before anything was spent. Retried with
-    /// backoff: repair the store, as the error says.
+    /// The token store cannot read or write the record, before anything was spent. Repair the
+    /// store, as the error says: the account tries again by itself, with backoff.
     StoreDefective,
     /// Another process held the account's lease for too long. Retried with backoff.
     LeaseTimeout,

@@ -1,11 +1,11 @@
 //! Events in `tracing`. The docs of [`EventKind`] list them.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tracing::{Instrument, Span, instrument::Instrumented};
 
 use super::{EventKind, RefreshReason};
-use crate::{account_id::AccountId, clock::since_epoch};
+use crate::{account_id::AccountId, clock::unix_seconds};
 
 /// The target of all events in `tracing`.
 pub(crate) const TARGET: &str = "dropbox_sign_oauth";
@@ -126,10 +126,6 @@ pub(crate) fn in_span<F>(
     let span = tracing::info_span!(target: TARGET, parent: None, "refresh", %account, reason);
     span.follows_from(Span::current());
     refresh.instrument(span)
-}
-
-fn unix_seconds(time: SystemTime) -> u64 {
-    since_epoch(time).as_secs()
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -16,7 +16,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
-    ACCOUNTS, NEAREST_EXPIRY,
+    ACCOUNTS, NEAREST_EXPIRY, UNSAVED_ACCOUNTS,
     recorder::{describe, set},
 };
 use crate::{
@@ -94,6 +94,8 @@ fn start() -> std::io::Result<Sender<()>> {
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(EVERY) {
                 update_gauges();
             }
+            // The last manager has shut down: its accounts do not count any more.
+            update_gauges();
         })?;
     Ok(stop)
 }
@@ -113,6 +115,7 @@ pub fn update_gauges() {
     for (state, accounts) in totals.accounts {
         set(ACCOUNTS, accounts as f64, &[("state", state.as_str())]);
     }
+    set(UNSAVED_ACCOUNTS, totals.unsaved as f64, &[]);
     let nearest = totals.nearest_expiry;
     let seconds = nearest.map_or(f64::INFINITY, |nearest| nearest.as_secs_f64());
     set(NEAREST_EXPIRY, seconds, &[]);
@@ -120,6 +123,7 @@ pub fn update_gauges() {
 
 struct Totals {
     accounts: BTreeMap<AccountState, u64>,
+    unsaved: u64,
     nearest_expiry: Option<Duration>,
 }
 
@@ -128,6 +132,7 @@ impl Totals {
         let mut totals = Self {
             // A state without accounts is zero, not absent.
             accounts: AccountState::ALL.map(|state| (state, 0)).into(),
+            unsaved: 0,
             nearest_expiry: None,
         };
         for manager in managers {
@@ -139,6 +144,7 @@ impl Totals {
 
     fn add(&mut self, status: &AccountStatus, now: SystemTime) {
         *self.accounts.entry(status.state()).or_default() += 1;
+        self.unsaved += u64::from(status.unsaved_tokens);
         let is_valid = matches!(status.freshness, Some(Freshness::Fresh | Freshness::Stale));
         let left = status.expires_at.filter(|_| is_valid);
         let left = left.map(|end| end.duration_since(now).unwrap_or_default());

@@ -21,7 +21,7 @@ mod with_feature {
     use super::Labels;
     use crate::metrics::{
         ACCOUNTS, LEASE_WAIT, NEAREST_EXPIRY, REFRESH_DURATION, REFRESHES, REJECTIONS, REPLAYS,
-        SAVE_FAILURES, WAITERS,
+        SAVE_FAILURES, UNSAVED_ACCOUNTS, WAITERS,
     };
 
     pub(in crate::metrics) fn count(name: &'static str, labels: Labels<'_>) {
@@ -49,6 +49,11 @@ mod with_feature {
         describe_counter!(REPLAYS, Unit::Count, "Requests sent again after a 401");
         describe_counter!(SAVE_FAILURES, Unit::Count, "Failed attempts to save tokens");
         describe_gauge!(ACCOUNTS, Unit::Count, "Accounts in memory");
+        describe_gauge!(
+            UNSAVED_ACCOUNTS,
+            Unit::Count,
+            "Accounts whose new tokens could not be saved so far"
+        );
         describe_gauge!(
             NEAREST_EXPIRY,
             Unit::Seconds,

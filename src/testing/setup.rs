@@ -40,6 +40,8 @@ pub struct TestSetup {
     pub fake: FakeDropboxSign,
     /// The clock of the fake and of the manager.
     pub clock: FakeClock,
+    /// The API at the fake, to start a sign-in.
+    pub api: OAuthApi,
     /// The manager, on the fake and a [`MemoryStore`].
     pub manager: TokenManager,
     /// The default account.
@@ -93,7 +95,7 @@ impl TestSetup {
             .base_url(fake.url())
             .build()
             .expect("the fake's URL");
-        let manager = TokenManager::builder(api, MemoryStore::new()).clock(clock.clone());
+        let manager = TokenManager::builder(api.clone(), MemoryStore::new()).clock(clock.clone());
         let manager = configure(manager).build().expect("a valid configuration");
         let account = manager.account(AccountId::DEFAULT);
         let installed = account.install(fake.sign_in_as(AccountId::DEFAULT)).await;
@@ -102,6 +104,7 @@ impl TestSetup {
             client: client(&fake, &manager),
             fake,
             clock,
+            api,
             manager,
             account,
         }

@@ -9,4 +9,4 @@ mod processes;
 mod settings;
 mod shell;
 
-use shell::{Ended, Shell, future, past};
+use shell::{Ended, Shell, fresh, past};

@@ -148,10 +148,15 @@ async fn a_failed_save(setup: &Setup, manager: &TokenManager, recorded: &Snapsho
     setup.store.fails.store(true, Ordering::SeqCst);
     manager.account("acme").token().await.expect("a token");
     manager.flush().await.expect_err("not saved");
+    update_gauges();
+    let recorded_so_far = values(recorded);
+    assert_eq!(recorded_so_far["unsaved_accounts{}"], 1.0);
+    let failures = recorded_so_far[r#"save_failures_total{error_kind="unwritable"}"#];
+    assert!(failures >= 2.0, "{failures}");
     setup.store.fails.store(false, Ordering::SeqCst);
     manager.flush().await.expect("saved");
-    let failures = values(recorded)[r#"save_failures_total{error_kind="unwritable"}"#];
-    assert!(failures >= 2.0, "{failures}");
+    update_gauges();
+    assert!(!values(recorded).contains_key("unsaved_accounts{}"));
 }
 
 async fn a_replay(setup: &Setup, manager: &TokenManager, recorded: &Snapshotter) {

@@ -50,7 +50,7 @@ fn s129_the_characters_of_base64_survive_encoded_or_not() {
 }
 
 #[test]
-fn s129_a_missing_doubled_or_foreign_state_is_a_mismatch_whatever_else_the_callback_says() {
+fn s129_a_missing_doubled_or_foreign_state_is_a_mismatch_before_all_else_that_the_callback_says() {
     let again = "start the sign-in again, in one window of the browser";
     for (states, problem) in [
         ("", "the callback has no state"),

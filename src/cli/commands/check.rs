@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dropbox_sign_oauth::OAuthApi;
 use reqwest::redirect;
 
 use crate::{
@@ -22,7 +23,7 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
             session::api(settings)
                 .map(|_| "settings: the client id and the client secret are there".to_owned()),
             store(settings).await,
-            token_host(session::token_host(settings)).await,
+            token_host(settings).await,
         ] {
             match result {
                 Ok(text) => output::line(format_args!("ok: {text}"))?,
@@ -43,7 +44,11 @@ async fn store(settings: &Settings) -> Result<String, Failure> {
 }
 
 /// Any response will do: the request holds nothing, and asks for the host's first page.
-async fn token_host(url: &str) -> Result<String, Failure> {
+async fn token_host(settings: &Settings) -> Result<String, Failure> {
+    let url = session::token_host(settings);
+    // Refuses a URL with a password, and plain http to another machine.
+    let api = OAuthApi::builder_without_client_credentials();
+    api.base_url(url).build()?;
     let client = reqwest::Client::builder()
         .redirect(redirect::Policy::none())
         .timeout(PATIENCE)

@@ -5,7 +5,7 @@ mod callback;
 mod prompt;
 mod user;
 
-use dropbox_sign_oauth::{AuthorizationRequest, AuthorizationResponse};
+use dropbox_sign_oauth::{AuthorizationRequest, AuthorizationResponse, ErrorKind};
 
 use self::callback::{Callback, Page};
 use crate::{
@@ -54,7 +54,9 @@ pub(super) fn run(settings: &Settings, arguments: &LoginArguments) -> Result<(),
 
 fn show(request: &AuthorizationRequest, arguments: &LoginArguments) -> Result<(), Failure> {
     let url = request.url();
-    let is_open = !arguments.no_browser && browser::open(&url);
+    // The arguments of a browser's process show the state, and anyone can send a callback to the server.
+    let may_open = !arguments.no_browser && arguments.listen.is_none();
+    let is_open = may_open && browser::open(&url);
     note(match is_open {
         true => "the browser opens this page; allow the access there:",
         false => "open this page in a browser, and allow the access:",
@@ -68,5 +70,9 @@ async fn sign_in(
     callback: &str,
 ) -> Result<(), Failure> {
     let response = AuthorizationResponse::parse(callback, request.state())?;
-    Ok(session.account.sign_in(response).await?)
+    match session.account.sign_in(response).await {
+        // The code is used up, and the tokens are in memory: another save may succeed.
+        Err(error) if error.kind() == ErrorKind::SaveFailed => Ok(session.manager.flush().await?),
+        signed_in => Ok(signed_in?),
+    }
 }

@@ -1,6 +1,6 @@
 //! `status`: what the store has of each account. Nothing is sent to the service.
 
-use std::time::SystemTime;
+use std::{collections::HashSet, time::SystemTime};
 
 use dropbox_sign_oauth::{
     AccountId,
@@ -41,11 +41,16 @@ pub(super) fn run(settings: &Settings, arguments: &StatusArguments) -> Result<()
 
 async fn list(store: &dyn TokenStore, report: &mut Report) -> Result<(), Failure> {
     let mut pages = AccountPages::of(store);
+    // Redis may list an account twice.
+    let mut seen = HashSet::new();
     while let Some(page) = pages.next_page().await? {
         for error in page.errors {
             report.fault(error.into());
         }
         for account in page.accounts {
+            if !seen.insert(account.clone()) {
+                continue;
+            }
             // An account that has just signed out has no record.
             if let Some(line) = look(store, account).await {
                 report.add(line)?;
@@ -62,7 +67,7 @@ struct Line {
     expires_at: Option<SystemTime>,
 }
 
-/// The names are those of the library's `AccountState`.
+/// What the record alone tells. `fresh` is any valid token: when a process refreshes, its policy decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {

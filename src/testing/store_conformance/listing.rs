@@ -31,7 +31,7 @@ pub(super) async fn an_empty_store_lists_no_account(store: &impl TokenStore) -> 
     true
 }
 
-/// Pages of any size list each account that has a record, whatever its name is, and no other account. A
+/// Pages of any size list each account that has a record, under any name, and no other account. A
 /// lease makes no account.
 pub(super) async fn the_pages_list_each_account(one: &impl TokenStore, other: &impl TokenStore) {
     let rule = "the pages list each account";

@@ -4,7 +4,7 @@ use std::{fs, process::Stdio};
 
 use dropbox_sign_oauth::testing::{Consent, FakeDropboxSign, Fault};
 
-use super::{Shell, future, past};
+use super::{Shell, fresh, past};
 
 /// Runs a sign-in that fails, for an account that is signed in.
 async fn failed_login(
@@ -13,7 +13,7 @@ async fn failed_login(
     callback: impl FnOnce(&FakeDropboxSign, &str) -> String,
 ) -> String {
     let shell = Shell::start().await;
-    shell.save("default", shell.user(future())).await;
+    shell.save("default", shell.user(fresh())).await;
     let before = shell.record("default").await;
     prepare(&shell.fake);
     let ended = shell.paste(&[], callback).await;
@@ -48,8 +48,31 @@ async fn s146_a_foreign_state_a_denial_and_a_callback_without_a_code_are_no_sign
 async fn s146_a_code_that_is_too_old_or_was_used_is_no_sign_in() {
     for consent in [Consent::CodeExpired, Consent::CodeUsed] {
         let error = failed_login(77, |fake| fake.next_consent(consent), authorize).await;
+        assert!(error.contains("invalid_grant"), "{error}");
+        assert!(error.contains("the code was used"), "{error}");
         assert!(error.contains("run `dropbox-sign-oauth login`"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn s146_an_empty_flag_is_no_account_of_anybody() {
+    let shell = Shell::start().await;
+    shell.save("default", shell.user(fresh())).await;
+    for command in ["logout", "token"] {
+        let error = shell.run(&[command, "--account", ""]).await.failed(2);
+        assert!(error.contains("--account is empty"), "{error}");
+    }
+    assert!(shell.record("default").await.is_some());
+}
+
+#[tokio::test]
+async fn s146_a_token_host_with_a_password_is_asked_nothing_and_printed_nowhere() {
+    let shell = Shell::start().await;
+    let host = shell.fake.url().replace("http://", "http://user:canary@");
+    let ended = shell.run(&["check", "--token-host", &host]).await;
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    assert!(!format!("{ended:?}").contains("canary"), "{ended:?}");
+    assert!(ended.stderr.contains("base_url"), "{ended:?}");
 }
 
 #[tokio::test]
@@ -100,7 +123,7 @@ async fn s146_an_account_that_is_not_there_names_up_to_five_that_are() {
     assert!(error.contains("nobody is signed in"), "{error}");
 
     for account in ["f", "e", "d", "c", "b", "a"] {
-        shell.save(account, shell.user(future())).await;
+        shell.save(account, shell.user(fresh())).await;
         if account == "b" {
             let error = shell.run(&["header", "--account", "x"]).await.failed(77);
             assert!(
@@ -196,7 +219,7 @@ async fn s146_an_outage_is_to_be_tried_again() {
 #[tokio::test]
 async fn s146_a_duration_beyond_the_tokens_lifetime_is_an_error_that_names_both() {
     let shell = Shell::start().await;
-    shell.save("default", shell.user(future())).await;
+    shell.save("default", shell.user(fresh())).await;
     let error = shell
         .run(&["token", "--valid-for", "2days"])
         .await
@@ -207,7 +230,7 @@ async fn s146_a_duration_beyond_the_tokens_lifetime_is_an_error_that_names_both(
 #[tokio::test]
 async fn s146_a_damaged_record_is_left_as_it_is() {
     let shell = Shell::start().await;
-    shell.save("default", shell.user(future())).await;
+    shell.save("default", shell.user(fresh())).await;
     let path = shell
         .home
         .path()

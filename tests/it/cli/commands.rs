@@ -5,12 +5,12 @@ use std::time::Duration;
 use dropbox_sign_oauth::testing::FakeDropboxSign;
 use serde_json::Value;
 
-use super::{Shell, future, past};
+use super::{Shell, fresh, past};
 
 #[tokio::test]
 async fn s144_token_prints_a_valid_token_and_nothing_else() {
     let shell = Shell::start().await;
-    shell.save("default", shell.user(future())).await;
+    shell.save("default", shell.user(fresh())).await;
     let stored = shell.record("default").await.expect("a record");
     let stored = stored.tokens.access_token().expect("a token");
     let ended = shell.run(&["token"]).await;
@@ -39,7 +39,7 @@ async fn s144_an_expired_token_is_refreshed_and_saved_before_it_is_printed() {
 #[tokio::test]
 async fn s144_token_as_json_has_the_token_its_expiry_and_the_account() {
     let shell = Shell::start().await;
-    shell.save("acme", shell.user(future())).await;
+    shell.save("acme", shell.user(fresh())).await;
     let printed = shell
         .run(&["token", "--json", "--account", "acme"])
         .await
@@ -67,7 +67,7 @@ async fn s144_token_as_json_has_the_token_its_expiry_and_the_account() {
 #[tokio::test]
 async fn s144_header_is_a_configuration_of_curl() {
     let shell = Shell::start().await;
-    shell.save("default", shell.user(future())).await;
+    shell.save("default", shell.user(fresh())).await;
     let token = shell.run(&["token"]).await.done();
     let config = shell.run(&["header"]).await.done();
     let line = format!("header = \"Authorization: Bearer {}\"\n", token.trim_end());
@@ -77,7 +77,7 @@ async fn s144_header_is_a_configuration_of_curl() {
 #[tokio::test]
 async fn s144_status_says_of_each_account_when_its_token_expires_and_sends_nothing() {
     let shell = Shell::start().await;
-    shell.save("acme", shell.user(future())).await;
+    shell.save("acme", shell.user(fresh())).await;
     shell.save("globex", shell.user(past())).await;
     let text = shell.run(&["status"]).await.done();
     let lines: Vec<_> = text.lines().collect();
@@ -125,7 +125,7 @@ async fn s144_status_ends_with_77_if_an_account_has_to_sign_in() {
 #[tokio::test]
 async fn s144_refresh_gets_a_new_token_though_the_present_token_is_valid_but_no_two_at_once() {
     let shell = Shell::start().await;
-    shell.save("default", shell.user(future())).await;
+    shell.save("default", shell.user(fresh())).await;
     let before = shell.run(&["token"]).await.done();
     let ended = shell.run(&["refresh"]).await;
     let text = "account `default`: refreshed; the token is valid for 23h 59m\n";
@@ -155,8 +155,8 @@ async fn s144_refresh_of_an_expired_token_presents_once() {
 #[tokio::test]
 async fn s144_logout_forgets_one_account() {
     let shell = Shell::start().await;
-    shell.save("acme", shell.user(future())).await;
-    shell.save("globex", shell.user(future())).await;
+    shell.save("acme", shell.user(fresh())).await;
+    shell.save("globex", shell.user(fresh())).await;
     let mut logout = shell.command(&["logout", "--account", "acme"]);
     // The token host is not asked.
     logout

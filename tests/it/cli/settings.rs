@@ -7,7 +7,7 @@ use dropbox_sign_oauth::{
     testing::FakeDropboxSign,
 };
 
-use super::{Shell, future, past};
+use super::{Shell, fresh, past};
 
 /// Writes the default file of settings.
 fn configure(shell: &Shell, text: &str) -> PathBuf {
@@ -22,7 +22,7 @@ fn configure(shell: &Shell, text: &str) -> PathBuf {
 async fn s145_a_flag_goes_before_the_environment_which_goes_before_the_file() {
     let shell = Shell::start().await;
     for account in ["of-file", "of-environment", "of-flag"] {
-        shell.save(account, shell.user(future())).await;
+        shell.save(account, shell.user(fresh())).await;
     }
     configure(&shell, "account = \"of-file\"\n");
     let account = async |arguments: &[&str], variable: Option<&str>| {
@@ -160,7 +160,7 @@ async fn s145_a_key_encrypts_the_store() {
     // A record that was never encrypted is an error, and the other accounts are shown.
     let saved = shell.store();
     let saved = saved
-        .compare_and_swap(&"plain".into(), None, &Record::new(shell.user(future())))
+        .compare_and_swap(&"plain".into(), None, &Record::new(shell.user(fresh())))
         .await;
     saved.expect("the store saves");
     let ended = shell.run(&[&["status"], &flags[..]].concat()).await;

@@ -135,7 +135,7 @@ impl Shell {
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A token that was issued then is fresh.
-pub(super) fn future() -> SystemTime {
+pub(super) fn fresh() -> SystemTime {
     SystemTime::now() - DAY / 2
 }
 

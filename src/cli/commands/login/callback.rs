@@ -10,7 +10,7 @@ use hyper::{
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use reqwest::Url;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -23,6 +23,12 @@ use crate::failure::{Exit, Failure};
 
 /// How long the last page may take on its way to the browser.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a request may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(10);
+
+/// The most connections at one time. The tunnel leads to the internet.
+const CONNECTIONS: usize = 32;
 
 /// The pause after a connection that cannot be accepted: the process has too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -97,7 +103,8 @@ async fn accept(
     loop {
         tokio::select! {
             _ = &mut stopped => break,
-            accepted = listener.accept() => match accepted {
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
                 Ok((stream, _)) => drop(connections.spawn(serve(stream, callbacks.clone()))),
                 Err(_) => sleep(PAUSE).await,
             },
@@ -111,6 +118,8 @@ async fn serve(stream: TcpStream, callbacks: mpsc::Sender<Callback>) {
     let service = service_fn(|request| respond(request, callbacks.clone()));
     // A browser that hangs up is no failure.
     let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(ARRIVAL)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service)
         .await;
