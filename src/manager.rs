@@ -345,7 +345,8 @@ impl TokenManagerBuilder {
     /// How many accounts at rest stay in memory. Default: 100,000.
     ///
     /// Beyond this number, the accounts that were used least recently leave memory, an eighth of the
-    /// number at once. The number is split over parts of the map, so a part may be full a little early.
+    /// number at once, when a new account is made or a refresh ends. The number is split over parts of the
+    /// map, so a part may be full a little early.
     ///
     /// An account stays, even beyond this number, while the program has a handle, a refresh is under
     /// way, tokens are unsaved, or a pause after a failure has not ended. A middleware that is bound to

@@ -13,7 +13,10 @@ pub(crate) fn parse_base_url(setting: &'static str, text: &str) -> Result<Url, C
         setting,
         reason: reason.to_owned(),
     };
-    let url = Url::parse(text.trim()).map_err(|error| invalid(&error.to_string()))?;
+    let url = Url::parse(text.trim()).map_err(|error| match text.contains("://") {
+        true => invalid(&error.to_string()),
+        false => invalid("it must begin with `https://`"),
+    })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(invalid("it may not hold a user name or password"));
     }

@@ -57,8 +57,9 @@ pub struct AccountStatus {
     pub refreshing: bool,
     /// Whether new tokens are in memory, and not in the store.
     pub unsaved_tokens: bool,
-    /// Whether only a new sign-in helps, as the last error says. A token in use may be valid until its
-    /// end.
+    /// Whether only a new sign-in helps, as the last error of this process says. A token in use may be valid
+    /// until its end. A process that starts meanwhile uses that token, and learns of the refusal with the
+    /// next refresh.
     pub sign_in_required: bool,
 }
 

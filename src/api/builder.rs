@@ -101,6 +101,15 @@ impl OAuthApiBuilder {
             None => {}
         }
         let base = parse_base_url("base_url", &self.base_url)?;
+        if ["/oauth", "/oauth/token", "/oauth/authorize"]
+            .iter()
+            .any(|path| base.path().trim_end_matches('/').ends_with(path))
+        {
+            return Err(ConfigError::InvalidUrl {
+                setting: "base_url",
+                reason: "it must end before `/oauth`, since this crate adds the paths".to_owned(),
+            });
+        }
         let connect_timeout = self
             .connect_timeout
             .unwrap_or_else(|| Duration::from_secs(5).min(self.timeout / 2));
@@ -227,6 +236,22 @@ mod tests {
         for base in ["https://proxy.example/sign", "https://proxy.example/sign/"] {
             let (generate, _) = urls(builder().base_url(base));
             assert_eq!(generate, "https://proxy.example/sign/oauth/token");
+        }
+    }
+
+    #[test]
+    fn a_base_url_that_holds_a_path_of_the_service_is_refused() {
+        for path in [
+            "/oauth",
+            "/oauth/token",
+            "/oauth/token/",
+            "/sign/oauth/authorize",
+        ] {
+            let base = format!("https://app.hellosign.com{path}");
+            let error = builder().base_url(base).build().expect_err(path);
+            let text = "base_url: the URL is not valid: it must end before `/oauth`, since this crate adds the \
+                        paths";
+            assert_eq!(error.to_string(), text);
         }
     }
 

@@ -12,7 +12,7 @@ pub enum ConfigError {
     #[error("{0} is empty; copy it from the API app's settings")]
     Empty(&'static str),
     /// The value is no URL, or a URL without a host.
-    #[error("{setting}: not an absolute http(s) URL: {reason}")]
+    #[error("{setting}: the URL is not valid: {reason}")]
     InvalidUrl {
         /// The builder method.
         setting: &'static str,

@@ -20,9 +20,9 @@
 //!   that is not on the allow-list, passes untouched.
 //! - All other requests get an account's token. An [`AccountId`] or an [`Account`] as the request's
 //!   extension chooses the account. A request without the extension uses the account that the
-//!   middleware is bound to: `default`, unless the program names another. A `&str` or a `String` as
-//!   extension is refused, and so are two extensions that choose different accounts. An extension of
-//!   another type, `&'static AccountId`, `Arc<str>` or `Option<AccountId>` for example, is ignored.
+//!   middleware is bound to: `default`, unless the program names another. Two extensions that
+//!   choose different accounts are refused, and so is an extension of a type that looks like a choice:
+//!   `&str`, `String`, `&'static AccountId`, `Arc<str>` or `Option<AccountId>`.
 //! - In a program with more than one account, a request that forgets its extension would act for the
 //!   account `default`.
 //!   [`require_account`](TokenRefreshMiddlewareBuilder::require_account) refuses such a request.

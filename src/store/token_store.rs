@@ -189,8 +189,9 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
         record: &Record,
     ) -> Result<Swap, StoreError>;
 
-    /// Removes the account's record if it is still at `expected`. `true`: the record is gone. If
-    /// two calls remove the same version at the same time, both may return `true`.
+    /// Removes the account's record if it is still at `expected`. `true`: the record is gone.
+    /// `false`: another version is stored, or no record. If two calls remove the same version at the same
+    /// time, both may return `true`.
     ///
     /// # Errors
     ///

@@ -41,6 +41,8 @@ use self::{server::Server, service::Service};
 ///   `redirect_uri` against the callback of the API app.
 /// - `POST /oauth/token` grants tokens for [codes](Self::authorization_code) and refresh tokens, to
 ///   the client [`CLIENT_ID`](Self::CLIENT_ID) with [`CLIENT_SECRET`](Self::CLIENT_SECRET).
+/// - Each response to a token request says that 99 of 100 requests a minute are left; the fake does not count. So
+///   more than 99 refreshes at once are held, as the real service would ask for.
 /// - Every path below `/v3/` needs a live bearer token, and responds with 401 otherwise.
 ///   [`on`](Self::on) sets a response of your own.
 /// - Refresh tokens rotate. A refresh token that is presented twice revokes all tokens of its
