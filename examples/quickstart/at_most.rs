@@ -6,7 +6,8 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 use tokio::sync::Semaphore;
 
-/// Sends a limited number of requests at a time. Some systems allow a process 256 open files only.
+/// Sends a limited number of requests at a time. Some systems allow a process
+/// 256 open files only.
 pub(crate) struct AtMost(Semaphore);
 
 impl AtMost {

@@ -27,7 +27,9 @@ impl Counts {
     pub(crate) fn so_far(fake: &FakeDropboxSign) -> Self {
         let api = fake.recorded_api_requests();
         let with_status = |status: u16| {
-            let has_it = |seen: &Option<http::StatusCode>| seen.is_some_and(|seen| seen == status);
+            let has_it = |seen: &Option<http::StatusCode>| {
+                seen.is_some_and(|seen| seen == status)
+            };
             api.iter().filter(|request| has_it(&request.status)).count()
         };
         let token = fake.recorded_token_requests();

@@ -20,7 +20,8 @@ use crate::{
 };
 
 const LIFETIME: Duration = Duration::from_secs(4);
-/// A newly granted token is not replaced for `RefreshPolicy::min_refresh_interval`.
+/// `RefreshPolicy::min_refresh_interval`, for which a newly granted token is
+/// not replaced.
 const COOLDOWN: Duration = Duration::from_millis(1_050);
 const AT_ONCE: usize = 200;
 
@@ -68,7 +69,8 @@ pub(crate) async fn run() -> Result<bool> {
 
 impl Demo {
     fn api(&self) -> Result<OAuthApi> {
-        let (id, secret) = (FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET);
+        let (id, secret) =
+            (FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET);
         Ok(OAuthApi::builder(id, secret)
             .base_url(&self.hosts.token)
             .build()?)
@@ -108,8 +110,10 @@ impl Demo {
 
     async fn background_refresh(&self, program: &Program) -> Result<()> {
         self.wait_until(Freshness::Stale, &program.manager).await;
-        self.timeline
-            .scene("Half of the lifetime is over: sent at once, refreshed in the background");
+        self.timeline.scene(
+            "Half of the lifetime is over: sent at once, refreshed in the \
+             background",
+        );
         let before = self.counts();
         self.get(program).await?;
         self.timeline.refreshes(1).await;
@@ -143,8 +147,10 @@ impl Demo {
     }
 
     async fn outage(&self, program: &Program) -> Result<()> {
-        self.timeline
-            .scene("The API responds with 503 once: reqwest-retry sends the request again");
+        self.timeline.scene(
+            "The API responds with 503 once: reqwest-retry sends the request \
+             again",
+        );
         self.fake.next_api_request(Fault::status(503));
         let before = self.counts();
         self.get(program).await?;
@@ -205,8 +211,11 @@ impl Demo {
             .take(2)
             .map(|request| &request.body)
             .collect();
-        self.timeline
-            .check("both bodies are the same", bodies[0] == bodies[1], true);
+        self.timeline.check(
+            "both bodies are the same",
+            bodies[0] == bodies[1],
+            true,
+        );
         Ok(())
     }
 
@@ -227,7 +236,11 @@ impl Demo {
         let timeline = &self.timeline;
         timeline.check("responses with 200", total.ok, AT_ONCE + 6);
         timeline.check("responses with 401, then replays", total.rejected, 2);
-        timeline.check("responses with 503, then retries", total.unavailable, 1);
+        timeline.check(
+            "responses with 503, then retries",
+            total.unavailable,
+            1,
+        );
         timeline.check(
             "token requests: 1 sign-in, 4 refreshes",
             self.fake.token_requests(),
@@ -252,7 +265,10 @@ impl Demo {
         Ok(())
     }
 
-    async fn send(&self, program: &Program) -> reqwest_middleware::Result<Response> {
+    async fn send(
+        &self,
+        program: &Program,
+    ) -> reqwest_middleware::Result<Response> {
         program
             .client
             .get(format!("{}/v3/account", self.hosts.api))

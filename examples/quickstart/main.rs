@@ -4,10 +4,11 @@
 //! cargo run --example quickstart
 //! ```
 //!
-//! `program.rs` is the code that a user writes. `demo.rs` directs a fake Dropbox Sign on loopback, and
-//! checks the requests. With `DROPBOX_SIGN_CLIENT_ID`, `DROPBOX_SIGN_CLIENT_SECRET` and
-//! `DROPBOX_SIGN_REFRESH_TOKEN` set, `live.rs` uses the real service instead. The real service needs
-//! TLS: add `--features rustls`.
+//! `program.rs` is the code that a user writes. `demo.rs` directs a fake
+//! Dropbox Sign on loopback, and checks the requests. With
+//! `DROPBOX_SIGN_CLIENT_ID`, `DROPBOX_SIGN_CLIENT_SECRET` and
+//! `DROPBOX_SIGN_REFRESH_TOKEN` set, `live.rs` uses the real service instead.
+//! The real service needs TLS: add `--features rustls`.
 
 #![allow(
     clippy::print_stdout,

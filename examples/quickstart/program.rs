@@ -18,8 +18,9 @@ pub(crate) struct Program {
     pub(crate) manager: TokenManager,
     /// For requests that can be repeated after each kind of failure.
     pub(crate) client: ClientWithMiddleware,
-    /// For requests that must not be repeated: a second request would ask for a second signature. A
-    /// replay after a 401 is safe, since the API has not processed the request.
+    /// For requests that must not be repeated: a second request would ask for
+    /// a second signature. A replay after a 401 is safe, since the API has
+    /// not processed the request.
     pub(crate) uploads: ClientWithMiddleware,
 }
 
@@ -45,9 +46,10 @@ impl Program {
         tokens: &Path,
         on_event: impl FnMut(&Event) + Send + 'static,
     ) -> Result<Self, Box<dyn Error>> {
-        let manager = TokenManager::builder(api, FileStore::single_file(tokens)?)
-            .event_sink(on_event)
-            .build()?;
+        let manager =
+            TokenManager::builder(api, FileStore::single_file(tokens)?)
+                .event_sink(on_event)
+                .build()?;
         let auth = TokenRefreshMiddleware::builder(&manager)
             .origins([&hosts.api])
             .build()?;
@@ -59,7 +61,8 @@ impl Program {
             .retry_bounds(Duration::from_millis(100), Duration::from_secs(1))
             .build_with_max_retries(3);
         let client = ClientBuilder::new(http.clone())
-            // Outside of the middleware, so that each attempt carries the current token.
+            // Outside of the middleware, so that each attempt carries the
+            // current token.
             .with(RetryTransientMiddleware::new_with_policy(retries))
             .with(auth.clone())
             .with(AtMost::new(20))

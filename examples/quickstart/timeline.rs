@@ -43,7 +43,9 @@ impl Timeline {
         match &event.kind {
             EventKind::RefreshStarted { reason, .. } => {
                 let reason = format!("{reason:?}").to_lowercase();
-                self.line(format_args!("> refresh started: the token was {reason}"));
+                self.line(format_args!(
+                    "> refresh started: the token was {reason}"
+                ));
             }
             EventKind::Refreshed { lifetime, .. } => {
                 self.line(format_args!(
@@ -59,7 +61,8 @@ impl Timeline {
         }
     }
 
-    /// Waits for the events of this number of refreshes. Gives up after 10 s: a check fails then.
+    /// Waits for the events of this number of refreshes. Gives up after 10 s:
+    /// a check fails then.
     pub(crate) async fn refreshes(&self, count: usize) {
         let mut refreshed = self.0.refreshed.subscribe();
         let reached = refreshed.wait_for(|refreshed| *refreshed >= count);
@@ -67,7 +70,12 @@ impl Timeline {
     }
 
     /// Prints whether a result is the expected result.
-    pub(crate) fn check<T: PartialEq + fmt::Display>(&self, name: &str, seen: T, expected: T) {
+    pub(crate) fn check<T: PartialEq + fmt::Display>(
+        &self,
+        name: &str,
+        seen: T,
+        expected: T,
+    ) {
         if seen == expected {
             println!("    ok     {name}: {seen}");
         } else {

@@ -165,6 +165,27 @@ fn the_readme_lists_each_feature() {
 }
 
 #[test]
+fn the_readme_lists_each_example() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let entries = fs::read_dir(folder).expect("the folder of examples");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let programs = paths.filter(|path| {
+        let is_source = path.extension().is_some_and(|extension| extension == "rs");
+        is_source || path.join("main.rs").is_file()
+    });
+    let names: BTreeSet<_> = programs
+        .map(|path| {
+            let name = path.file_stem().expect("a name");
+            name.to_string_lossy().into_owned()
+        })
+        .collect();
+    let (_, section) = README.split_once("\n## Examples\n").expect("a section");
+    let section = section.split("\n## ").next().expect("a text");
+    let listed: BTreeSet<_> = between(section, "\n| [`", '`').map(str::to_owned).collect();
+    assert_eq!(listed, names);
+}
+
+#[test]
 fn code_fits_80_columns() {
     let readme = ("README".to_owned(), README.to_owned());
     for (name, text) in pages().into_iter().chain([readme]) {

@@ -1,0 +1,61 @@
+//! A store of your own: a journal to which each save appends a line of JSON.
+//! The suite `store_conformance` checks the store's rules, as a test of yours
+//! would.
+//!
+//! ```sh
+//! cargo run --example custom_store
+//! ```
+//!
+//! `journal.rs` is the store. A fake Dropbox Sign on loopback is the service.
+
+#![allow(clippy::print_stdout, reason = "a program prints")]
+
+mod journal;
+
+use std::error::Error;
+
+use dropbox_sign_oauth::{
+    OAuthApi, TokenManager,
+    store::TokenStore,
+    testing::{FakeDropboxSign, store_conformance},
+};
+
+use crate::journal::JournalStore;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+
+    // One process has the journal, so all handles are clones.
+    let tested = JournalStore::open(folder.path().join("tested.jsonl"))?;
+    store_conformance(async || tested.clone()).await;
+    println!("the store keeps the rules");
+
+    let path = folder.path().join("tokens.jsonl");
+    let fake = FakeDropboxSign::start().await;
+    let start = |store: &JournalStore| -> Result<_, Box<dyn Error>> {
+        let id = FakeDropboxSign::CLIENT_ID;
+        let api = OAuthApi::builder(id, FakeDropboxSign::CLIENT_SECRET)
+            .base_url(fake.url())
+            .build()?;
+        Ok(TokenManager::builder(api, store.clone()).build()?)
+    };
+
+    let store = JournalStore::open(&path)?;
+    let manager = start(&store)?;
+    manager.account("acme").install(fake.sign_in()).await?;
+    let refused = JournalStore::open(&path).expect_err("a second process");
+    println!("a second process: {refused}");
+    manager.shutdown().await?;
+    drop((manager, store));
+
+    // A crash in the middle of a save leaves a part of a line.
+    journal::append_part_of_a_line(&path)?;
+    let store = JournalStore::open(&path)?;
+    store.check().await?;
+    let manager = start(&store)?;
+    manager.account("acme").token().await?;
+    println!("the next start found the tokens");
+    manager.shutdown().await?;
+    Ok(())
+}
