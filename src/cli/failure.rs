@@ -136,9 +136,12 @@ impl From<Error> for Failure {
 
 /// What happened, without a help.
 fn in_words(error: &Error) -> String {
-    let cause = error
-        .endpoint_error()
-        .map(|error| format!(": {}", error.problem()));
+    let endpoint = error.endpoint_error();
+    let cause = match error.kind() {
+        // The kind says the rest.
+        ErrorKind::GrantRefused => endpoint.and_then(|error| Some(format!(" ({})", error.code()?))),
+        _ => endpoint.map(|error| format!(": {}", error.problem())),
+    };
     let code = match error.kind() {
         ErrorKind::SignInFailed => ": the code was used, may be used up or is too old",
         _ => "",
