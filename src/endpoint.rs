@@ -23,6 +23,10 @@ use crate::{
 
 /// Exchanges refresh tokens for new tokens (RFC 6749, section 6), and codes for the first tokens.
 ///
+/// The example [`custom_provider`][example] implements the trait for a provider by the letter of RFC 6749.
+///
+/// [example]: https://docs.rs/crate/dropbox-sign-oauth/latest/source/examples/custom_provider/main.rs
+///
 /// ```
 /// use std::time::Duration;
 /// use async_trait::async_trait;

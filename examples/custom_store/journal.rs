@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Write},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -30,6 +30,7 @@ type Result<T> = std::result::Result<T, StoreError>;
 ///
 /// The journal grows by a line for each save. A program that runs for years
 /// would write the last line of each account into a new journal now and then.
+/// A new journal survives a crash of the system once its folder is synced.
 #[derive(Clone, Debug)]
 pub(crate) struct JournalStore {
     name: Arc<str>,
@@ -41,6 +42,8 @@ pub(crate) struct JournalStore {
 struct Journal {
     /// Locked, so that no second process appends to it.
     file: File,
+    /// The end of the last line that was saved.
+    end: u64,
     /// The last line of each account. A record that cannot be read is an
     /// error for as long as the line is there, and is never overwritten.
     records: HashMap<AccountId, Result<Record>>,
@@ -68,11 +71,14 @@ impl JournalStore {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path).map_err(failed)?;
-        file.try_lock().map_err(|error| {
-            let kind = StoreErrorKind::Unavailable;
-            StoreError::new(kind, &*name, "the journal cannot be locked")
-                .with_help("stop the other process that uses the journal")
-                .with_source(error)
+        file.try_lock().map_err(|error| match error {
+            TryLockError::Error(error) => failed(error),
+            TryLockError::WouldBlock => {
+                let kind = StoreErrorKind::Unavailable;
+                let message = "another process uses the journal";
+                let error = StoreError::new(kind, &*name, message);
+                error.with_help("stop the other process")
+            }
         })?;
         let journal = Journal::read(file, &name)?;
         Ok(Self {
@@ -108,9 +114,9 @@ impl Journal {
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(failed)?;
         // A line without an end is a save that was never acknowledged.
-        let end = text.iter().rposition(|byte| *byte == b'\n');
-        text.truncate(end.map_or(0, |end| end + 1));
-        file.set_len(text.len() as u64).map_err(failed)?;
+        let last = text.iter().rposition(|byte| *byte == b'\n');
+        text.truncate(last.map_or(0, |last| last + 1));
+        let end = text.len() as u64;
 
         let mut records = HashMap::new();
         let lines = text.split(|byte| *byte == b'\n');
@@ -132,14 +138,14 @@ impl Journal {
                 None => drop(records.remove(&account)),
             }
         }
-        Ok(Self { file, records })
+        Ok(Self { file, end, records })
     }
 
     fn get(&self, account: &AccountId) -> Result<Option<Record>> {
         self.records.get(account).cloned().transpose()
     }
 
-    /// Appends a line, or leaves the journal as it is.
+    /// Appends a line after the last line that was saved.
     fn append(
         &mut self,
         account: &AccountId,
@@ -157,14 +163,12 @@ impl Journal {
         let mut line = line.map_err(|error| failed(error.into()))?;
         line.push(b'\n');
 
-        let before = self.file.metadata().map_err(failed)?.len();
-        let written = self.file.write_all(&line);
-        let written = written.and_then(|()| self.file.sync_data());
-        written.map_err(|error| {
-            // A part of a line must not stay: the next line would join it.
-            let _ = self.file.set_len(before);
-            failed(error)
-        })
+        // An earlier save that failed may have left a part of a line.
+        self.file.set_len(self.end).map_err(failed)?;
+        self.file.write_all(&line).map_err(failed)?;
+        self.file.sync_data().map_err(failed)?;
+        self.end += line.len() as u64;
+        Ok(())
     }
 }
 

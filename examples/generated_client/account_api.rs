@@ -24,6 +24,7 @@ pub(crate) struct ResponseContent {
 }
 
 #[derive(Debug)]
+#[allow(clippy::enum_variant_names, reason = "the generator's name")]
 pub(crate) enum Error {
     Reqwest(reqwest::Error),
     ReqwestMiddleware(reqwest_middleware::Error),

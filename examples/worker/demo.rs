@@ -1,9 +1,9 @@
 //! Starts the worker twice with the same seed, on a fake Dropbox Sign.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use dropbox_sign_oauth::{OAuthApi, Seeded, testing::FakeDropboxSign};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{Result, Worker, stop_signal, store};
 
@@ -41,21 +41,15 @@ pub(crate) async fn run() -> Result<()> {
 }
 
 /// Sends this process a `SIGTERM`, as the system would.
-fn terminate_after(
-    fake: &FakeDropboxSign,
-    jobs: usize,
-) -> impl Future<Output = Result<()>> {
-    async move {
-        while fake.api_requests() < jobs {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        #[cfg(unix)]
-        {
-            use rustix::process::{Signal, getpid, kill_process};
-            kill_process(getpid(), Signal::TERM)?;
-            Ok(())
-        }
-        #[cfg(not(unix))]
-        Err("only Unix has `SIGTERM`".into())
+async fn terminate_after(fake: &FakeDropboxSign, jobs: usize) -> Result<()> {
+    while fake.api_requests() < jobs {
+        sleep(Duration::from_millis(10)).await;
     }
+    #[cfg(unix)]
+    {
+        use rustix::process::{Signal, getpid, kill_process};
+        Ok(kill_process(getpid(), Signal::TERM)?)
+    }
+    #[cfg(not(unix))]
+    Err("only Unix has `SIGTERM`".into())
 }
