@@ -7,10 +7,10 @@ use super::{
     Inner,
     access::check_record,
     directory::{directory_of, open_file},
-    disk::temporary_of,
     layout::Layout,
-    shown::shown,
 };
+#[cfg(unix)]
+use super::{disk::temporary_of, shown::shown};
 
 impl Inner {
     pub(super) fn check(&self) -> Result<(), Fault> {
