@@ -12,16 +12,15 @@ use std::{
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
     AccountId, EndpointError, ExpiresIn, RefreshToken, TokenEndpoint, TokenGrant,
-    store::{
-        AccountsPage, Lease, LeaseRequest, MemoryStore, PageRequest, Record, StoreError,
-        StoreErrorKind, Swap, TokenStore, Version,
-    },
+    store::{StoreError, StoreErrorKind},
 };
 use http::{Extensions, HeaderValue, StatusCode, header::AUTHORIZATION};
 use parking_lot::Mutex;
 use reqwest::{Request, Response, ResponseBuilderExt};
 use reqwest_middleware::{Middleware, Next};
 use tokio::sync::watch;
+
+use crate::hooked::{Call, Hook, Moment};
 
 /// Grants `access-N`, unless a response is scripted.
 #[derive(Clone, Debug)]
@@ -88,50 +87,17 @@ impl TokenEndpoint for Endpoint {
     }
 }
 
-/// A store whose saves of new tokens fail on demand.
+/// Makes the saves of new tokens fail, on demand.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Store {
-    inner: MemoryStore,
-    pub(crate) fails: Arc<AtomicBool>,
-}
+pub(crate) struct Fails(pub(crate) Arc<AtomicBool>);
 
-#[async_trait]
-impl TokenStore for Store {
-    async fn load(&self, account: &AccountId) -> Result<Option<Record>, StoreError> {
-        self.inner.load(account).await
-    }
-
-    async fn compare_and_swap(
-        &self,
-        account: &AccountId,
-        expected: Option<Version>,
-        record: &Record,
-    ) -> Result<Swap, StoreError> {
-        if record.presented_at.is_none() && self.fails.load(Ordering::SeqCst) {
+impl Hook for Fails {
+    async fn on(&self, moment: Moment, call: Call, _: &AccountId) -> Result<(), StoreError> {
+        if (moment, call) == (Moment::Before, Call::Save) && self.0.load(Ordering::SeqCst) {
             let kind = StoreErrorKind::Unwritable;
             return Err(StoreError::new(kind, "a store", "scripted"));
         }
-        self.inner.compare_and_swap(account, expected, record).await
-    }
-
-    async fn delete(&self, account: &AccountId, expected: Version) -> Result<bool, StoreError> {
-        self.inner.delete(account, expected).await
-    }
-
-    async fn lease(
-        &self,
-        account: &AccountId,
-        request: LeaseRequest,
-    ) -> Result<Box<dyn Lease>, StoreError> {
-        self.inner.lease(account, request).await
-    }
-
-    async fn accounts(&self, request: &PageRequest) -> Result<AccountsPage, StoreError> {
-        self.inner.accounts(request).await
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        self.inner.check().await
+        Ok(())
     }
 }
 

@@ -2,23 +2,28 @@
 //! its own, since a recorder is the process's, and so are the gauges of all managers.
 
 mod fakes;
+#[path = "../stores/hooked.rs"]
+mod hooked;
 mod monitoring;
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
 use dropbox_sign_oauth::{
     Clock, EndpointError, EndpointErrorKind, RefreshPolicy, TokenManager, TokenManagerBuilder,
     TokenRefreshMiddleware, TokenSet, metrics::update_gauges, middleware::API_ORIGIN,
-    testing::FakeClock,
+    store::MemoryStore, testing::FakeClock,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use reqwest_middleware::ClientBuilder;
 
-use crate::fakes::{Api, Endpoint, Store};
+use crate::{
+    fakes::{Api, Endpoint, Fails},
+    hooked::HookedStore,
+};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -54,7 +59,7 @@ fn expected<const N: usize>(values: [(&str, f64); N]) -> Values {
 struct Setup {
     clock: FakeClock,
     endpoint: Endpoint,
-    store: Store,
+    store: HookedStore<Fails>,
 }
 
 impl Setup {
@@ -85,7 +90,7 @@ async fn s136_names_units_labels_and_values_are_those_of_the_docs() {
     let setup = Setup {
         clock: FakeClock::new(),
         endpoint: Endpoint::default(),
-        store: Store::default(),
+        store: HookedStore::with_hook(Arc::new(MemoryStore::new()), Fails::default()),
     };
     let manager = setup.manager(|builder| builder);
     let account = manager.account("acme");
@@ -145,7 +150,7 @@ async fn a_failure(setup: &Setup, manager: &TokenManager, recorded: &Snapshotter
 }
 
 async fn a_failed_save(setup: &Setup, manager: &TokenManager, recorded: &Snapshotter) {
-    setup.store.fails.store(true, Ordering::SeqCst);
+    setup.store.hook.0.store(true, Ordering::SeqCst);
     manager.account("acme").token().await.expect("a token");
     manager.flush().await.expect_err("not saved");
     update_gauges();
@@ -153,7 +158,7 @@ async fn a_failed_save(setup: &Setup, manager: &TokenManager, recorded: &Snapsho
     assert_eq!(recorded_so_far["unsaved_accounts{}"], 1.0);
     let failures = recorded_so_far[r#"save_failures_total{error_kind="unwritable"}"#];
     assert!(failures >= 2.0, "{failures}");
-    setup.store.fails.store(false, Ordering::SeqCst);
+    setup.store.hook.0.store(false, Ordering::SeqCst);
     manager.flush().await.expect("saved");
     update_gauges();
     assert!(!values(recorded).contains_key("unsaved_accounts{}"));

@@ -1,33 +1,16 @@
 //! The log of a refresh with the feature `tracing`. Unit tests compare the fields of each event with the
 //! docs.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
     EndpointError, ExpiresIn, RefreshToken, TokenEndpoint, TokenGrant, TokenManager, TokenSet,
     store::MemoryStore,
 };
-use tracing::{Instrument, Level, subscriber::NoSubscriber};
+use tracing::{Instrument, Level};
 
-use crate::support::{HOUR, SECOND};
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("not poisoned").write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::support::{HOUR, Log, SECOND};
 
 /// Logs each request, as an HTTP client does.
 #[derive(Debug)]
@@ -47,17 +30,7 @@ impl TokenEndpoint for Logging {
 
 #[tokio::test]
 async fn s135_the_events_of_a_refresh_and_of_its_request_stand_in_one_root_span() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(Level::DEBUG)
-        .with_ansi(false)
-        .without_time()
-        .with_writer(move || writer.clone())
-        .finish();
-    // Tests in other threads must not switch these events off.
-    let _second = tracing::Dispatch::new(NoSubscriber::default());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Log::up_to(Level::DEBUG);
 
     let manager = TokenManager::builder(Logging, MemoryStore::new());
     let manager = manager.build().expect("valid settings");
@@ -69,8 +42,7 @@ async fn s135_the_events_of_a_refresh_and_of_its_request_stand_in_one_root_span(
     token.await.expect("a token");
     manager.shutdown().await.expect("saved");
 
-    let log = log.0.lock().expect("not poisoned").clone();
-    let log = String::from_utf8(log).expect("text");
+    let log = log.text();
     let inside = r#" refresh{account=acme reason="expired"}: "#;
     for message in ["connecting", "refresh started", "token refreshed"] {
         let line = log.lines().find(|line| line.contains(message));

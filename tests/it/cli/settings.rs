@@ -208,7 +208,6 @@ async fn s145_a_store_in_redis_by_its_url() {
     let shell = Shell::start().await;
     let mut login = shell.command(&["login", "--prefix", "dropbox-sign-oauth:cli:"]);
     login.env("DROPBOX_SIGN_STORE", server.url());
-    login.stdin(std::process::Stdio::piped());
     sign_in_and_read(
         &shell,
         login,
@@ -238,32 +237,19 @@ async fn s145_a_store_in_postgresql_by_its_url_whose_table_the_login_makes() {
 
     let mut login = shell.command(&["login", "--table", "cli_tokens"]);
     login.env("DROPBOX_SIGN_STORE", server.url());
-    login.stdin(std::process::Stdio::piped());
     sign_in_and_read(&shell, login, &server.url(), "--table", "cli_tokens").await;
 }
 
 #[cfg(unix)]
 async fn sign_in_and_read(
     shell: &Shell,
-    mut login: tokio::process::Command,
+    login: tokio::process::Command,
     url: &str,
     flag: &str,
     value: &str,
 ) {
-    use tokio::io::AsyncWriteExt;
-
-    use super::{Ended, shell::first_line};
-
-    let mut login = login.spawn().expect("the binary");
-    let page = first_line(&mut login).await;
-    let callback = shell.fake.authorize(page);
-    let mut stdin = login.stdin.take().expect("a pipe");
-    stdin
-        .write_all(callback.as_bytes())
-        .await
-        .expect("it reads");
-    drop(stdin);
-    let ended = Ended::of(login).await;
+    let ended = shell.paste_into(login, |fake, page| fake.authorize(page));
+    let ended = ended.await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     for (command, lines) in [("token", 1), ("status", 1), ("check", 3)] {
         let mut command = shell.command(&[command, flag, value]);

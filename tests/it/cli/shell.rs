@@ -82,11 +82,16 @@ impl Shell {
         callback: impl FnOnce(&FakeDropboxSign, &str) -> String,
     ) -> Ended {
         let arguments = [&["login"], arguments].concat();
-        let mut login = self
-            .command(&arguments)
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("the binary");
+        self.paste_into(self.command(&arguments), callback).await
+    }
+
+    /// Starts this `login`, and pastes what `callback` makes of the page's URL.
+    pub(super) async fn paste_into(
+        &self,
+        mut login: Command,
+        callback: impl FnOnce(&FakeDropboxSign, &str) -> String,
+    ) -> Ended {
+        let mut login = login.stdin(Stdio::piped()).spawn().expect("the binary");
         let url = first_line(&mut login).await;
         let callback = callback(&self.fake, &url);
         let mut stdin = login.stdin.take().expect("a pipe");

@@ -1,9 +1,6 @@
 //! Requests that leave without a token, because their origin is not on the list, are reported.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, mpsc},
-};
+use std::sync::mpsc;
 
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
@@ -12,9 +9,9 @@ use dropbox_sign_oauth::{
 use http::{Extensions, StatusCode};
 use reqwest::{Method, Request, Response, Url};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next, Result};
-use tracing::{Level, subscriber::NoSubscriber};
+use tracing::Level;
 
-use crate::support::Endpoint;
+use crate::support::{Endpoint, Log};
 
 /// Responds to every request with this status.
 #[derive(Clone, Copy)]
@@ -139,36 +136,9 @@ async fn s77_a_request_without_a_response_is_reported_without_a_status() {
     assert_eq!(reported(events), [("default".to_owned(), origin, None)]);
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .expect("not poisoned")
-            .extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn s77_the_log_warns_once_and_traces_every_request() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(Level::TRACE)
-        .with_ansi(false)
-        .without_time()
-        .with_writer(move || writer.clone())
-        .finish();
-    // Tests in other threads must not switch these events off.
-    let _second = tracing::Dispatch::new(NoSubscriber::default());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Log::up_to(Level::TRACE);
 
     let (manager, _events) = manager();
     let auth = TokenRefreshMiddleware::builder(&manager).require_account();
@@ -178,8 +148,7 @@ async fn s77_the_log_warns_once_and_traces_every_request() {
         let request = client.get("https://a.example/path?query#fragment");
         request.send().await.expect("a response");
     }
-    let log = log.0.lock().expect("not poisoned").clone();
-    let log = String::from_utf8(log).expect("text");
+    let log = log.text();
     let lines = |level: &str| log.lines().filter(|line| line.contains(level)).count();
     assert_eq!((lines("WARN"), lines("TRACE")), (1, 3), "{log}");
     let warning = log
