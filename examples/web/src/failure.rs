@@ -117,8 +117,8 @@ fn no_token(error: &TokenError) -> Response {
     let kind = error.kind().as_str();
     tracing::warn!(error.kind = kind, error.message = %error, "no token");
     if error.kind() == ErrorKind::SignInFailed {
-        let text = "Dropbox Sign did not accept the sign-in: its code was \
-            used before, or is too old.";
+        let text = "The sign-in did not succeed: its code was used before, \
+            is too old, or was lost on the way.";
         sorry(StatusCode::BAD_REQUEST, text, sign_in())
     } else if error.is_reauthorization_required() {
         let text = "Your sign-in to Dropbox Sign is missing or has ended.";
@@ -177,8 +177,8 @@ fn try_later(wait: Option<Duration>) -> Response {
     let wait = wait.unwrap_or(Duration::from_secs(10));
     // Not a moment too early.
     let seconds = wait.as_secs_f64().ceil().max(1.0);
-    let text = "Dropbox Sign or our connection to it is busy or out of order. \
-        Reload this page in a while.";
+    let text = "This application cannot reach Dropbox Sign now. Reload this \
+        page in a while.";
     let page = sorry(StatusCode::SERVICE_UNAVAILABLE, text, html! {});
     ([(RETRY_AFTER, seconds.to_string())], page).into_response()
 }

@@ -47,7 +47,7 @@
 //!
 //! - A login of its own, in the place of `login.rs`, and sessions that end
 //!   on the server.
-//! - Bounds: a limit of requests, and a proxy with TLS in front of
+//! - A limit of logins and requests, and a proxy with TLS in front of
 //!   `WEB_LISTEN`.
 //! - Access control for `WEB_OPERATIONS_LISTEN`, if another machine scrapes:
 //!   the status names all tenants.

@@ -81,7 +81,7 @@ impl Cookies {
 
     /// A response with this part begins or changes the session.
     pub(crate) fn set(&self, session: &Session) -> SignedCookieJar {
-        // A text and a text have a JSON form.
+        // Texts always have a JSON form.
         let value = serde_json::to_string(session).unwrap_or_default();
         SignedCookieJar::new(self.key.clone()).add(self.cookie(value))
     }

@@ -4,6 +4,8 @@
 mod browser;
 mod failures;
 mod operations;
+#[cfg(unix)]
+mod postgres;
 mod process;
 mod running;
 mod shutdown;

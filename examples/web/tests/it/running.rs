@@ -32,11 +32,22 @@ pub(crate) struct World {
     pub(crate) fake: FakeDropboxSign,
     pub(crate) clock: FakeClock,
     pub(crate) folder: TempDir,
+    store: String,
     key: EncryptionKey,
 }
 
 impl World {
+    /// With the tokens in files.
     pub(crate) async fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let store = format!("file:{}", folder.path().display());
+        Self::with_store(store, folder).await
+    }
+
+    pub(crate) async fn with_store(
+        store: String,
+        folder: TempDir,
+    ) -> Result<Self> {
         let clock = FakeClock::new();
         let fake = FakeDropboxSign::builder()
             .clock(clock.clone())
@@ -51,7 +62,8 @@ impl World {
         Ok(Self {
             fake,
             clock,
-            folder: tempfile::tempdir()?,
+            folder,
+            store,
             key: EncryptionKey::generate("test")?,
         })
     }
@@ -122,9 +134,7 @@ impl World {
         let text = match name {
             "DROPBOX_SIGN_CLIENT_ID" => FakeDropboxSign::CLIENT_ID,
             "DROPBOX_SIGN_CLIENT_SECRET" => FakeDropboxSign::CLIENT_SECRET,
-            "DROPBOX_SIGN_STORE" => {
-                return Some(format!("file:{}", self.folder.path().display()));
-            }
+            "DROPBOX_SIGN_STORE" => &self.store,
             "DROPBOX_SIGN_ENCRYPTION_KEY" => {
                 return Some(self.key.to_text().expose_secret().to_owned());
             }
