@@ -1,5 +1,9 @@
 //! The graceful stop.
 
+use std::time::Duration;
+
+use tokio::task::yield_now;
+
 use crate::{
     Result,
     running::{LIFETIME, World},
@@ -24,6 +28,35 @@ async fn a_stop_ends_the_requests_and_saves_the_refresh() -> Result {
     served.await??;
 
     // The next process finds the new tokens.
+    let posts = world.fake.token_requests();
+    let running = world.start().await?;
+    let mut browser = running.browser_of("acme").await?;
+    assert_eq!(browser.get("/signature-requests").await?.status, 200);
+    assert_eq!(world.fake.token_requests(), posts);
+    running.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_a_refresh_that_no_request_waits_for() -> Result {
+    let world = World::new().await?;
+    let running = world.start().await?;
+    let mut browser = running.signed_in("acme").await?;
+
+    // The token ends soon: the request takes it, and a refresh starts in the
+    // background.
+    world.clock.advance(LIFETIME - Duration::from_secs(60));
+    let hold = world.fake.hold_token_responses();
+    assert_eq!(browser.get("/signature-requests").await?.status, 200);
+    hold.arrived(1).await;
+    let served = running.stop();
+    for _ in 0..1_000 {
+        yield_now().await;
+    }
+    assert!(!served.is_finished());
+    hold.release();
+    served.await??;
+
     let posts = world.fake.token_requests();
     let running = world.start().await?;
     let mut browser = running.browser_of("acme").await?;
