@@ -127,3 +127,26 @@ impl FromRequestParts<App> for Tenant {
         Ok(Self { account, session })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{http::header::SET_COOKIE, response::IntoResponse};
+
+    use super::*;
+
+    #[test]
+    fn with_https_the_cookie_stays_with_this_host_and_https() {
+        let cookies = Cookies::new(Key::from(&[7; 64]), true);
+        let response = cookies.set(&Session::new("acme".to_owned()));
+        let response = response.into_response();
+        let cookie = response.headers()[SET_COOKIE].to_str();
+        let cookie = cookie.expect("ASCII");
+        assert!(cookie.starts_with("__Host-session="), "{cookie}");
+        for attribute in
+            ["; HttpOnly", "; SameSite=Lax", "; Secure", "; Path=/"]
+        {
+            assert!(cookie.contains(attribute), "{cookie}");
+        }
+        assert!(!cookie.contains("Domain"), "{cookie}");
+    }
+}

@@ -36,21 +36,24 @@ impl Settings {
             let address = text.parse::<SocketAddr>();
             address.map_err(|_| format!("{name}: write IP:PORT, {default}"))
         };
-        let encryption_key = secret("DROPBOX_SIGN_ENCRYPTION_KEY")?;
-        let session_key = secret("WEB_SESSION_KEY")?;
-        let tenants = secret("WEB_TENANTS")?;
         Ok(Self {
             client_id: text("DROPBOX_SIGN_CLIENT_ID")?,
             client_secret: secret("DROPBOX_SIGN_CLIENT_SECRET")?.into(),
             store: secret("DROPBOX_SIGN_STORE")?,
-            encryption_key: encryption_key.parse()?,
+            encryption_key: secret("DROPBOX_SIGN_ENCRYPTION_KEY")?
+                .parse()
+                .map_err(|error| {
+                    format!("DROPBOX_SIGN_ENCRYPTION_KEY: {error}")
+                })?,
             app: AppSettings {
                 public_url: text("WEB_PUBLIC_URL")?
                     .parse()
                     .map_err(|error| format!("WEB_PUBLIC_URL: {error}"))?,
-                session_key: Key::try_from(session_key.as_bytes())
-                    .map_err(|_| "WEB_SESSION_KEY: needs 64 bytes or more")?,
-                tenants: tenants
+                session_key: Key::try_from(
+                    secret("WEB_SESSION_KEY")?.as_bytes(),
+                )
+                .map_err(|_| "WEB_SESSION_KEY: needs 64 bytes or more")?,
+                tenants: secret("WEB_TENANTS")?
                     .parse()
                     .map_err(|error| format!("WEB_TENANTS: {error}"))?,
             },

@@ -8,6 +8,7 @@ mod operations;
 mod postgres;
 mod process;
 mod running;
+mod settings;
 mod shutdown;
 mod sign_in;
 mod tenants;

@@ -29,7 +29,7 @@ fn program() -> Command {
 fn without_settings_the_program_names_the_first_that_is_missing() -> Result {
     let output = program().output()?;
     let log = String::from_utf8(output.stdout)?;
-    assert!(log.contains("set DROPBOX_SIGN_"), "{log}");
+    assert!(log.contains("set DROPBOX_SIGN_CLIENT_ID"), "{log}");
     assert_eq!(output.status.code(), Some(1));
     Ok(())
 }
