@@ -4,7 +4,6 @@ use std::{error::Error, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::FromRef,
     http::{HeaderValue, header},
     middleware::map_response,
     response::Response,
@@ -108,12 +107,6 @@ async fn secure(mut response: Response) -> Response {
         response.headers_mut().insert(name, value);
     }
     response
-}
-
-impl FromRef<App> for Cookies {
-    fn from_ref(app: &App) -> Self {
-        app.cookies.clone()
-    }
 }
 
 /// The application's address, as browsers see it.

@@ -29,9 +29,9 @@ pub(crate) enum Failure {
     SignedInBefore,
     /// No token, or no sign-in.
     Token(TokenError),
-    /// The API responded, but not with what was asked for.
+    /// The API refused the request. The text is its `Retry-After`.
     Api(StatusCode, Option<String>),
-    /// The API did not respond.
+    /// The API did not respond, or not with what was asked for.
     Http(reqwest_middleware::Error),
     Config(ConfigError),
 }
@@ -100,8 +100,8 @@ impl IntoResponse for Failure {
             Self::Token(error) => no_token(&error),
             Self::Api(status, wait) => api(status, wait),
             Self::Http(error) => {
-                tracing::error!(%error, "the API did not respond");
-                let text = "Dropbox Sign does not respond.";
+                tracing::error!(%error, "a request to the API failed");
+                let text = "Dropbox Sign does not respond as expected.";
                 sorry(StatusCode::BAD_GATEWAY, text, html! {})
             }
             Self::Config(error) => {

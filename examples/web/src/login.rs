@@ -10,12 +10,7 @@ use axum::{
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use crate::{
-    app::App,
-    failure::Failure,
-    page::page,
-    session::{Cookies, Session},
-};
+use crate::{app::App, failure::Failure, page::page, session::Session};
 
 pub(crate) const LOGIN: &str = "/login";
 pub(crate) const LOGOUT: &str = "/logout";
@@ -56,6 +51,6 @@ async fn login(
     Ok((app.cookies.set(&session), Redirect::to("/")).into_response())
 }
 
-async fn logout(State(cookies): State<Cookies>) -> Response {
-    (cookies.remove(), Redirect::to(LOGIN)).into_response()
+async fn logout(State(app): State<App>) -> Response {
+    (app.cookies.remove(), Redirect::to(LOGIN)).into_response()
 }
