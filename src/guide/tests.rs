@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::error::{Error, ErrorKind};
@@ -169,20 +169,26 @@ fn the_readme_lists_each_example() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let entries = fs::read_dir(folder).expect("the folder of examples");
     let paths = entries.map(|entry| entry.expect("an entry").path());
-    let programs = paths.filter(|path| {
+    let (packages, others): (Vec<_>, Vec<_>) =
+        paths.partition(|path| path.join("Cargo.toml").is_file());
+    let programs = others.into_iter().filter(|path| {
         let is_source = path.extension().is_some_and(|extension| extension == "rs");
         is_source || path.join("main.rs").is_file()
     });
-    let names: BTreeSet<_> = programs
-        .map(|path| {
-            let name = path.file_stem().expect("a name");
-            name.to_string_lossy().into_owned()
-        })
-        .collect();
+    let name = |path: PathBuf| {
+        let name = path.file_stem().expect("a name");
+        name.to_string_lossy().into_owned()
+    };
+    let programs: BTreeSet<_> = programs.map(name).collect();
+    let packages: BTreeSet<_> = packages.into_iter().map(name).collect();
     let (_, section) = README.split_once("\n## Examples\n").expect("a section");
     let section = section.split("\n## ").next().expect("a text");
-    let listed: BTreeSet<_> = between(section, "\n| [`", '`').map(str::to_owned).collect();
-    assert_eq!(listed, names);
+    let listed = |open| -> BTreeSet<_> { between(section, open, '`').map(str::to_owned).collect() };
+    assert_eq!(listed("\n| [`"), programs);
+    // docs.rs and crates.io have no packages of their own to link to, nor has a published package.
+    if !packages.is_empty() {
+        assert_eq!(listed("\n| `"), packages);
+    }
 }
 
 #[test]

@@ -1,0 +1,75 @@
+//! What the traces show.
+
+use std::collections::BTreeMap;
+
+use dropbox_sign_oauth::testing::FakeDropboxSign;
+use opentelemetry::{KeyValue, trace::SpanId};
+use opentelemetry_sdk::trace::SpanData;
+
+use crate::Result;
+
+/// Prints the spans, and asserts what the docs of `EventKind` promise.
+pub(crate) fn check(spans: &[SpanData], fake: &FakeDropboxSign) -> Result<()> {
+    for span in spans {
+        print(span);
+    }
+    let names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
+    assert_eq!(names, ["report", "refresh", "report"]);
+    let [_, refresh, noon] = spans else {
+        return Err("not three spans".into());
+    };
+
+    let attributes = attributes(&refresh.attributes);
+    assert_eq!(attributes["account"], "default");
+    assert_eq!(attributes["reason"], "expired");
+    let events = refresh.events.iter().map(|event| &*event.name);
+    let events: Vec<_> = events.collect();
+    assert_eq!(events, ["refresh started", "token refreshed"]);
+
+    // Many requests may wait for one refresh, and a refresh may outlive its
+    // request. So a refresh is a trace of its own, with a link to the span that
+    // started the refresh.
+    assert_eq!(refresh.parent_span_id, SpanId::INVALID);
+    let links: Vec<_> = refresh.links.iter().collect();
+    assert_eq!(links.len(), 1);
+    assert_eq!(links[0].span_context, noon.span_context);
+
+    no_secret(spans, fake)
+}
+
+fn print(span: &SpanData) {
+    println!("{} {:?}", span.name, attributes(&span.attributes));
+    for link in span.links.iter() {
+        println!("  follows from span {}", link.span_context.span_id());
+    }
+    for event in span.events.iter() {
+        println!("  {} {:?}", event.name, attributes(&event.attributes));
+    }
+}
+
+/// The attributes without those that name lines of source and threads.
+fn attributes(pairs: &[KeyValue]) -> BTreeMap<&str, String> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|pair| (pair.key.as_str(), pair.value.to_string()))
+        .filter(|(key, _)| {
+            !key.starts_with("code.") && !key.starts_with("thread.")
+        })
+        .collect()
+}
+
+fn no_secret(spans: &[SpanData], fake: &FakeDropboxSign) -> Result<()> {
+    let text = format!("{spans:?}");
+    for request in fake.recorded_api_requests() {
+        let token = request.bearer().ok_or("a request without a token")?;
+        assert!(!text.contains(token.expose_secret()));
+    }
+    for request in fake.recorded_token_requests() {
+        let body: serde_json::Value = serde_json::from_slice(&request.body)?;
+        for secret in ["refresh_token", "client_secret"] {
+            let secret = body[secret].as_str().ok_or(secret)?;
+            assert!(!text.contains(secret));
+        }
+    }
+    Ok(())
+}
