@@ -1,12 +1,14 @@
 //! The memory that accounts take, without the store's share, counted by the allocator.
 //!
-//! `cargo test --test memory -- --nocapture` prints the figures of `benches/README.md`. A single test,
-//! since the allocator counts for all threads.
+//! `DROPBOX_SIGN_OAUTH_LONG_TESTS=1 cargo test --test memory -- --nocapture` prints the figures of
+//! `benches/README.md`. Without the variable, the test uses fewer accounts. A single test, since the
+//! allocator counts for all threads.
 
 #![allow(clippy::print_stdout, reason = "prints figures")]
 
 use std::{
     alloc::System,
+    env,
     time::{Duration, SystemTime},
 };
 
@@ -115,6 +117,14 @@ fn name(nth: usize) -> String {
     format!("user{nth:016}")
 }
 
+/// The number for a run of seconds, or the number for the long run.
+fn scaled(short: usize, long: usize) -> usize {
+    match env::var_os("DROPBOX_SIGN_OAUTH_LONG_TESTS") {
+        None => short,
+        Some(_) => long,
+    }
+}
+
 fn live_bytes() -> usize {
     // Reallocations count as allocations or deallocations, too.
     let stats = ALLOCATOR.stats();
@@ -139,19 +149,18 @@ async fn use_each(manager: &TokenManager, accounts: std::ops::Range<usize>) {
 }
 
 async fn bytes_per_account(is_expired: bool) -> usize {
-    const ACCOUNTS: usize = 10_000;
-
+    let accounts = scaled(5_000, 10_000);
     let builder = || TokenManager::builder(Granting, Endless { is_expired });
     // The runtime and the thread's copies of headers have their memory from here on.
     drop(used(builder(), 0..64).await);
     let before = live_bytes();
-    let manager = used(builder(), 0..ACCOUNTS).await;
-    assert_eq!(manager.accounts_in_memory(), ACCOUNTS);
-    (live_bytes() - before) / ACCOUNTS
+    let manager = used(builder(), 0..accounts).await;
+    assert_eq!(manager.accounts_in_memory(), accounts);
+    (live_bytes() - before) / accounts
 }
 
 #[tokio::test]
-async fn s50_a_hundred_thousand_accounts_take_no_more_memory_than_there_is_room_for() {
+async fn s50_accounts_take_no_more_memory_than_there_is_room_for() {
     let loaded = bytes_per_account(false).await;
     let refreshed = bytes_per_account(true).await;
     println!("bytes an account: {loaded} loaded, {refreshed} refreshed once");
@@ -162,12 +171,15 @@ async fn s50_a_hundred_thousand_accounts_take_no_more_memory_than_there_is_room_
     let manager = used(builder, 0..2_000).await;
     let full = live_bytes() - before;
     let (mut accounts, mut bytes) = (0, 0);
-    for thousand in 2..100 {
+    let thousands = scaled(10, 100);
+    for thousand in 2..thousands {
         use_each(&manager, thousand * 1_000..(thousand + 1) * 1_000).await;
         accounts = accounts.max(manager.accounts_in_memory());
         bytes = bytes.max(live_bytes() - before);
     }
-    println!("room for 1,000: {full} bytes after 2,000 accounts, {bytes} at most up to 100,000");
+    println!(
+        "room for 1,000: {full} bytes after 2,000 accounts, {bytes} at most up to {thousands},000"
+    );
     assert!(loaded <= 1_472, "{loaded}");
     assert!(refreshed <= 1_664, "{refreshed}");
     assert!((800..=1_000).contains(&accounts), "{accounts}");
@@ -183,12 +195,13 @@ async fn s50_a_hundred_thousand_accounts_take_no_more_memory_than_there_is_room_
     let builder = builder.clock(clock.clone()).capacity(1_000);
     let before = live_bytes();
     let manager = builder.build().expect("valid settings");
-    for nth in 0..20_000 {
+    let names = scaled(5_000, 20_000);
+    for nth in 0..names {
         clock.advance(Duration::from_millis(10));
         let stranger = manager.account(format!("path/{nth}")).token().await;
         stranger.expect_err("not signed in");
     }
     let strangers = live_bytes() - before;
-    println!("room for 1,000: {strangers} bytes after 20,000 names that nobody is signed in to");
+    println!("room for 1,000: {strangers} bytes after {names} names that nobody is signed in to");
     assert!(strangers <= bytes, "{strangers}");
 }

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::support::{
-    Call, Endpoint, Fate, HOUR, MINUTE, SECOND, ScriptedStore, pair, save_record,
+    Call, Endpoint, Fate, HOUR, MINUTE, SECOND, ScriptedStore, pair, save_record, scaled,
 };
 
 const IDLE: Duration = Duration::from_secs(600);
@@ -307,7 +307,7 @@ fn s113_threads_that_look_accounts_up_never_see_two_of_one_name() {
         for _ in 0..4 {
             scope.spawn(|| {
                 let mut random = fastrand::Rng::new();
-                for _ in 0..20_000 {
+                for _ in 0..scaled(5_000, 20_000) {
                     let nth = random.usize(..NAMES);
                     let account = crowded.manager.account(format!("name-{nth}"));
                     let at = place(account.id());
@@ -474,7 +474,7 @@ async fn s62_a_seed_that_was_used_is_known_after_its_account_left_memory() {
 async fn s115_names_that_nobody_is_signed_in_to_leave_memory() {
     let crowded = Crowded::with(Endpoint::open(), |builder| builder);
     let mut most = 0;
-    for nth in 0..20_000 {
+    for nth in 0..scaled(5_000, 20_000) {
         let account = crowded.manager.account(format!("path-{nth}"));
         let error = account.token().await.expect_err("not signed in");
         assert_eq!(error.kind(), ErrorKind::NotAuthorized);

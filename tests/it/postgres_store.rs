@@ -41,7 +41,7 @@ const NEVER: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn the_postgres_store_conforms() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     migrated(&server).await;
@@ -50,7 +50,7 @@ async fn the_postgres_store_conforms() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_postgres_store_conforms_in_a_schema_with_a_shared_pool_and_threads() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     server.psql("create schema auth");
@@ -65,7 +65,7 @@ async fn the_postgres_store_conforms_in_a_schema_with_a_shared_pool_and_threads(
 
 #[tokio::test]
 async fn migrating_again_or_at_the_same_time_keeps_the_records() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let migrations = (0..8).map(|_| {
@@ -83,7 +83,7 @@ async fn migrating_again_or_at_the_same_time_keeps_the_records() {
 
 #[tokio::test]
 async fn a_row_is_removed_once_it_has_neither_record_nor_lease() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let store = migrated(&server).await;
@@ -99,7 +99,7 @@ async fn a_row_is_removed_once_it_has_neither_record_nor_lease() {
 /// As after an upgrade of other processes; see `src/store/postgres/migrate.rs`.
 #[tokio::test]
 async fn a_table_with_columns_of_a_later_version_works() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let store = migrated(&server).await;
@@ -114,7 +114,7 @@ async fn a_table_with_columns_of_a_later_version_works() {
 
 #[tokio::test]
 async fn a_table_made_by_the_documented_statement_works() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let documented = include_str!("../../src/store/postgres/schema.sql");

@@ -1,8 +1,12 @@
 //! The servers that other tests start, and the network to them, keep their own promises.
 
 use std::{
+    env, fs,
     net::{Ipv4Addr, SocketAddr, TcpStream as BlockingStream},
+    path::Path,
+    process::{self, Command},
     thread,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -11,6 +15,9 @@ use tokio::{
 };
 
 use crate::servers::{Postgres, Proxy, Redis, RedisCluster};
+
+/// The limit for a test that would otherwise hang.
+const HANGS: Duration = Duration::from_secs(120);
 
 #[tokio::test]
 async fn redis_starts_keeps_its_data_over_a_crash_and_ends_with_its_handle() {
@@ -83,6 +90,71 @@ async fn a_server_ends_when_its_test_panics() {
     });
     assert!(panicking.join().is_err());
     assert!(!accepts(address));
+}
+
+/// The program runs this test once more, in a process that exits without a drop.
+#[test]
+fn a_server_ends_with_the_program_and_leaves_no_files() {
+    const NAME: &str = "server_harness::a_server_ends_with_the_program_and_leaves_no_files";
+    const INNER: &str = "DROPBOX_SIGN_OAUTH_TEST_THAT_EXITS";
+
+    if let Some(report) = env::var_os(INNER) {
+        let (redis, postgres) = (Redis::shared(), Postgres::lent());
+        let redis = redis.iter().map(|server| (server.address(), server.data()));
+        let postgres = postgres
+            .iter()
+            .map(|server| (server.address(), server.data()));
+        let lines = redis.chain(postgres);
+        let lines = lines.map(|(address, data)| format!("{address} {}\n", data.display()));
+        fs::write(report, lines.collect::<String>()).expect("written");
+        process::exit(0);
+    }
+    let report = tempfile::NamedTempFile::new().expect("a file");
+    let mut inner = Command::new(env::current_exe().expect("a program"));
+    inner.args(["--exact", NAME]).env(INNER, report.path());
+    let inner = inner.output().expect("started");
+    assert!(inner.status.success(), "{inner:?}");
+
+    for server in fs::read_to_string(&report).expect("written").lines() {
+        let (address, data) = server.split_once(' ').expect("two words");
+        let address = address.parse().expect("an address");
+        let since = Instant::now();
+        while accepts(address) || Path::new(data).exists() {
+            assert!(since.elapsed() < HANGS, "the server goes on: {server}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_is_lent_to_one_test_after_another_and_is_empty_each_time() {
+    let Some(first) = Postgres::lent() else {
+        return;
+    };
+    let new = Postgres::start().expect("installed");
+    let other = Postgres::lent().expect("installed");
+    assert_ne!(first.address(), other.address());
+    first.psql(
+        "create role stranger login; create schema auth authorization stranger;
+         create table auth.t (); create table t (); grant select on t to stranger;
+         grant create on database postgres to stranger;
+         alter database postgres owner to stranger; create role left superuser",
+    );
+    let look = |server: &Postgres| {
+        server.psql(
+            "select 'role', rolname, '' from pg_roles
+             union all select nspname, nspowner::regrole::text, nspacl::text from pg_namespace
+             union all select datname, datdba::regrole::text,
+                 coalesce(datacl, acldefault('d', datdba))::text from pg_database
+             union all select relname, relowner::regrole::text, relacl::text from pg_class
+                 where relkind in ('r', 'v')
+             order by 1, 2",
+        )
+    };
+    drop(first);
+    // The same server, unless a test that runs meanwhile was faster.
+    let again = Postgres::lent().expect("installed");
+    assert!(look(&again) == look(&new), "{}", look(&again));
 }
 
 #[tokio::test]

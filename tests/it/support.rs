@@ -5,6 +5,7 @@ mod endpoint;
 mod gate;
 mod log;
 mod records;
+mod scale;
 mod store;
 
 #[cfg(unix)]
@@ -17,4 +18,5 @@ pub(crate) use log::Log;
 pub(crate) use records::{
     AT_ONCE, FOR_HOURS, PATIENT, UNSENDABLE, acme, pair, save, save_record, tokens,
 };
+pub(crate) use scale::scaled;
 pub(crate) use store::{Fate, Renewal, ScriptedStore};

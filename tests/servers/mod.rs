@@ -1,5 +1,6 @@
 //! Servers that the tests start. Each server listens on a free loopback port, keeps its data in a
-//! temporary folder, and ends with the test, even if the test fails.
+//! temporary folder, and ends with the test, even if the test fails. A server that serves several tests ends
+//! with the program.
 //!
 //! If a server is not installed, the tests that need the server say so and pass. With
 //! `DROPBOX_SIGN_OAUTH_REQUIRE_SERVERS=1` in the environment, these tests fail. So do the tests that
@@ -7,6 +8,8 @@
 
 #[cfg(any(feature = "redis-rustls", feature = "rustls"))]
 mod certificates;
+mod ending;
+mod lent;
 #[cfg(feature = "rustls")]
 mod openssl;
 mod pgbouncer;
@@ -26,6 +29,7 @@ pub(crate) use self::openssl::TlsServer;
 #[cfg(feature = "redis-rustls")]
 pub(crate) use self::redis_tls::RedisTls;
 pub(crate) use self::{
+    lent::Lent,
     pgbouncer::PgBouncer,
     postgres::Postgres,
     proxy::Proxy,
@@ -79,6 +83,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.0.kill();
+        ending::dismiss_the_watcher(&mut self.0);
         let _ = self.0.wait();
     }
 }

@@ -1,14 +1,13 @@
 //! PgBouncer, a pooler of connections to PostgreSQL.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    process::{Command, Stdio},
-};
+use std::{fs, net::SocketAddr};
 
 use tempfile::TempDir;
 
-use super::{Postgres, Process, accepts, find, loopback, start, unprivileged::Unprivileged};
+use super::{
+    Postgres, Process, accepts, ending::ends_with_the_program, find, loopback, start,
+    unprivileged::Unprivileged,
+};
 
 /// A pooler in transaction mode. Two connections to the server serve all clients, each for one
 /// transaction at a time.
@@ -44,13 +43,8 @@ impl PgBouncer {
                 users.display()
             );
             fs::write(&settings, text).expect("our folder");
-            let mut command = Command::new(&program);
-            command
-                .arg(settings)
-                .current_dir("/")
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
+            let mut command = ends_with_the_program(&program, data.path());
+            command.arg(settings).current_dir("/");
             user.runs(&mut command);
             command
         };

@@ -5,13 +5,17 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tempfile::TempDir;
 
 use super::{
-    Process, find, loopback, start, start_on, unprivileged::Unprivileged, versioned_folders,
+    Lent, Process, ending::ends_with_the_program, find, lent::Reusable, loopback, start, start_on,
+    unprivileged::Unprivileged, versioned_folders,
 };
 
 /// The user `postgres` may do everything. Only the user `app` needs a password, once a test
@@ -29,6 +33,12 @@ impl Postgres {
     /// Starts a server. `None`: PostgreSQL is not installed, and the test is skipped.
     pub(crate) fn start() -> Option<Self> {
         Self::start_with(&[])
+    }
+
+    /// A server that this test has alone, and neither stops nor configures. `None`: PostgreSQL is not
+    /// installed, and the test is skipped.
+    pub(crate) fn lent() -> Option<Lent<Self>> {
+        Lent::server()
     }
 
     /// Starts a server with command-line options, for example `["-c", "fsync=on"]`.
@@ -63,6 +73,10 @@ impl Postgres {
             options,
             data,
         }
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -122,6 +136,22 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+impl Reusable for Postgres {
+    fn idle() -> &'static Mutex<Vec<Self>> {
+        static IDLE: Mutex<Vec<Postgres>> = Mutex::new(Vec::new());
+
+        &IDLE
+    }
+
+    fn start_new() -> Option<Self> {
+        Self::start()
+    }
+
+    fn empty(&self) {
+        self.psql(include_str!("empty.sql"));
     }
 }
 
@@ -187,15 +217,14 @@ impl Programs {
     }
 
     fn server(&self, port: u16, options: &[String], data: &Path) -> Command {
-        let mut command = self.command("postgres");
+        let mut command = ends_with_the_program(&self.folder.join("postgres"), data);
+        self.isolate(&mut command);
         command
             .arg("-D")
             .arg(data.join("cluster"))
             .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-F", "-k"])
             .arg(data)
-            .args(options)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .args(options);
         command
     }
 
@@ -211,13 +240,18 @@ impl Programs {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.folder.join(program));
-        // The server's user may not enter our folder, and our settings are not the test's.
-        command.current_dir("/").stdin(Stdio::null());
+        command.stdin(Stdio::null());
+        self.isolate(&mut command);
+        command
+    }
+
+    /// The server's user may not enter our folder, and our settings are not the test's.
+    fn isolate(&self, command: &mut Command) {
+        command.current_dir("/");
         for variable in ["PGOPTIONS", "PGSERVICE", "PGSSLMODE", "PGDATA", "PGPORT"] {
             command.env_remove(variable);
         }
-        self.user.runs(&mut command);
-        command
+        self.user.runs(command);
     }
 }
 

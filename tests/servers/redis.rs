@@ -2,13 +2,15 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
 
-use super::{Process, accepts, find_one_of, loopback, start, start_on};
+use super::{
+    Process, accepts, ending::ends_with_the_program, find_one_of, loopback, start, start_on,
+};
 
 /// Every write is on disk before the server responds, so a killed server loses no data.
 #[derive(Debug)]
@@ -48,6 +50,10 @@ impl Redis {
             options: used,
             data,
         })
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -147,9 +153,9 @@ pub(crate) fn documented_rules(is_cluster: bool) -> Vec<String> {
         .collect()
 }
 
-fn command(program: &PathBuf, port: u16, options: &[String], data: &TempDir) -> Command {
+fn command(program: &Path, port: u16, options: &[String], data: &TempDir) -> Command {
     let is_cluster = options.iter().any(|option| option == "--cluster-enabled");
-    let mut command = Command::new(program);
+    let mut command = ends_with_the_program(program, data.path());
     command
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--appendonly", "yes", "--appendfsync", "always"])
@@ -157,9 +163,6 @@ fn command(program: &PathBuf, port: u16, options: &[String], data: &TempDir) -> 
         .arg(data.path())
         .args(options)
         .args(["--user", "app"])
-        .args(documented_rules(is_cluster))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+        .args(documented_rules(is_cluster));
     command
 }

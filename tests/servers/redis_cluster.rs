@@ -1,8 +1,11 @@
 //! A Redis Cluster.
 
-use std::ops::{Index, IndexMut};
+use std::{
+    ops::{Index, IndexMut},
+    sync::Mutex,
+};
 
-use super::{Redis, free_port, wait_until};
+use super::{Lent, Redis, free_port, lent::Reusable, wait_until};
 
 const PRIMARIES: usize = 3;
 
@@ -11,6 +14,12 @@ const PRIMARIES: usize = 3;
 pub(crate) struct RedisCluster(Vec<Redis>);
 
 impl RedisCluster {
+    /// A cluster that this test has alone. The test neither stops a node nor configures the cluster. `None`:
+    /// Redis is not installed, and the test is skipped.
+    pub(crate) fn lent() -> Option<Lent<Self>> {
+        Lent::server()
+    }
+
     /// Starts a cluster, and waits until every node reports a complete cluster. `None`: Redis
     /// is not installed, and the test is skipped.
     pub(crate) fn start() -> Option<Self> {
@@ -67,6 +76,29 @@ impl RedisCluster {
         let port = format!("master_port:{}", self[primary].address().port());
         let follows = |node: &Redis| node.cli(&["INFO", "replication"]).contains(&port);
         self.0.iter().position(follows).expect("a replica")
+    }
+}
+
+impl Reusable for RedisCluster {
+    fn idle() -> &'static Mutex<Vec<Self>> {
+        static IDLE: Mutex<Vec<RedisCluster>> = Mutex::new(Vec::new());
+
+        &IDLE
+    }
+
+    fn start_new() -> Option<Self> {
+        Self::start()
+    }
+
+    fn empty(&self) {
+        for node in self.nodes() {
+            node.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+            node.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+            // A replica denies the command, and follows its primary.
+            node.cli(&["FLUSHALL"]);
+            node.cli(&["ACL", "LOG", "RESET"]);
+        }
+        wait_until(|| self.nodes().iter().all(|node| node.cli(&["DBSIZE"]) == "0"));
     }
 }
 

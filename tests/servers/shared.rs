@@ -1,13 +1,13 @@
-//! One server for all tests that run at the same time: most tests take less time than a start.
+//! One server for many tests at the same time: most tests take less time than a start.
 //!
-//! The last of these tests stops the server. Each test uses keys or tables with names of its own.
+//! The server ends with the program. Each test uses keys or tables with names of its own.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Postgres, Redis};
 
-static REDIS: Mutex<Weak<Redis>> = Mutex::new(Weak::new());
-static POSTGRES: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
+static REDIS: Mutex<Option<Arc<Redis>>> = Mutex::new(None);
+static POSTGRES: Mutex<Option<Arc<Postgres>>> = Mutex::new(None);
 
 impl Redis {
     /// The shared server. `None`: no server is installed; the test ends, or goes on without Redis.
@@ -24,13 +24,11 @@ impl Postgres {
     }
 }
 
-fn join<S>(running: &Mutex<Weak<S>>, start: impl FnOnce() -> Option<S>) -> Option<Arc<S>> {
+fn join<S>(running: &Mutex<Option<Arc<S>>>, start: impl FnOnce() -> Option<S>) -> Option<Arc<S>> {
     // A test that failed to start the server has changed nothing.
     let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(server) = running.upgrade() {
-        return Some(server);
+    if running.is_none() {
+        *running = start().map(Arc::new);
     }
-    let server = Arc::new(start()?);
-    *running = Arc::downgrade(&server);
-    Some(server)
+    running.clone()
 }

@@ -10,7 +10,7 @@ use dropbox_sign_oauth::{
 use tokio::time::Instant;
 
 use crate::support::{
-    Call, Endpoint, HOUR, Kind, MINUTE, SECOND, ScriptedStore, TestAccount, pair,
+    Call, Endpoint, HOUR, Kind, MINUTE, SECOND, ScriptedStore, TestAccount, pair, scaled,
 };
 
 /// An account whose token was granted to this process a moment ago.
@@ -79,7 +79,7 @@ async fn s109_short_lived_processes_do_not_replace_a_rejected_token_that_was_jus
         account.install().await;
         account.clock.advance(SECOND);
         // The API rejects each token. The first process may replace the token of the sign-in.
-        for n in 0..100 {
+        for n in 0..scaled(20, 100) {
             let process = account.in_another_process();
             let rejected = process.handle.token().await.expect("a token");
             let newer = process.handle.replace_rejected(rejected.generation());

@@ -8,7 +8,7 @@ const UPDATE: &str = "update dropbox_sign_tokens set ";
 async fn s27_a_row_that_cannot_be_read_is_left_as_it_is() {
     use StoreErrorKind::{Corrupt, NewerFormat};
 
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let store = migrated(&server).await;

@@ -6,7 +6,7 @@ use super::*;
 
 #[tokio::test]
 async fn s91_one_connection_is_enough_for_a_pool_of_three() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let store = with_pool(limited(&server, 1, 3).await);
@@ -28,7 +28,7 @@ async fn s91_one_connection_is_enough_for_a_pool_of_three() {
 
 #[tokio::test]
 async fn s91_a_server_that_grants_no_connection_is_an_error_at_once() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     for size in [1, 3] {
@@ -51,7 +51,7 @@ async fn s91_a_server_that_grants_no_connection_is_an_error_at_once() {
 /// The server grants as many connections as the pool may have, and all are in use.
 #[tokio::test]
 async fn s91_an_operation_waits_for_a_connection_that_is_in_use() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let pool = limited(&server, 2, 2).await;
@@ -77,7 +77,7 @@ async fn s91_an_operation_waits_for_a_connection_that_is_in_use() {
 /// Each save takes 300 ms in the server, so that the last of twelve waits for longer than the timeout.
 #[tokio::test]
 async fn s148_operations_beyond_the_pool_take_turns_for_longer_than_the_timeout() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let pool = limited(&server, 1, 1).await;

@@ -55,7 +55,7 @@ pub(super) fn assert_error(error: &StoreError, kind: StoreErrorKind, why: &str) 
 /// With threads: `psql` waits for the background release of a lease, which locks the table.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s27_an_error_names_a_missing_or_foreign_table() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let store = store(&server.url());
@@ -82,7 +82,7 @@ async fn s27_an_error_names_a_missing_or_foreign_table() {
 
 #[tokio::test]
 async fn s27_an_error_names_a_missing_database_and_a_wrong_login() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let owner = migrated(&server).await;
@@ -128,7 +128,7 @@ async fn s27_an_error_names_a_missing_rule_of_pg_hba_conf() {
 
 #[tokio::test]
 async fn s27_an_error_names_a_missing_privilege() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     migrated(&server).await;
@@ -180,7 +180,7 @@ async fn s27_an_error_names_a_full_disk_and_the_old_record_stands() {
 
 #[tokio::test]
 async fn s46_a_violated_constraint_quotes_no_row() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let owner = migrated(&server).await;
@@ -201,7 +201,7 @@ async fn s46_a_violated_constraint_quotes_no_row() {
 /// A trigger chooses the SQLSTATE and the message.
 #[tokio::test]
 async fn s97_the_message_of_a_trigger_is_withheld() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let store = migrated(&server).await;
@@ -230,7 +230,7 @@ async fn s97_the_message_of_a_trigger_is_withheld() {
 /// The functions of PostgreSQL quote their argument, and no context says so.
 #[tokio::test]
 async fn s97_the_message_of_a_check_constraint_is_withheld() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let store = migrated(&server).await;
@@ -298,7 +298,7 @@ async fn s97_the_words_of_a_server_are_shown_without_control_characters_and_shor
 
 #[tokio::test]
 async fn s46_a_store_and_its_lease_show_no_secret() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     migrated(&server).await;

@@ -29,7 +29,7 @@ async fn s90_a_refresh_follows_the_name_from_a_demoted_postgres_primary_to_the_n
 
 #[tokio::test]
 async fn s90_every_operation_leaves_the_connections_to_a_hot_standby() {
-    let Some(primary) = Postgres::start() else {
+    let Some(primary) = Postgres::lent() else {
         return;
     };
     let version = save(&migrated(&primary).await, None, "old").await;
@@ -57,7 +57,7 @@ async fn s90_every_operation_leaves_the_connections_to_a_hot_standby() {
 /// With threads: the standby ends only after the background release of a lease has connected.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s90_without_a_new_postgres_primary_the_error_is_retryable() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let version = save(&migrated(&server).await, None, "old").await;
@@ -99,7 +99,7 @@ async fn s90_without_a_new_postgres_primary_the_error_is_retryable() {
 /// The pool hands out the ended connections untested.
 #[tokio::test]
 async fn s90_connections_that_the_server_ended_cost_no_error() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     migrated(&server).await;
@@ -120,7 +120,7 @@ async fn s90_connections_that_the_server_ended_cost_no_error() {
 
 #[tokio::test]
 async fn s90_a_statement_that_the_server_cancelled_for_another_s_sake_is_sent_again() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let store = migrated(&server).await;
@@ -136,7 +136,7 @@ async fn s90_a_statement_that_the_server_cancelled_for_another_s_sake_is_sent_ag
 /// A commit whose response is an error may have taken effect.
 #[tokio::test]
 async fn s90_a_commit_that_fails_is_not_sent_again() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let store = migrated(&server).await;

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn s13_a_dead_holder_s_lease_runs_out() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let dead = migrated(&server).await;
@@ -19,7 +19,7 @@ async fn s13_a_dead_holder_s_lease_runs_out() {
 
 #[tokio::test]
 async fn s14_a_paused_holder_s_late_save_conflicts() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let (paused, next) = (migrated(&server).await, store(&server.url()));
@@ -40,7 +40,7 @@ async fn s14_a_paused_holder_s_late_save_conflicts() {
 
 #[tokio::test]
 async fn s15_a_late_holder_does_not_release_the_next_holder_s_lease() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let (one, other) = (migrated(&server).await, store(&server.url()));
@@ -56,7 +56,7 @@ async fn s15_a_late_holder_does_not_release_the_next_holder_s_lease() {
 
 #[tokio::test]
 async fn s16_a_wait_for_the_lease_ends_and_names_store_and_account() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let (one, other) = (migrated(&server).await, store(&server.url()));
@@ -71,7 +71,7 @@ async fn s16_a_wait_for_the_lease_ends_and_names_store_and_account() {
 
 #[tokio::test]
 async fn renewing_starts_the_time_to_live_anew() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let store = migrated(&server).await;
@@ -89,7 +89,7 @@ async fn renewing_starts_the_time_to_live_anew() {
 
 #[tokio::test]
 async fn a_lease_that_another_held_meanwhile_is_lost() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let (late, other) = (migrated(&server).await, store(&server.url()));
@@ -106,7 +106,7 @@ async fn a_lease_that_another_held_meanwhile_is_lost() {
 
 #[tokio::test]
 async fn a_wait_for_a_lease_without_an_end_ends_too() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let store = migrated(&server).await;
@@ -123,7 +123,7 @@ async fn a_wait_for_a_lease_without_an_end_ends_too() {
 async fn an_attempt_that_is_dropped_while_it_commits_is_released() {
     const LOCK: i64 = 1;
 
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let (one, other) = (migrated(&server).await, store(&server.url()));

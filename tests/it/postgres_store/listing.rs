@@ -21,7 +21,7 @@ async fn list(store: &PostgresStore, limit: usize) -> Vec<String> {
 /// The records are damaged, and the pages need the names alone.
 #[tokio::test]
 async fn s137_a_table_of_many_accounts_is_listed_once_each_in_order() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let store = migrated(&server).await;
@@ -41,7 +41,7 @@ async fn s137_a_table_of_many_accounts_is_listed_once_each_in_order() {
 /// A page reads the primary key from the cursor on, and sorts nothing.
 #[tokio::test]
 async fn s137_a_page_costs_as_much_as_it_is_long() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let store = migrated(&server).await;
@@ -62,7 +62,7 @@ async fn s137_a_page_costs_as_much_as_it_is_long() {
 /// The comparison and the order agree in any collation.
 #[tokio::test]
 async fn s137_each_account_is_listed_in_a_table_of_another_collation() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let another = "select quote_ident(collname) from pg_collation \
@@ -94,7 +94,7 @@ async fn s137_each_account_is_listed_in_a_table_of_another_collation() {
 
 #[tokio::test]
 async fn s138_the_check_says_what_a_user_or_a_table_lacks_and_changes_nothing() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let owner = migrated(&server).await;

@@ -10,7 +10,7 @@ type Waiting = JoinHandle<Result<Box<dyn Lease>, StoreError>>;
 
 #[tokio::test]
 async fn a_notification_wakes_a_waiting_process() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     migrated(&server).await;
@@ -28,7 +28,7 @@ async fn a_notification_wakes_a_waiting_process() {
 
 #[tokio::test]
 async fn one_connection_listens_for_all_waiting_tasks_and_only_while_they_wait() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     migrated(&server).await;
@@ -54,7 +54,7 @@ async fn one_connection_listens_for_all_waiting_tasks_and_only_while_they_wait()
 
 #[tokio::test]
 async fn a_wait_that_is_dropped_ends_the_listening() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     migrated(&server).await;
@@ -68,7 +68,7 @@ async fn a_wait_that_is_dropped_ends_the_listening() {
 
 #[tokio::test]
 async fn a_waiting_process_listens_again_when_its_connection_is_ended() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     migrated(&server).await;
@@ -85,7 +85,7 @@ async fn a_waiting_process_listens_again_when_its_connection_is_ended() {
 
 #[tokio::test]
 async fn a_release_before_the_first_listening_is_found_after_it() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let one = migrated(&server).await;
@@ -106,7 +106,7 @@ async fn a_release_before_the_first_listening_is_found_after_it() {
 
 #[tokio::test]
 async fn a_waiting_process_polls_when_it_cannot_listen() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let one = migrated(&server).await;
@@ -125,7 +125,7 @@ async fn a_waiting_process_polls_when_it_cannot_listen() {
 /// Any role of the database may listen, and could compare the hashes of names.
 #[tokio::test]
 async fn s96_a_notification_tells_a_stranger_no_account() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     migrated(&server).await;
@@ -148,7 +148,7 @@ async fn s96_a_notification_tells_a_stranger_no_account() {
 /// The poll interval does not delay this attempt.
 #[tokio::test]
 async fn s13_a_waiting_process_tries_when_the_holder_s_time_is_over() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     migrated(&server).await;
@@ -161,7 +161,7 @@ async fn s13_a_waiting_process_tries_when_the_holder_s_time_is_over() {
 /// A pooler in transaction mode would hand the state to other clients.
 #[tokio::test]
 async fn no_session_state_is_left_on_the_store_s_own_connections() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     migrated(&server).await;

@@ -23,7 +23,7 @@ async fn s17_an_error_names_a_server_that_is_down_and_the_store_recovers() {
 
 #[tokio::test]
 async fn s17_a_network_that_is_cut_or_silent_costs_no_more_than_the_timeout() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let version = save(&migrated(&server).await, None, "a").await;
@@ -88,7 +88,7 @@ async fn s17_a_refused_connection_is_an_error_at_once() {
 
 #[tokio::test]
 async fn s17_an_error_tells_a_busy_pool_from_a_server_that_is_down() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     migrated(&server).await;

@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::servers::PgBouncer;
+use crate::servers::{Lent, PgBouncer};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_postgres_store_conforms_behind_a_pooler() {
@@ -73,8 +73,8 @@ async fn s12_a_lease_behind_a_pooler_has_one_holder_at_a_time() {
     assert_eq!(counted(&stores[0]).await.1, TASKS * ROUNDS);
 }
 
-fn pooled() -> Option<(Postgres, PgBouncer)> {
-    let server = Postgres::start()?;
+fn pooled() -> Option<(Lent<Postgres>, PgBouncer)> {
+    let server = Postgres::lent()?;
     let pooler = PgBouncer::before(&server)?;
     Some((server, pooler))
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn s92_a_user_without_delete_gives_leases_back_and_signs_out() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let owner = migrated(&server).await;

@@ -8,7 +8,7 @@ use super::{
 /// Every user whom `GRANT ALL ON DATABASE` includes may create schemas.
 #[tokio::test]
 async fn s95_migrate_refuses_a_schema_that_a_stranger_made() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     invite_strangers(&server);
@@ -39,7 +39,7 @@ async fn s95_migrate_refuses_a_schema_that_a_stranger_made() {
 
 #[tokio::test]
 async fn s95_migrate_accepts_a_schema_of_an_administrator() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     invite_strangers(&server);
@@ -76,7 +76,7 @@ async fn s95_migrate_accepts_a_schema_of_an_administrator() {
 /// The table of a new schema comes first in the search path.
 #[tokio::test]
 async fn s95_a_store_keeps_the_schema_of_its_first_success() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     invite_strangers(&server);
@@ -99,7 +99,7 @@ async fn s95_a_store_keeps_the_schema_of_its_first_success() {
 /// The name is text in the statements of the transactions that follow.
 #[tokio::test]
 async fn s95_a_schema_of_any_name_is_kept() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let schema = r#""it's \ a ""quoted"" \'""#;

@@ -6,7 +6,7 @@ use super::*;
 /// function of a stranger in `public` would match better.
 #[tokio::test]
 async fn s94_no_function_type_or_operator_of_another_role_runs() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     invite_strangers(&server);
@@ -45,7 +45,7 @@ async fn s94_no_function_type_or_operator_of_another_role_runs() {
 /// PostgreSQL looks for a table among the temporary tables first.
 #[tokio::test]
 async fn s94_no_temporary_table_takes_the_place_of_the_table() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     let options = PgPoolOptions::new().after_connect(|connection, _| {
@@ -65,7 +65,7 @@ async fn s94_no_temporary_table_takes_the_place_of_the_table() {
 /// As before the search path was set.
 #[tokio::test]
 async fn s94_an_unqualified_table_is_found_by_the_user_s_search_path() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     server.psql("create schema \"Second, \"\"quoted\"\"\"; create schema third");
@@ -99,7 +99,7 @@ async fn s94_an_unqualified_table_is_found_by_the_user_s_search_path() {
 
 #[tokio::test]
 async fn s95_migrate_refuses_a_table_that_a_stranger_made() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     invite_strangers(&server);
@@ -126,7 +126,7 @@ async fn s95_migrate_refuses_a_table_that_a_stranger_made() {
 /// Up to PostgreSQL 15, a role that can log in may grant itself to another role.
 #[tokio::test]
 async fn s95_a_stranger_does_not_pass_for_a_group_of_the_user() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     invite_strangers(&server);
@@ -139,7 +139,7 @@ async fn s95_a_stranger_does_not_pass_for_a_group_of_the_user() {
 
 #[tokio::test]
 async fn s95_migrate_accepts_a_table_of_an_administrator() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::lent() else {
         return;
     };
     invite_strangers(&server);

@@ -105,7 +105,7 @@ async fn s100_a_server_that_offers_no_tls_gets_nothing_from_a_sqlx_with_tls() {
 
 /// `None`: PostgreSQL is not installed.
 async fn load_with_verified_tls() -> Option<StoreError> {
-    let server = Postgres::start()?;
+    let server = Postgres::lent()?;
     let store = store(&format!("{}?sslmode=verify-full", server.url()));
     Some(store.load(&acme()).await.expect_err("no TLS"))
 }

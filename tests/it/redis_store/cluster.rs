@@ -15,7 +15,7 @@ use crate::servers::{Redis, RedisCluster, documented_rules};
 
 #[tokio::test]
 async fn s101_the_redis_store_conforms_on_a_cluster_with_the_documented_rights() {
-    let Some(cluster) = RedisCluster::start() else {
+    let Some(cluster) = RedisCluster::lent() else {
         return;
     };
     store_conformance(async || store(&cluster)).await;
@@ -24,7 +24,7 @@ async fn s101_the_redis_store_conforms_on_a_cluster_with_the_documented_rights()
 
 #[tokio::test]
 async fn accounts_are_spread_over_the_nodes_and_an_account_s_keys_are_together() {
-    let Some(cluster) = RedisCluster::start() else {
+    let Some(cluster) = RedisCluster::lent() else {
         return;
     };
     // One node leads to the others.
@@ -56,7 +56,7 @@ async fn accounts_are_spread_over_the_nodes_and_an_account_s_keys_are_together()
 
 #[tokio::test]
 async fn a_message_from_any_node_wakes_a_waiting_process() {
-    let Some(cluster) = RedisCluster::start() else {
+    let Some(cluster) = RedisCluster::lent() else {
         return;
     };
     let [one, other] = [(); 2].map(|()| {
@@ -149,7 +149,7 @@ async fn s101_a_user_of_a_cluster_needs_each_of_the_further_rights() {
 
 #[tokio::test]
 async fn a_node_s_connection_that_breaks_while_idle_costs_no_error() {
-    let Some(cluster) = RedisCluster::start() else {
+    let Some(cluster) = RedisCluster::lent() else {
         return;
     };
     let store = store(&cluster);

@@ -127,7 +127,7 @@ async fn s17_no_replica_serves_an_account_whose_primary_is_down() {
 
 #[tokio::test]
 async fn one_node_that_is_up_is_enough_to_find_the_cluster() {
-    let Some(cluster) = RedisCluster::start() else {
+    let Some(cluster) = RedisCluster::lent() else {
         return;
     };
     let mut urls = vec![dead(), dead()];
@@ -144,7 +144,7 @@ async fn one_node_that_is_up_is_enough_to_find_the_cluster() {
 
 #[tokio::test]
 async fn an_error_tells_a_cluster_from_a_server_of_its_own() {
-    let Some(cluster) = RedisCluster::start() else {
+    let Some(cluster) = RedisCluster::lent() else {
         return;
     };
     let node = super::store(&cluster[0].url());

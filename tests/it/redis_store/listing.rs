@@ -171,7 +171,7 @@ async fn s137_a_cursor_of_another_store_and_a_missing_right_are_errors() {
 
 #[tokio::test]
 async fn s137_a_cluster_lists_the_accounts_of_each_primary_once() {
-    let Some(cluster) = RedisCluster::start() else {
+    let Some(cluster) = RedisCluster::lent() else {
         return;
     };
     let store = cluster_store(&cluster);

@@ -86,9 +86,11 @@ async fn kill_at_random(fleet: &mut Fleet) {
 }
 
 async fn s12_a_server_that_restarts_costs_no_token(kind: Kind) {
-    let Some(mut fleet) = fleet(kind, Reuse::Revokes, LONG_LEASES).await else {
+    let Some(store) = SharedStore::on_own_server(kind).await else {
         return;
     };
+    let service = Service::start(Reuse::Revokes).await;
+    let mut fleet = Fleet::new(service, store, LONG_LEASES).await;
     for _ in 0..scale::outages() {
         fleet.advance(HOUR).await;
         fleet.start_requests().await;

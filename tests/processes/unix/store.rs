@@ -12,7 +12,7 @@ use super::{
     stores::{Kind, Place, StoreAddress},
 };
 
-/// A store on a server of its own, with one account.
+/// A store with one account.
 pub(crate) struct SharedStore {
     /// The address for the workers. With a network, it leads through the network.
     pub(crate) address: StoreAddress,
@@ -24,15 +24,23 @@ pub(crate) struct SharedStore {
 }
 
 impl SharedStore {
-    /// `None`: the server is not installed.
+    /// On the server of all tests. `None`: the server is not installed.
     pub(crate) async fn new(kind: Kind) -> Option<Self> {
-        let place = Place::on_own_server(kind).await?;
-        Some(Self {
+        Some(Self::at(Place::on_shared_server(kind).await?))
+    }
+
+    /// On a server that the test may restart. `None`: the server is not installed.
+    pub(crate) async fn on_own_server(kind: Kind) -> Option<Self> {
+        Some(Self::at(Place::on_own_server(kind).await?))
+    }
+
+    fn at(place: Place) -> Self {
+        Self {
             address: place.address().clone(),
             network: None,
             store: place.open(),
             place,
-        })
+        }
     }
 
     /// With a network that the test can cut.

@@ -1,6 +1,6 @@
 //! Counts the tokens in the memory of another process.
 
-use std::{fmt, fs::File, os::unix::fs::FileExt};
+use std::{fmt, fs::File, io::BufRead, os::unix::fs::FileExt};
 
 use super::service::PADDING;
 
@@ -56,14 +56,17 @@ impl Copies {
         const HEADER: &[u8] = b": Bearer ";
 
         let (lost, kept) = PADDING.as_bytes().split_at(LOST);
-        for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'-') {
-            let Some(before) = bytes[..=at].strip_suffix(kept) else {
+        let mut rest = bytes;
+        // libc's search, which is fast in a build without optimization, too.
+        while rest.skip_until(b'-').expect("memory") > 0 {
+            let so_far = &bytes[..bytes.len() - rest.len()];
+            let Some(before) = so_far.strip_suffix(kept) else {
                 continue;
             };
             let is_sent = before
                 .strip_suffix(lost)
                 .is_some_and(|before| before.ends_with(HEADER));
-            match kind_of_token(&bytes[at + 1..]) {
+            match kind_of_token(rest) {
                 Some(b"at") if is_sent => self.sent += 1,
                 Some(b"at") => self.unsent += 1,
                 Some(b"rt") => self.refresh += 1,
