@@ -188,6 +188,10 @@ async fn s117_the_wait_in_the_queue_counts_against_the_callers_patience() {
         results.1.expect_err("queues"),
     ] {
         assert_eq!(error.kind(), ErrorKind::Timeout);
+        // A limit of the host may still refuse the refresh.
+        let text = error.to_string();
+        assert!(text.contains("ended before the refresh"), "{text}");
+        assert!(!text.contains("goes on"), "{text}");
     }
     // Once more after a lost response.
     assert!(all.presented().iter().all(|token| token == "refresh-first"));
