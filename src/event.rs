@@ -37,6 +37,7 @@ pub struct Event {
 /// | `refreshed` | INFO | `generation`, `lifetime_s`, `expires_at`, `rotated`, `took_ms` |
 /// | `adopted` | DEBUG | `generation`, `expires_at` |
 /// | `refresh_failed` | WARN | `error.kind`, `error.message`, `sign_in_required` |
+/// | `not_signed_in` | INFO | |
 /// | `intent_found` | WARN | `presented_at` |
 /// | `read_unencrypted` | WARN | |
 /// | `request_repeated` | DEBUG | `ambiguous` |
@@ -99,6 +100,11 @@ pub enum EventKind {
         /// The error that all waiting callers got.
         error: Error,
     },
+    /// A caller asked for a token of an account that nobody has signed in to, or that was signed out. The
+    /// caller gets [`ErrorKind::NotAuthorized`](crate::ErrorKind::NotAuthorized). An account whose record
+    /// is gone although this process has known the record has lost its sign-in, which
+    /// [`RefreshFailed`](Self::RefreshFailed) reports.
+    NotSignedIn,
     /// The stored record holds an intent without an outcome: another process was killed or lost the
     /// store, or a refresh of this process was aborted. The refresh token may be spent;
     /// [`LostResponse`](crate::LostResponse) says whether the token is presented again.
@@ -191,6 +197,7 @@ stable_names! {
         Refreshed => "refreshed",
         Adopted => "adopted",
         RefreshFailed => "refresh_failed",
+        NotSignedIn => "not_signed_in",
         IntentFound => "intent_found",
         ReadUnencrypted => "read_unencrypted",
         RequestRepeated => "request_repeated",

@@ -52,6 +52,7 @@ pub(super) fn trace(account: &AccountId, event: &EventKind) {
             error.message = %error,
             sign_in_required = error.is_reauthorization_required()
         ),
+        EventKind::NotSignedIn => log!(info, "nobody is signed in to the account"),
         EventKind::IntentFound { presented_at } => log!(
             warn,
             "refresh token may be spent: an earlier refresh has left no result",

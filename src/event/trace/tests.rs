@@ -84,6 +84,7 @@ fn each_kind() -> Vec<EventKind> {
         EventKind::RefreshFailed {
             error: Error::new(ErrorKind::GrantRefused, &"acme".into()),
         },
+        EventKind::NotSignedIn,
         EventKind::IntentFound { presented_at: at },
         EventKind::ReadUnencrypted,
         EventKind::RequestRepeated { ambiguous: true },
