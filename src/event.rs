@@ -48,6 +48,7 @@ pub struct Event {
 /// | `rejected` | DEBUG | `generation`, `refreshes` |
 /// | `origin_not_listed` | WARN | `origin`, `status` |
 /// | `installed` | INFO | `generation`, `expires_at` |
+/// | `sign_in_failed` | WARN | `error.kind`, `error.message` |
 /// | `signed_out` | INFO | |
 /// | `abandoned` | WARN | `unfinished` |
 ///
@@ -179,6 +180,14 @@ pub enum EventKind {
         /// When the token expires, by the wall clock. `None` if a refresh token alone was installed.
         expires_at: Option<SystemTime>,
     },
+    /// A sign-in brought no tokens: the exchange of the code failed, or its tokens cannot be used. The
+    /// account's earlier tokens stay in use. Reported also if the caller of
+    /// [`Account::sign_in`](crate::Account::sign_in) has gone.
+    #[non_exhaustive]
+    SignInFailed {
+        /// The error that the callers got.
+        error: Error,
+    },
     /// The account was signed out and its record removed.
     SignedOut,
     /// Work was left that [`TokenManager::shutdown`](crate::TokenManager::shutdown) waits for: the
@@ -208,6 +217,7 @@ stable_names! {
         Rejected => "rejected",
         OriginNotListed => "origin_not_listed",
         Installed => "installed",
+        SignInFailed => "sign_in_failed",
         SignedOut => "signed_out",
         Abandoned => "abandoned",
     }

@@ -105,6 +105,12 @@ pub(super) fn trace(account: &AccountId, event: &EventKind) {
             generation = generation.0,
             expires_at = expires_at.map(unix_seconds)
         ),
+        EventKind::SignInFailed { error } => log!(
+            warn,
+            "sign-in failed",
+            error.kind = error.kind().as_str(),
+            error.message = %error
+        ),
         EventKind::SignedOut => log!(info, "signed out"),
         EventKind::Abandoned { unfinished } => log!(
             warn,

@@ -104,6 +104,9 @@ fn each_kind() -> Vec<EventKind> {
             generation,
             expires_at: Some(at),
         },
+        EventKind::SignInFailed {
+            error: Error::new(ErrorKind::SignInFailed, &"acme".into()),
+        },
         EventKind::SignedOut,
         EventKind::Abandoned {
             unfinished: Unfinished::Save,
