@@ -79,9 +79,14 @@ impl Deadlines {
         self.judge(now.monotonic, || now.wall)
     }
 
-    /// Whether the token is not expired before `lasting` is over, by either clock.
+    /// Whether the token is not expired before `lasting` is over, by either clock. A time that ends when
+    /// the token expires is not too long.
     pub(crate) fn is_valid_for(&self, lasting: Duration, now: Moment) -> bool {
-        self.freshness(now.later(lasting)) != Freshness::Expired
+        let end = now.later(lasting);
+        let wall = self.wall.as_ref();
+        self.freshness(now) != Freshness::Expired
+            && self.monotonic.expired >= end.monotonic
+            && wall.is_none_or(|wall| wall.expired >= end.wall)
     }
 
     /// The time until the token is stale by either clock.
@@ -170,8 +175,8 @@ mod tests {
         let deadlines = of(100 * SECOND);
         for now in [at(1_020, 5_000), at(1_000, 5_020), at(1_020, 4_000)] {
             assert_eq!(deadlines.until_stale(now), 30 * SECOND);
-            assert!(deadlines.is_valid_for(69 * SECOND, now));
-            assert!(!deadlines.is_valid_for(70 * SECOND, now), "expired by then");
+            assert!(deadlines.is_valid_for(70 * SECOND, now), "until the end");
+            assert!(!deadlines.is_valid_for(71 * SECOND, now), "expired by then");
         }
         let stale = at(1_060, 9_000);
         assert_eq!(deadlines.until_stale(stale), Duration::ZERO);

@@ -37,6 +37,7 @@ pub struct Event {
 /// | `refreshed` | INFO | `generation`, `lifetime_s`, `expires_at`, `rotated`, `took_ms` |
 /// | `adopted` | DEBUG | `generation`, `expires_at` |
 /// | `refresh_failed` | WARN | `error.kind`, `error.message`, `sign_in_required` |
+/// | `not_signed_in` | INFO | |
 /// | `intent_found` | WARN | `presented_at` |
 /// | `read_unencrypted` | WARN | |
 /// | `request_repeated` | DEBUG | `ambiguous` |
@@ -47,6 +48,7 @@ pub struct Event {
 /// | `rejected` | DEBUG | `generation`, `refreshes` |
 /// | `origin_not_listed` | WARN | `origin`, `status` |
 /// | `installed` | INFO | `generation`, `expires_at` |
+/// | `sign_in_failed` | WARN | `error.kind`, `error.message` |
 /// | `signed_out` | INFO | |
 /// | `abandoned` | WARN | `unfinished` |
 ///
@@ -99,6 +101,11 @@ pub enum EventKind {
         /// The error that all waiting callers got.
         error: Error,
     },
+    /// A caller asked for a token of an account that nobody has signed in to, or that was signed out. The
+    /// caller gets [`ErrorKind::NotAuthorized`](crate::ErrorKind::NotAuthorized). An account whose record
+    /// is gone although this process has known the record has lost its sign-in, which
+    /// [`RefreshFailed`](Self::RefreshFailed) reports.
+    NotSignedIn,
     /// The stored record holds an intent without an outcome: another process was killed or lost the
     /// store, or a refresh of this process was aborted. The refresh token may be spent;
     /// [`LostResponse`](crate::LostResponse) says whether the token is presented again.
@@ -173,6 +180,14 @@ pub enum EventKind {
         /// When the token expires, by the wall clock. `None` if a refresh token alone was installed.
         expires_at: Option<SystemTime>,
     },
+    /// A sign-in brought no tokens: the exchange of the code failed, or its tokens cannot be used. The
+    /// account's earlier tokens stay in use. Reported also if the caller of
+    /// [`Account::sign_in`](crate::Account::sign_in) has gone.
+    #[non_exhaustive]
+    SignInFailed {
+        /// The error that the callers got.
+        error: Error,
+    },
     /// The account was signed out and its record removed.
     SignedOut,
     /// Work was left that [`TokenManager::shutdown`](crate::TokenManager::shutdown) waits for: the
@@ -191,6 +206,7 @@ stable_names! {
         Refreshed => "refreshed",
         Adopted => "adopted",
         RefreshFailed => "refresh_failed",
+        NotSignedIn => "not_signed_in",
         IntentFound => "intent_found",
         ReadUnencrypted => "read_unencrypted",
         RequestRepeated => "request_repeated",
@@ -201,6 +217,7 @@ stable_names! {
         Rejected => "rejected",
         OriginNotListed => "origin_not_listed",
         Installed => "installed",
+        SignInFailed => "sign_in_failed",
         SignedOut => "signed_out",
         Abandoned => "abandoned",
     }

@@ -24,7 +24,8 @@
 //! - `outcome` of a wait: `acquired`, `given_up` if the token came from the store meanwhile or the work
 //!   was aborted, else [`StoreErrorKind::as_str`].
 //! - `error_kind`: [`StoreErrorKind::as_str`].
-//! - `state`: [`AccountState::as_str`].
+//! - `state`: [`AccountState::as_str`]. A name that nobody has signed in to is `not_signed_in`, for about
+//!   as long as requests ask for it; an account that has lost its sign-in is `sign_in_required`.
 //!
 //! # Accounts
 //!

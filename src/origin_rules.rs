@@ -23,6 +23,9 @@ pub(crate) fn parse_base_url(setting: &'static str, text: &str) -> Result<Url, C
     if url.query().is_some() || url.fragment().is_some() {
         return Err(invalid("it may not hold a query or fragment"));
     }
+    if url.host_str().is_some_and(|host| host.contains('*')) {
+        return Err(invalid("a `*` stands for no host; name each host"));
+    }
     match (url.scheme(), url.host_str()) {
         ("https", Some(_)) => Ok(url),
         ("http", Some(host)) if is_loopback(host) => Ok(url),
@@ -94,6 +97,8 @@ mod tests {
             "https://user@app.hellosign.com",
             "https://app.hellosign.com/?a",
             "https://app.hellosign.com/#a",
+            "https://*.hellosign.com",
+            "https://*",
         ] {
             let result = parse_base_url("base_url", text);
             assert!(

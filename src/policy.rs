@@ -1,6 +1,6 @@
 //! The policy: when to refresh, how long to wait, and how to act on a failure.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::error::ConfigError;
 
@@ -274,6 +274,15 @@ impl RefreshPolicy {
     pub(crate) fn cooldown(&self, lifetime: Duration) -> Duration {
         let cooldown = self.rejection_cooldown.min(lifetime / 10);
         cooldown.max(self.min_refresh_interval)
+    }
+
+    /// Whether a refusal of that time keeps the refresh token from being presented.
+    pub(crate) fn is_recent_refusal(&self, refused_at: SystemTime, now: SystemTime) -> bool {
+        // A time far in the future comes from a clock that was wrong.
+        let age = now
+            .duration_since(refused_at)
+            .unwrap_or_else(|ahead| ahead.duration());
+        age < self.refusal_lifetime
     }
 
     pub(crate) fn validate(&self, endpoint_timeout: Duration) -> Result<(), ConfigError> {

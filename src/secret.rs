@@ -122,6 +122,43 @@ pub(crate) fn flaw(value: &str) -> Option<&'static str> {
     }
 }
 
+/// Why a value that a person has handed over cannot be right, as a predicate.
+///
+/// A token that was granted is judged by [`flaw`] alone: a service may issue odd tokens.
+pub(crate) fn pasting_flaw(value: &str) -> Option<&'static str> {
+    surplus(value).or_else(|| flaw(value))
+}
+
+/// What was pasted with a value, as a predicate.
+pub(crate) fn surplus(value: &str) -> Option<&'static str> {
+    let is_in = |quote: char| value.len() > 1 && value.starts_with(quote) && value.ends_with(quote);
+    let scheme = value.split_once(' ').map(|(scheme, _)| scheme);
+    if ['"', '\'', '`'].into_iter().any(is_in) {
+        Some("stands in quotes")
+    } else if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer")) {
+        Some("begins with `Bearer`, the scheme of a header")
+    } else if is_assignment(value) {
+        Some("begins with the name of a variable")
+    } else {
+        None
+    }
+}
+
+/// Whether a line such as `CLIENT_SECRET=abc` was pasted whole. In base64, a `=` is followed by nothing
+/// else, and a chunk of a token does not end in one of these words.
+fn is_assignment(value: &str) -> bool {
+    let Some((name, rest)) = value.split_once('=') else {
+        return false;
+    };
+    let name = name.strip_prefix("export ").unwrap_or(name).trim_end();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let (_, last) = name.rsplit_once('_').unwrap_or_default();
+    let is_known = ["token", "secret", "key", "id", "code"]
+        .iter()
+        .any(|word| last.eq_ignore_ascii_case(word));
+    is_known && name.chars().all(is_name) && !rest.is_empty() && !rest.starts_with('=')
+}
+
 impl AccessToken {
     /// Whether the token can be sent. This rule alone says which characters an access token
     /// may have.
@@ -179,6 +216,51 @@ mod tests {
             "\u{feff}a",
         ] {
             assert!(!AccessToken::new(token).is_sendable(), "{token:?}");
+        }
+    }
+
+    #[test]
+    fn s153_quotes_a_scheme_and_a_name_are_mistakes_in_pasting() {
+        for (value, flaw) in [
+            ("\"abc\"", "quotes"),
+            ("'abc'", "quotes"),
+            ("`abc`", "quotes"),
+            ("\"\"", "quotes"),
+            ("Bearer abc", "`Bearer`"),
+            ("bearer abc", "`Bearer`"),
+            ("CLIENT_SECRET=abc", "variable"),
+            ("DROPBOX_SIGN_REFRESH_TOKEN=abc==", "variable"),
+            ("export REFRESH_TOKEN=abc", "variable"),
+            ("refresh_token=abc", "variable"),
+            ("CLIENT_ID = abc", "variable"),
+            ("CLIENT_SECRET=\"abc\"", "variable"),
+            ("abc\n", "white space"),
+            ("", "empty"),
+        ] {
+            let found = pasting_flaw(value);
+            assert!(
+                found.is_some_and(|it| it.contains(flaw)),
+                "{value}: {found:?}"
+            );
+        }
+        // A service may issue these.
+        for value in [
+            "abc=",
+            "abc==",
+            "a+b/c==",
+            "TOKEN=",
+            "MY_TOKEN==",
+            "aB3_=x",
+            "a=b",
+            "bearer",
+            "Bearerabc",
+            "a\"b",
+            "\"",
+            "it's",
+            "'abc",
+            "a b",
+        ] {
+            assert_eq!(pasting_flaw(value), None, "{value}");
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     clock::since_epoch,
-    secret::{AccessToken, RefreshToken},
+    secret::{AccessToken, RefreshToken, pasting_flaw, surplus},
 };
 
 /// The longest lifetime that is believed. A longer `expires_in` is no duration.
@@ -150,13 +150,18 @@ impl TokenSet {
     /// Why no service granted these tokens to be installed, if no service did: mistakes in pasting,
     /// for example.
     pub(crate) fn flaw(&self) -> Option<String> {
+        let access_token = self.access_token().map(AccessToken::expose_secret);
+        if let Some(surplus) = access_token.and_then(surplus) {
+            return Some(format!("the access token {surplus}"));
+        }
         if let Some(flaw) = self.unsendable() {
             return Some(flaw.to_owned());
         }
         if self.is_sealed() {
             return Some("the refresh token is an encrypted record of a store".to_owned());
         }
-        let flaw = self.refresh_token.as_ref().and_then(RefreshToken::flaw);
+        let refresh_token = self.refresh_token().map(RefreshToken::expose_secret);
+        let flaw = refresh_token.and_then(pasting_flaw);
         flaw.map(|flaw| format!("the refresh token {flaw}"))
     }
 

@@ -191,7 +191,7 @@ impl AccountContext {
         match need {
             Need::ValidFor(lasting) => {
                 self.error(ErrorKind::LifetimeTooShort).with_detail(format!(
-                    "a new token can be used for {:?} at most, and the call needs {lasting:?}",
+                    "a new token can be used for {:?} from its request on, and the call needs {lasting:?}",
                     token.usable_for()
                 ))
             }
@@ -228,10 +228,9 @@ impl AccountContext {
         match (result, waiter.into_fallback()) {
             (Some(Ok(token)), _) | (_, Some(token)) => Ok(token),
             (Some(error), None) => error,
-            (None, None) => Err(self.error(ErrorKind::Timeout).with_detail(format!(
-                "{} ended; the refresh goes on",
-                self.name_of(bound)
-            ))),
+            (None, None) => Err(self
+                .error(ErrorKind::Timeout)
+                .with_detail(format!("{} ended before the refresh", self.name_of(bound)))),
         }
     }
 

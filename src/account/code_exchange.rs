@@ -5,14 +5,12 @@
 
 use std::{future::pending, sync::Arc};
 
-use super::{
-    context::AccountContext,
-    refresh_queue::{NoPermit, Urgency},
-};
+use super::{context::AccountContext, refresh_queue::Urgency};
 use crate::{
     authorization::AuthorizationResponse,
     endpoint::{EndpointError, EndpointErrorKind},
     error::{Error, ErrorKind},
+    event::EventKind,
     token::TokenSet,
 };
 
@@ -29,8 +27,17 @@ impl AccountContext {
         response: AuthorizationResponse,
     ) -> Result<(), Error> {
         self.expect_no_loss();
-        let tokens = self.exchange_code(&response).await?;
-        self.install(tokens).await
+        let signed_in = match self.exchange_code(&response).await {
+            Ok(tokens) => Arc::clone(&self).install(tokens).await,
+            Err(error) => Err(error),
+        };
+        signed_in.inspect_err(|error| {
+            // Tokens that could not be saved are in use, and have an event of their own.
+            if error.kind() != ErrorKind::SaveFailed {
+                let error = error.clone();
+                self.emit(EventKind::SignInFailed { error });
+            }
+        })
     }
 
     async fn exchange_code(&self, response: &AuthorizationResponse) -> Result<TokenSet, Error> {
@@ -40,7 +47,8 @@ impl AccountContext {
         let queue = &self.manager.refresh_queue;
         // A person waits, and the host's limits hold for every token request.
         let permit = queue.permit(Urgency::SignIn, pending()).await;
-        let _permit = permit.map_err(|no_permit| self.sign_in_not_permitted(no_permit))?;
+        // Without a permit, the code is unspent.
+        let _permit = permit.map_err(|no_permit| self.no_permit(no_permit))?;
         let sent = self.clocks().now();
         let exchange = self.manager.endpoint.exchange_code(response);
         let error = match self.granted_in_time(exchange, None).await {
@@ -65,16 +73,6 @@ impl AccountContext {
                     None => error,
                 })
             }
-        }
-    }
-
-    /// The code is unspent.
-    fn sign_in_not_permitted(&self, no_permit: NoPermit) -> Error {
-        match no_permit {
-            NoPermit::Closed => self.error(ErrorKind::ShutDown),
-            NoPermit::Held { error, wait } => self
-                .endpoint_error(ErrorKind::Unavailable, error)
-                .with_retry_after(wait),
         }
     }
 

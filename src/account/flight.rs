@@ -50,6 +50,10 @@ const MOST_GRANTS_TRIED: usize = 3;
 /// A process that was held up may have lost the lease; this often, a flight acquires the lease.
 const MOST_LEASES: usize = 3;
 
+/// The mistake of programs that install the tokens of their settings at each start.
+const REINSTALLED: &str = "sign the user in again; `install` had put this token over a newer token in the \
+                           store: pass tokens that the program has at each start to `seed`";
+
 /// Which process refreshes.
 enum Turn {
     Ours(HeldLease, Permit),
@@ -215,7 +219,11 @@ impl AccountContext {
             && self.single_flight.read(|state| state.is_news(error))
         {
             let error = error.clone();
-            self.emit(EventKind::RefreshFailed { error });
+            // A name that nobody has signed in to has lost no sign-in.
+            self.emit(match self.record_state().was_signed_in() {
+                false if error.kind() == ErrorKind::NotAuthorized => EventKind::NotSignedIn,
+                _ => EventKind::RefreshFailed { error },
+            });
         }
         flight.finish(outcome);
     }
@@ -270,7 +278,10 @@ impl AccountContext {
             self.save_refusal(&intent).await;
             // A process without our lease may have presented the token and saved the next one. The
             // next reload finds the next one, or this refusal.
-            let error = self.endpoint_error(ErrorKind::GrantRefused, error);
+            let mut error = self.endpoint_error(ErrorKind::GrantRefused, error);
+            if self.record_state().is_reinstalled() {
+                error = error.with_help(REINSTALLED);
+            }
             let refused_at = Some(self.clocks().wall());
             self.record_state().refuse(Refusal {
                 token: intent.refresh_token,

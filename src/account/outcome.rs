@@ -24,11 +24,18 @@ impl AccountContext {
 
     /// The flight presents nothing.
     pub(super) fn not_permitted(&self, no_permit: NoPermit) -> Outcome {
+        let error = self.no_permit(no_permit);
+        let wait = error.retry_after().unwrap_or_default();
+        postponed(error, wait)
+    }
+
+    /// Nothing is sent.
+    pub(super) fn no_permit(&self, no_permit: NoPermit) -> Error {
         match no_permit {
-            NoPermit::Closed => postponed(self.error(ErrorKind::ShutDown), Duration::ZERO),
-            NoPermit::Held { error, wait } => {
-                postponed(self.endpoint_error(ErrorKind::Unavailable, error), wait)
-            }
+            NoPermit::Closed => self.error(ErrorKind::ShutDown),
+            NoPermit::Held { error, wait } => self
+                .endpoint_error(ErrorKind::Unavailable, error)
+                .with_retry_after(wait),
         }
     }
 

@@ -20,6 +20,10 @@ use crate::{
 pub(super) struct RecordState {
     known: Option<Known>,
     replaced: Replaced,
+    /// The store held a record, and another process, or an operator, has removed the record.
+    is_removed: bool,
+    /// The installed refresh token was one that the replaced record, or this process, knew as spent.
+    is_reinstalled: bool,
     refusal: Option<Box<Refusal>>,
     own_intent: Option<OwnIntent>,
     left_intent: Option<Box<LeftIntent>>,
@@ -96,7 +100,23 @@ impl RecordState {
 
     /// Whether nothing is known of the record, and nothing is to be remembered.
     pub(super) fn is_blank(&self) -> bool {
-        self.known.is_none() && self.refusal.is_none() && self.replaced.is_empty()
+        !self.was_signed_in() && self.refusal.is_none() && self.replaced.is_empty()
+    }
+
+    /// Whether this process knows, or has known, a record of the account. A sign-out of this process
+    /// forgets the record.
+    pub(super) fn was_signed_in(&self) -> bool {
+        self.known.is_some() || self.is_removed
+    }
+
+    /// Whether the refresh token of the known record was refused, though the access token beside it may
+    /// be valid. A refusal in the record counts at any age: no token has come since.
+    pub(super) fn is_refused(&self, is_recent: impl FnOnce(SystemTime) -> bool) -> bool {
+        let record = self.known.as_ref().map(|known| &known.record);
+        let with_token = record.and_then(|record| Some((record, record.tokens.refresh_token()?)));
+        with_token.is_some_and(|(record, token)| {
+            record.is_refused() || self.refusal(token, &record.lineage, is_recent).is_some()
+        })
     }
 
     /// A granted record that the store lacks, and the version that it is to replace.
@@ -156,6 +176,7 @@ impl RecordState {
         {
             self.replaced.add_spent(spent, &intent.lineage, new);
         }
+        self.is_reinstalled = false;
         let intent = intent.version;
         self.set(granted, SaveState::Pending { intent });
     }
@@ -167,7 +188,13 @@ impl RecordState {
         save: SaveState,
         replaced: Option<&Record>,
     ) {
+        let token = installed.tokens.refresh_token();
+        let is_reinstalled = token.is_some_and(|token| {
+            replaced.is_some_and(|replaced| replaced.has_outgrown(token))
+                || self.replaced.has_spent_token_of(&installed)
+        });
         self.clear();
+        self.is_reinstalled = is_reinstalled;
         if let Some(replaced) = replaced {
             self.replaced.add(replaced.version, &replaced.tokens);
         }
@@ -175,6 +202,11 @@ impl RecordState {
             self.replaced.forget_spent(token);
         }
         self.set(installed, save);
+    }
+
+    /// Whether the program has installed a refresh token that was known as spent.
+    pub(super) fn is_reinstalled(&self) -> bool {
+        self.is_reinstalled
     }
 
     /// Forgets the record. What was replaced stays replaced.
@@ -206,6 +238,8 @@ impl RecordState {
             }
         }
         let conflict = self.is_unsaved();
+        self.is_removed = stored.is_none() && self.was_signed_in();
+        self.is_reinstalled = false;
         self.known = stored.clone().map(|record| Known {
             record,
             save: SaveState::Saved,

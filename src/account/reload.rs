@@ -1,6 +1,6 @@
 //! Reloading the record from the store, and what there is to do about it.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use super::{
     context::AccountContext,
@@ -88,12 +88,7 @@ impl AccountContext {
     /// Why the record's refresh token must not be presented, if it must not.
     fn refusal(&self, record: &Record, token: &RefreshToken) -> Option<Error> {
         let now = self.clocks().wall();
-        let lifetime = self.policy().refusal_lifetime;
-        // A time far in the future comes from a clock that was wrong.
-        let is_recent = |refused_at: SystemTime| match now.duration_since(refused_at) {
-            Ok(age) => age < lifetime,
-            Err(ahead) => ahead.duration() < lifetime,
-        };
+        let is_recent = |refused_at| self.policy().is_recent_refusal(refused_at, now);
         if let Some(error) = self
             .record_state()
             .refusal(token, &record.lineage, is_recent)

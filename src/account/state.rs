@@ -173,8 +173,12 @@ impl Outcome {
         match self {
             Self::Token(token) => Ok(Arc::clone(token)),
             Self::SignedOut { error, .. } => Err(error.clone()),
+            // A manager that is shut down tries no more.
             Self::Failed { error, wait } | Self::Postponed { error, wait } => {
-                Err(error.clone().with_retry_after(*wait))
+                Err(match wait.is_zero() {
+                    true => error.clone(),
+                    false => error.clone().with_retry_after(*wait),
+                })
             }
         }
     }

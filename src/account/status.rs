@@ -12,7 +12,7 @@ use crate::{
     account_id::AccountId,
     clock::{Moment, unix_seconds},
     deadlines::Freshness,
-    error::Error,
+    error::{Error, ErrorKind},
     names::stable_names,
     token::Generation,
 };
@@ -57,9 +57,9 @@ pub struct AccountStatus {
     pub refreshing: bool,
     /// Whether new tokens are in memory, and not in the store.
     pub unsaved_tokens: bool,
-    /// Whether only a new sign-in helps, as the last error of this process says. A token in use may be valid
-    /// until its end. A process that starts meanwhile uses that token, and learns of the refusal with the
-    /// next refresh.
+    /// Whether the account had a sign-in, and only a new sign-in helps: this process knows from a refresh,
+    /// or from the stored record, that the refresh token was refused, or the record is gone. A token in use
+    /// may be valid until its end. A new sign-in at another process shows with the next refresh.
     pub sign_in_required: bool,
 }
 
@@ -77,8 +77,11 @@ pub struct LastError {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AccountState {
-    /// Only a new sign-in helps.
+    /// The account has lost its sign-in, and only a new sign-in helps. The token in use may still be valid.
     SignInRequired,
+    /// The store has no record of the account, and this process has known of no sign-in: the name of an
+    /// account that nobody has signed in to, or that was signed out.
+    NotSignedIn,
     /// The last refresh failed, and no token has come since. The token in use may still be valid.
     Failing,
     /// The token in use is fresh.
@@ -87,14 +90,15 @@ pub enum AccountState {
     Stale,
     /// The token in use has expired, and nothing has asked for a new token since.
     Expired,
-    /// No token is in memory, and no error: this process has not used the account yet, or the account
-    /// was signed out.
+    /// No token is in memory, and no error: this process has not used the account yet, or has signed
+    /// the account out.
     Unknown,
 }
 
 stable_names! {
     AccountState {
         SignInRequired => "sign_in_required",
+        NotSignedIn => "not_signed_in",
         Failing => "failing",
         Fresh => "fresh",
         Stale => "stale",
@@ -105,8 +109,9 @@ stable_names! {
 
 #[cfg(feature = "metrics")]
 impl AccountState {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::SignInRequired,
+        Self::NotSignedIn,
         Self::Failing,
         Self::Fresh,
         Self::Stale,
@@ -118,9 +123,11 @@ impl AccountState {
 impl AccountStatus {
     /// The status in one word. A required sign-in and an error come before the token's freshness.
     pub fn state(&self) -> AccountState {
+        let last_error = self.last_error.as_ref().map(|last| last.error.kind());
         match self.freshness {
             _ if self.sign_in_required => AccountState::SignInRequired,
-            _ if self.last_error.is_some() => AccountState::Failing,
+            _ if last_error == Some(ErrorKind::NotAuthorized) => AccountState::NotSignedIn,
+            _ if last_error.is_some() => AccountState::Failing,
             Some(Freshness::Fresh) => AccountState::Fresh,
             Some(Freshness::Stale) => AccountState::Stale,
             Some(Freshness::Expired) => AccountState::Expired,
@@ -132,7 +139,13 @@ impl AccountStatus {
 impl AccountContext {
     pub(super) fn status(&self) -> AccountStatus {
         let now = self.clocks().now();
-        let unsaved_tokens = self.record_state().is_unsaved();
+        let (unsaved_tokens, is_refused, was_signed_in) = {
+            let known = self.record_state();
+            let is_refused = known.is_refused(|refused_at| {
+                self.policy().is_recent_refusal(refused_at, now.wall_time())
+            });
+            (known.is_unsaved(), is_refused, known.was_signed_in())
+        };
         let status = |state: &State| {
             let token = state.token();
             AccountStatus {
@@ -148,7 +161,7 @@ impl AccountContext {
                 next_try_at: state.hold().and_then(|hold| later(now, hold.rest(now))),
                 refreshing: state.is_under_way(),
                 unsaved_tokens,
-                sign_in_required: state.needs_sign_in(),
+                sign_in_required: is_refused || was_signed_in && state.needs_sign_in(),
             }
         };
         self.single_flight.read(status)

@@ -146,7 +146,7 @@ impl AccountContext {
 
     fn too_long(&self, waited: Duration) -> Error {
         self.error(ErrorKind::Timeout)
-            .with_detail(format!("waited {waited:?}; the work goes on"))
+            .with_detail(format!("the work has not ended after {waited:?}"))
     }
 
     fn runtime(&self) -> Result<Handle, Error> {

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     endpoint::{ExpiresIn, RateLimits, TokenGrant},
     policy::RefreshPolicy,
-    secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken, flaw},
+    secret::{AccessToken, AuthorizationCode, ClientSecret, RefreshToken, pasting_flaw},
     token::TokenSet,
 };
 
@@ -35,7 +35,7 @@ impl Credentials {
         ];
         values
             .into_iter()
-            .find_map(|(name, value)| Some((name, flaw(value)?)))
+            .find_map(|(name, value)| Some((name, pasting_flaw(value)?)))
     }
 }
 

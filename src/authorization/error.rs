@@ -22,8 +22,8 @@ pub enum AuthorizationErrorKind {
     /// The state is missing, doubled, or another sign-in's: the user has started two sign-ins, or somebody
     /// has forged the callback. Start the sign-in again.
     StateMismatch,
-    /// The callback has no code, more than one code, or a code that no service issues. Start the sign-in
-    /// again.
+    /// The callback has no code, more than one code, or a code that no service issues; or the URL is that
+    /// of the consent page. Do as the error says.
     Malformed,
 }
 
@@ -87,6 +87,15 @@ impl AuthorizationError {
             AuthorizationErrorKind::Malformed,
             message.into(),
             START_AGAIN,
+        )
+    }
+
+    /// The sign-in is still under way.
+    pub(super) fn consent_page() -> Self {
+        Self::new(
+            AuthorizationErrorKind::Malformed,
+            "the URL is that of the consent page, not of the callback".to_owned(),
+            "allow the access on that page, and pass the URL to which the browser is redirected",
         )
     }
 

@@ -68,6 +68,10 @@ impl AuthorizationResponse {
             return Err(AuthorizationError::refused(&parameters, &said));
         }
         let code = match parameters.codes.as_slice() {
+            // Parameters of a request: the user has copied the URL too early.
+            [] if parameters.text("response_type").is_some() => {
+                return Err(AuthorizationError::consent_page());
+            }
             [] => Err("the callback has no code".to_owned()),
             [code] => flaw(code).map_or(Ok(code), |flaw| Err(format!("the code {flaw}"))),
             [_, _, ..] => Err("the callback has more than one code".to_owned()),

@@ -190,7 +190,7 @@ pub(crate) struct ForArguments {
 pub(crate) struct TokenArguments {
     #[command(flatten)]
     pub(crate) needs: ForArguments,
-    /// Print one JSON object with `access_token`, `expires_at` (RFC 3339) and `account`
+    /// Print one JSON object with `access_token`, `expires_at` (Unix seconds) and `account`
     #[arg(long)]
     pub(crate) json: bool,
 }

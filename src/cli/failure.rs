@@ -130,8 +130,13 @@ impl From<Error> for Failure {
             true => Exit::TryAgain,
             false => Exit::Misconfigured,
         };
-        Self::new(exit, error.to_string())
+        Self::new(exit, in_settings(&error))
     }
+}
+
+/// The text, with the name of the setting for the name of the builder's method.
+fn in_settings(text: &impl fmt::Display) -> String {
+    text.to_string().replace("base_url", "--token-host")
 }
 
 /// What happened, without a help.
@@ -166,7 +171,7 @@ impl From<StoreError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::misconfigured(error.to_string())
+        Self::misconfigured(in_settings(&error))
     }
 }
 

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use dropbox_sign_oauth::{
     Account, Background, Error, ErrorKind, OAuthApi, RefreshPolicy, TokenManager,
+    api::OAuthApiBuilder,
 };
 use tokio::runtime;
 
@@ -59,14 +60,22 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 
 /// The token host's API with the credentials of the settings.
 pub(crate) fn api(settings: &Settings) -> Result<OAuthApi, Failure> {
-    let client_id = settings.required(Setting::ClientId)?;
-    let builder = OAuthApi::builder(client_id, settings.client_secret()?);
-    Ok(builder.base_url(token_host(settings)).build()?)
+    at_token_host(settings, with_credentials(settings)?)
 }
 
-/// The same without credentials, for a command that asks the token host nothing.
-pub(crate) fn api_without_credentials() -> Result<OAuthApi, Failure> {
-    Ok(OAuthApi::builder_without_client_credentials().build()?)
+/// The credentials of the settings alone.
+pub(crate) fn with_credentials(settings: &Settings) -> Result<OAuthApiBuilder, Failure> {
+    let client_id = settings.required(Setting::ClientId)?;
+    Ok(OAuthApi::builder(client_id, settings.client_secret()?))
+}
+
+/// The same without credentials, for commands that present none.
+pub(crate) fn api_without_credentials(settings: &Settings) -> Result<OAuthApi, Failure> {
+    at_token_host(settings, OAuthApi::builder_without_client_credentials())
+}
+
+fn at_token_host(settings: &Settings, builder: OAuthApiBuilder) -> Result<OAuthApi, Failure> {
+    Ok(builder.base_url(token_host(settings)).build()?)
 }
 
 pub(crate) fn token_host(settings: &Settings) -> &str {

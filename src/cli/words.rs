@@ -7,6 +7,12 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
+/// Unix seconds, the unit of the library's JSON.
+pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
 /// A duration in its two largest units: `3h 20m`.
 pub(crate) fn rounded(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -53,6 +59,7 @@ mod tests {
             "is valid for 1m"
         );
         assert_eq!(expiry(now - Duration::from_secs(60), now), "expired 1m ago");
+        assert_eq!(unix_seconds(now), 100);
         assert_eq!(rfc3339(now), "1970-01-01T00:01:40Z");
     }
 }

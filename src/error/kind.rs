@@ -29,7 +29,8 @@ pub enum ErrorKind {
     /// The token service is unreachable or cannot grant a token now. Retried with backoff.
     Unavailable,
     /// The policy's patience, the request's own timeout or the bound of an installation, a sign-out, a
-    /// flush or a shutdown ended before the work did. The work goes on: try again.
+    /// flush or a shutdown ended before the work did. The work is still under way, and its result is not
+    /// known yet: a refresh that queues may still be refused by a limit of the token host. Try again.
     Timeout,
     /// The token store was unreachable, before anything was spent. Retried with backoff.
     StoreUnavailable,

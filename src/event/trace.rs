@@ -52,6 +52,7 @@ pub(super) fn trace(account: &AccountId, event: &EventKind) {
             error.message = %error,
             sign_in_required = error.is_reauthorization_required()
         ),
+        EventKind::NotSignedIn => log!(info, "nobody is signed in to the account"),
         EventKind::IntentFound { presented_at } => log!(
             warn,
             "refresh token may be spent: an earlier refresh has left no result",
@@ -103,6 +104,12 @@ pub(super) fn trace(account: &AccountId, event: &EventKind) {
             "tokens installed",
             generation = generation.0,
             expires_at = expires_at.map(unix_seconds)
+        ),
+        EventKind::SignInFailed { error } => log!(
+            warn,
+            "sign-in failed",
+            error.kind = error.kind().as_str(),
+            error.message = %error
         ),
         EventKind::SignedOut => log!(info, "signed out"),
         EventKind::Abandoned { unfinished } => log!(

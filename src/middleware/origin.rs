@@ -147,6 +147,13 @@ mod tests {
     }
 
     #[test]
+    fn s153_a_pattern_for_hosts_is_refused() {
+        let error = list("https://*.hellosign.com").expect_err("no host has this name");
+        let text = error.to_string();
+        assert!(text.contains("name each host"), "{text}");
+    }
+
+    #[test]
     fn spellings_of_one_origin_are_equal() {
         for (origin, url) in [
             (

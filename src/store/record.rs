@@ -114,6 +114,13 @@ impl Record {
         self
     }
 
+    /// Whether the service has refused the record's refresh token for good, and no token has come since.
+    /// Only a new sign-in helps, even while the access token is valid.
+    pub fn is_refused(&self) -> bool {
+        let token = self.tokens.refresh_token();
+        token.is_some_and(|token| self.refusal_of(token).is_some())
+    }
+
     /// The record to save when the service has granted `tokens` for the refresh token.
     pub(crate) fn refreshed(&self, tokens: TokenSet) -> Self {
         Self {
@@ -145,6 +152,13 @@ impl Record {
     /// by now, which an operator pasted.
     pub(crate) fn refusal_of(&self, token: &RefreshToken) -> Option<SystemTime> {
         self.refused_at.filter(|_| self.lineage.has_tried(token))
+    }
+
+    /// Whether this refresh token is known to be of no use any more: it began a sign-in whose record
+    /// holds another token by now, or it was refused.
+    pub(crate) fn has_outgrown(&self, token: &RefreshToken) -> bool {
+        let is_another = self.tokens.refresh_token() != Some(token);
+        self.lineage.has_tried(token) && (is_another || self.refused_at.is_some())
     }
 
     /// The record to save after the token endpoint refused its refresh token.

@@ -187,6 +187,12 @@ async fn the_gauges_of_all_accounts(setup: &Setup, manager: &TokenManager, recor
     let other = setup.manager(|builder| builder);
     let stranger = other.account("stranger").token().await;
     stranger.expect_err("not signed in");
+    let lost = other.account("lost");
+    lost.install(setup.tokens()).await.expect("installed");
+    let elsewhere = manager.account("lost").sign_out().await;
+    elsewhere.expect("signed out");
+    let token = lost.token_valid_for(2 * HOUR).await;
+    token.expect_err("the record is gone");
     setup.clock.advance(Duration::from_secs(60));
     let left = |end: SystemTime| end.duration_since(setup.clock.wall()).expect("valid");
     let expires_at = manager.account("acme").status().expires_at;
@@ -195,9 +201,10 @@ async fn the_gauges_of_all_accounts(setup: &Setup, manager: &TokenManager, recor
     update_gauges();
     let gauges = expected([
         (r#"accounts{state="fresh"}"#, 1.0),
+        (r#"accounts{state="not_signed_in"}"#, 1.0),
         (r#"accounts{state="sign_in_required"}"#, 1.0),
-        // `default`, to which the middleware was bound at first.
-        (r#"accounts{state="unknown"}"#, 1.0),
+        // `default`, to which the middleware was bound at first, and the account that was signed out.
+        (r#"accounts{state="unknown"}"#, 2.0),
         ("nearest_expiry_seconds{}", nearest),
     ]);
     assert_eq!(values(recorded), gauges);

@@ -89,9 +89,10 @@ async fn s117_the_most_urgent_flight_goes_first_and_then_the_first_that_came() {
     let (queue, _) = queue(1);
     let permit = at_once(&queue).expect("free");
     let mut flights = [
-        (4, flight(&queue, Urgency::Background)),
-        (2, flight(&queue, Urgency::Awaited)),
+        (5, flight(&queue, Urgency::Background)),
         (3, flight(&queue, Urgency::Awaited)),
+        (4, flight(&queue, Urgency::Awaited)),
+        (2, flight(&queue, Urgency::SignIn)),
         (1, flight(&queue, Urgency::HoldsLease)),
     ];
     flights.sort_by_key(|(turn, _)| *turn);

@@ -95,6 +95,27 @@ fn s129_a_missing_doubled_or_foreign_state_is_a_mismatch_before_all_else_that_th
 }
 
 #[test]
+fn s154_the_url_of_the_consent_page_is_told_from_a_callback() {
+    let state: AuthorizationState = STATE.parse().expect("a state");
+    let text = "the URL is that of the consent page, not of the callback; allow the access on that \
+                page, and pass the URL to which the browser is redirected";
+    for query in [
+        "response_type=code&client_id=id",
+        "client_id=id&response_type=code&redirect_uri=x",
+    ] {
+        let page = format!("https://app.hellosign.com/oauth/authorize?{query}&state={STATE}");
+        let error = AuthorizationResponse::parse(&page, &state).expect_err("no callback");
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (Malformed, text)
+        );
+    }
+    // The state of another sign-in goes first.
+    let other = "https://app.hellosign.com/oauth/authorize?response_type=code&state=other";
+    assert_eq!(error(other).kind(), StateMismatch);
+}
+
+#[test]
 fn s129_a_missing_doubled_empty_or_impossible_code_is_malformed() {
     for (codes, problem) in [
         ("", "the callback has no code"),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use dropbox_sign_oauth::OAuthApi;
 use reqwest::redirect;
 
 use crate::{
@@ -20,8 +19,7 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
     session::block_on(signals::interruptible(async {
         let mut worst = None;
         for result in [
-            session::api(settings)
-                .map(|_| "settings: the client id and the client secret are there".to_owned()),
+            credentials(settings),
             store(settings).await,
             token_host(settings).await,
         ] {
@@ -37,6 +35,12 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
     }))
 }
 
+/// The URL of the token host has a check of its own.
+fn credentials(settings: &Settings) -> Result<String, Failure> {
+    session::with_credentials(settings)?.build()?;
+    Ok("settings: the client id and the client secret are there".to_owned())
+}
+
 async fn store(settings: &Settings) -> Result<String, Failure> {
     let store = store::open(settings, Use::Look).await?;
     store.check().await?;
@@ -45,10 +49,9 @@ async fn store(settings: &Settings) -> Result<String, Failure> {
 
 /// Any response will do: the request holds nothing, and asks for the host's first page.
 async fn token_host(settings: &Settings) -> Result<String, Failure> {
-    let url = session::token_host(settings);
     // Refuses a URL with a password, and plain http to another machine.
-    let api = OAuthApi::builder_without_client_credentials();
-    api.base_url(url).build()?;
+    session::api_without_credentials(settings)?;
+    let url = session::token_host(settings);
     let client = reqwest::Client::builder()
         .redirect(redirect::Policy::none())
         .timeout(PATIENCE)

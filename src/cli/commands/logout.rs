@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
-    let api = session::api_without_credentials()?;
+    let api = session::api_without_credentials(settings)?;
     session::run(settings, api, Use::Tokens, async |session: &Session| {
         let account = session.account.id();
         if session.store.load(account).await?.is_none() {

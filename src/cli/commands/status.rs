@@ -3,8 +3,8 @@
 use std::{collections::HashSet, time::SystemTime};
 
 use dropbox_sign_oauth::{
-    AccountId,
-    store::{AccountPages, Record, TokenStore},
+    AccountId, AccountState, ErrorKind,
+    store::{AccountPages, Record, StoreError, StoreErrorKind, TokenStore},
 };
 use serde::Serialize;
 
@@ -63,55 +63,76 @@ async fn list(store: &dyn TokenStore, report: &mut Report) -> Result<(), Failure
 /// An account in the report.
 struct Line {
     account: AccountId,
-    state: Result<State, Failure>,
+    /// By the record alone. `fresh` is any valid token: when a process refreshes, its policy decides.
+    state: AccountState,
     expires_at: Option<SystemTime>,
-}
-
-/// What the record alone tells. `fresh` is any valid token: when a process refreshes, its policy decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    Fresh,
-    /// A refresh token gets the next access token.
-    Expired,
-    SignInRequired,
-    Unreadable,
+    /// Why the record cannot be read.
+    error: Option<StoreError>,
 }
 
 async fn look(store: &dyn TokenStore, account: AccountId) -> Option<Line> {
-    let (state, expires_at) = match store.load(&account).await {
-        Ok(None) => return None,
-        Ok(Some(record)) => {
-            let state = state(&record, SystemTime::now());
-            (Ok(state), record.tokens.expires_at())
-        }
-        Err(error) => (Err(error.into()), None),
-    };
-    Some(Line {
-        account,
+    let line = |state, expires_at, error| Line {
+        account: account.clone(),
         state,
         expires_at,
-    })
-}
-
-fn state(record: &Record, now: SystemTime) -> State {
-    let is_valid = record.tokens.expires_at().is_some_and(|end| now < end);
-    let refreshes = record.tokens.refresh_token().is_some() && record.refused_at.is_none();
-    match (is_valid, refreshes) {
-        // A revocation ends the access token as well.
-        _ if record.refused_at.is_some() => State::SignInRequired,
-        (true, _) => State::Fresh,
-        (false, true) => State::Expired,
-        (false, false) => State::SignInRequired,
+        error,
+    };
+    match store.load(&account).await {
+        Ok(None) => None,
+        Ok(Some(record)) => {
+            let state = state(&record, SystemTime::now());
+            Some(line(state, record.tokens.expires_at(), None))
+        }
+        Err(error) => Some(line(AccountState::Failing, None, Some(error))),
     }
 }
 
-/// An account as JSON.
+fn state(record: &Record, now: SystemTime) -> AccountState {
+    let is_valid = record.tokens.expires_at().is_some_and(|end| now < end);
+    match (is_valid, record.tokens.refresh_token()) {
+        // A revocation ends the access token as well.
+        _ if record.is_refused() => AccountState::SignInRequired,
+        (true, _) => AccountState::Fresh,
+        // A refresh token gets the next access token.
+        (false, Some(_)) => AccountState::Expired,
+        (false, None) => AccountState::SignInRequired,
+    }
+}
+
+/// An account as JSON, in the words of the library's `AccountStatus`.
 #[derive(Serialize)]
 struct Row {
     account: String,
-    state: State,
-    expires_at: Option<String>,
+    state: &'static str,
+    /// Unix seconds.
+    expires_at: Option<u64>,
+    last_error: Option<LastError>,
+    sign_in_required: bool,
+}
+
+#[derive(Serialize)]
+struct LastError {
+    kind: &'static str,
+    message: String,
+}
+
+impl Row {
+    fn of(line: &Line) -> Self {
+        Self {
+            account: line.account.as_str().to_owned(),
+            state: line.state.as_str(),
+            expires_at: line.expires_at.map(words::unix_seconds),
+            last_error: line.error.as_ref().map(|error| LastError {
+                kind: match error.kind() {
+                    StoreErrorKind::Unavailable => ErrorKind::StoreUnavailable,
+                    _ => ErrorKind::StoreDefective,
+                }
+                .as_str(),
+                message: error.to_string(),
+            }),
+            sign_in_required: line.state == AccountState::SignInRequired,
+        }
+    }
 }
 
 struct Report {
@@ -135,31 +156,18 @@ impl Report {
 
     fn add(&mut self, line: Line) -> Result<(), Failure> {
         self.accounts += 1;
-        let Line {
-            account,
-            state,
-            expires_at,
-        } = line;
-        let state = match state {
-            Ok(state) => state,
-            Err(failure) => {
-                self.fault(failure);
-                State::Unreadable
-            }
-        };
-        if state == State::SignInRequired {
-            self.signed_out.push(account.clone());
+        if let Some(error) = &line.error {
+            self.fault(error.clone().into());
+        }
+        if line.state == AccountState::SignInRequired {
+            self.signed_out.push(line.account.clone());
         }
         match &mut self.rows {
             Some(rows) => {
-                rows.push(Row {
-                    account: account.as_str().to_owned(),
-                    state,
-                    expires_at: expires_at.map(words::rfc3339),
-                });
+                rows.push(Row::of(&line));
                 Ok(())
             }
-            None => output::line(in_words(&account, state, expires_at)),
+            None => output::line(in_words(&line)),
         }
     }
 
@@ -197,16 +205,20 @@ impl Report {
     }
 }
 
-fn in_words(account: &AccountId, state: State, expires_at: Option<SystemTime>) -> String {
-    let expiry = match expires_at {
-        Some(at) => format!("the token {}", words::expiry(at, SystemTime::now())),
+fn in_words(line: &Line) -> String {
+    let account = &line.account;
+    let expiry = match line.expires_at {
+        Some(at) => {
+            let (expiry, time) = (words::expiry(at, SystemTime::now()), words::rfc3339(at));
+            format!("the token {expiry} ({time})")
+        }
         None => "there is no token yet".to_owned(),
     };
-    match state {
-        State::Fresh => format!("{account}: {expiry}"),
-        State::Expired => format!("{account}: {expiry}; the next use gets a new token"),
-        State::SignInRequired => format!("{account}: the user has to sign in again"),
-        State::Unreadable => format!("{account}: the record cannot be read"),
+    match line.state {
+        AccountState::SignInRequired => format!("{account}: the user has to sign in again"),
+        AccountState::Failing => format!("{account}: the record cannot be read"),
+        AccountState::Expired => format!("{account}: {expiry}; the next use gets a new token"),
+        _ => format!("{account}: {expiry}"),
     }
 }
 
@@ -214,7 +226,7 @@ fn in_words(account: &AccountId, state: State, expires_at: Option<SystemTime>) -
 mod tests {
     use std::time::Duration;
 
-    use dropbox_sign_oauth::TokenSet;
+    use dropbox_sign_oauth::{TokenSet, store::Lineage};
 
     use super::*;
 
@@ -224,14 +236,20 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let token = |issued_at| TokenSet::new("access", issued_at, hour);
         let fresh = Record::new(token(now));
-        assert_eq!(state(&fresh, now), State::Fresh);
-        assert_eq!(state(&fresh, now + hour), State::SignInRequired);
+        assert_eq!(state(&fresh, now), AccountState::Fresh);
+        assert_eq!(state(&fresh, now + hour), AccountState::SignInRequired);
 
         let mut record = Record::new(token(now - hour).with_refresh_token("refresh"));
-        assert_eq!(state(&record, now), State::Expired);
+        assert_eq!(state(&record, now), AccountState::Expired);
         record.refused_at = Some(now);
-        assert_eq!(state(&record, now), State::SignInRequired);
+        // Which token was refused, as a hash.
+        let lineage = Lineage::from_text("1735689600123 02e1cb3ec3737d54");
+        record.lineage = lineage.expect("a lineage");
+        assert_eq!(state(&record, now), AccountState::SignInRequired);
+        // An operator has pasted another token.
+        record.tokens = record.tokens.with_refresh_token("another");
+        assert_eq!(state(&record, now), AccountState::Expired);
         let seed = Record::new(TokenSet::from_refresh_token("refresh"));
-        assert_eq!(state(&seed, now), State::Expired);
+        assert_eq!(state(&seed, now), AccountState::Expired);
     }
 }

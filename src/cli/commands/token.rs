@@ -10,7 +10,7 @@ use crate::{
     session::{self, Session},
     settings::Settings,
     store::Use,
-    words::rfc3339,
+    words::unix_seconds,
 };
 
 pub(super) fn run(settings: &Settings, arguments: &TokenArguments) -> Result<(), Failure> {
@@ -20,7 +20,7 @@ pub(super) fn run(settings: &Settings, arguments: &TokenArguments) -> Result<(),
         false => output::line(secret.expose_secret()),
         true => output::json(&Credentials {
             access_token: secret.expose_secret(),
-            expires_at: rfc3339(token.expires_at()),
+            expires_at: unix_seconds(token.expires_at()),
             account: settings.account().as_str(),
         }),
     }
@@ -30,7 +30,8 @@ pub(super) fn run(settings: &Settings, arguments: &TokenArguments) -> Result<(),
 #[derive(Serialize)]
 struct Credentials<'a> {
     access_token: &'a str,
-    expires_at: String,
+    /// Unix seconds.
+    expires_at: u64,
     account: &'a str,
 }
 

@@ -84,6 +84,7 @@ fn each_kind() -> Vec<EventKind> {
         EventKind::RefreshFailed {
             error: Error::new(ErrorKind::GrantRefused, &"acme".into()),
         },
+        EventKind::NotSignedIn,
         EventKind::IntentFound { presented_at: at },
         EventKind::ReadUnencrypted,
         EventKind::RequestRepeated { ambiguous: true },
@@ -102,6 +103,9 @@ fn each_kind() -> Vec<EventKind> {
         EventKind::Installed {
             generation,
             expires_at: Some(at),
+        },
+        EventKind::SignInFailed {
+            error: Error::new(ErrorKind::SignInFailed, &"acme".into()),
         },
         EventKind::SignedOut,
         EventKind::Abandoned {

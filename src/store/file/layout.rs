@@ -165,6 +165,18 @@ fn remove_leftovers(directory: &Path) -> Result<(), Fault> {
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Fault> {
+    const HELP: &str = "pass the whole path, as in `/var/lib/my-program/tokens`";
+
+    if path.as_os_str().is_empty() {
+        let fault = Fault::new(StoreErrorKind::Unsupported, "the path is empty");
+        return Err(fault.with_help(HELP));
+    }
+    // A directory of this name would be made in the working directory.
+    if path.starts_with("~") {
+        return Err(
+            unsupported(path, "begins with `~`, which a shell alone replaces").with_help(HELP),
+        );
+    }
     std::path::absolute(path).map_err(|error| Fault::io("resolve", path, error))
 }
 

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use redis::{RedisResult, aio::MultiplexedConnection, cmd};
+use redis::{Cmd, RedisResult, aio::MultiplexedConnection, cmd, pipe};
 
 /// The least number of keys that a step looks at.
 const LEAST_COUNT: usize = 10;
@@ -40,23 +40,29 @@ impl Scan {
         connection: &mut MultiplexedConnection,
         from: Option<&Position>,
     ) -> RedisResult<Step> {
-        // On the connection of the step, which stays with one process.
-        let server: String = cmd("INFO").arg("server").query_async(connection).await?;
+        // In one round trip, on the connection of the step, which stays with one process.
+        let cursor = from.map_or(0, |from| from.cursor);
+        let mut step = pipe();
+        step.cmd("INFO").arg("server").add_command(self.at(cursor));
+        let (server, (mut cursor, mut keys)): (String, (u64, Vec<Vec<u8>>)) =
+            step.query_async(connection).await?;
         let process = run_id(&server).to_owned();
-        let from = from.filter(|from| from.process == process);
-        let (cursor, keys) = cmd("SCAN")
-            .arg(from.map_or(0, |from| from.cursor))
-            .arg("MATCH")
-            .arg(&self.pattern)
-            .arg("COUNT")
-            .arg(self.count.max(LEAST_COUNT))
-            .query_async::<(u64, _)>(connection)
-            .await?;
+        let is_foreign = from.is_some_and(|from| from.process != process);
+        if is_foreign {
+            (cursor, keys) = self.at(0).query_async(connection).await?;
+        }
         Ok(Step {
             keys,
             next: (cursor != 0).then_some(Position { process, cursor }),
-            is_first: from.is_none(),
+            is_first: is_foreign || from.is_none(),
         })
+    }
+
+    fn at(&self, cursor: u64) -> Cmd {
+        let mut scan = cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(&self.pattern);
+        scan.arg("COUNT").arg(self.count.max(LEAST_COUNT));
+        scan
     }
 }
 

@@ -18,6 +18,7 @@ use dropbox_sign_oauth::{
 use futures_util::future::{join_all, try_join_all};
 use tokio::time::{Instant, sleep};
 
+use super::signing_in::response;
 use crate::{
     stores::Call,
     support::{Endpoint, HOUR, Kind, MINUTE, SECOND, ScriptedStore, TestAccount, pair, scaled},
@@ -178,6 +179,34 @@ async fn s117_a_refresh_that_a_caller_waits_for_goes_before_one_in_the_backgroun
 }
 
 #[tokio::test(start_paused = true)]
+async fn s117_a_sign_in_goes_before_refreshes_that_callers_wait_for() {
+    let all = one_at_a_time().await;
+    let accounts = expired(&all.manager, &all.clock, &["first", "second"]).await;
+    let new = all.manager.account("new");
+    let calls = async {
+        let second = async {
+            sleep(SECOND).await;
+            accounts[1].token().await.expect("a token");
+        };
+        let sign_in = async {
+            sleep(2 * SECOND).await;
+            new.sign_in(response("code")).await.expect("signed in");
+        };
+        tokio::join!(accounts[0].token(), second, sign_in)
+    };
+    let release = async {
+        sleep(3 * SECOND).await;
+        all.endpoint.release();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        _ = calls => {}
+        () = release => {}
+    }
+    assert_eq!(all.presented(), ["refresh-first", "code", "refresh-second"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn s117_the_wait_in_the_queue_counts_against_the_callers_patience() {
     let all = one_at_a_time().await;
     let accounts = expired(&all.manager, &all.clock, &["first", "second"]).await;
@@ -189,6 +218,10 @@ async fn s117_the_wait_in_the_queue_counts_against_the_callers_patience() {
         results.1.expect_err("queues"),
     ] {
         assert_eq!(error.kind(), ErrorKind::Timeout);
+        // A limit of the host may still refuse the refresh.
+        let text = error.to_string();
+        assert!(text.contains("ended before the refresh"), "{text}");
+        assert!(!text.contains("goes on"), "{text}");
     }
     // Once more after a lost response.
     assert!(all.presented().iter().all(|token| token == "refresh-first"));

@@ -135,8 +135,8 @@ async fn s93_an_account_that_is_not_signed_in_is_reported_once_until_something_c
     account.clock.advance(MINUTE);
     account.token().await.expect("a token");
     let events = account.events().await;
-    let failed = |event: &&EventKind| matches!(event, EventKind::RefreshFailed { .. });
-    assert_eq!(events.iter().filter(failed).count(), 1);
+    let reported = |event: &&EventKind| matches!(event, EventKind::NotSignedIn);
+    assert_eq!(events.iter().filter(reported).count(), 1);
 }
 
 #[tokio::test]

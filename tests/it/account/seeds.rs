@@ -1,8 +1,8 @@
 //! Tokens that a program passes at each start.
 
 use dropbox_sign_oauth::{
-    Clock, EndpointErrorKind, ErrorKind, LostResponse, RefreshPolicy, Seeded, TokenSet,
-    store::Record,
+    Clock, EndpointErrorKind, ErrorKind, ExpiresIn, LostResponse, RefreshPolicy, Seeded,
+    TokenGrant, TokenSet, store::Record,
 };
 
 use crate::support::{HOUR, Kind, MINUTE, TestAccount};
@@ -188,5 +188,87 @@ async fn s65_a_token_that_was_pasted_badly_into_the_record_is_not_presented() {
         // A sign-in replaces the record.
         account.install().await;
         assert_eq!(account.token().await.expect("a token"), "access-0");
+    }
+}
+
+#[tokio::test]
+async fn s153_a_token_that_was_pasted_with_quotes_a_scheme_or_a_name_is_refused() {
+    let account = TestAccount::new(Kind::Memory).await;
+    account.install().await;
+    let before = account.record().await;
+    for pasted in [
+        "\"hush\"",
+        "'hush'",
+        "Bearer hush",
+        "DROPBOX_SIGN_TOKEN=hush",
+    ] {
+        let refresh = TokenSet::from_refresh_token(pasted);
+        let access = TokenSet::new(pasted, account.clock.wall(), HOUR);
+        for (tokens, name) in [(refresh, "refresh"), (access, "access")] {
+            let installed = account.handle.install(tokens.clone()).await;
+            let seeded = account.handle.seed(tokens).await.map(drop);
+            for result in [installed, seeded] {
+                let error = result.expect_err("pasted badly");
+                assert_eq!(error.kind(), ErrorKind::InvalidToken, "{pasted:?}");
+                let text = format!("{error} {error:?}");
+                assert!(text.contains(&format!("the {name} token")), "{text}");
+                assert!(!text.contains("hush"), "{text}");
+            }
+        }
+    }
+    assert_eq!(account.record().await, before);
+    // A service may grant what a person would not paste.
+    account.clock.advance(HOUR);
+    account.endpoint.respond_with(Ok(TokenGrant::new("access-1")
+        .with_refresh_token("\"odd\"")
+        .with_expires_in(ExpiresIn::After(HOUR))));
+    account.token().await.expect("a token");
+    account.clock.advance(HOUR);
+    account.token().await.expect("a token");
+    assert_eq!(account.presented(), ["refresh-0", "\"odd\""]);
+}
+
+/// The classic mistake: `install` in place of `seed`.
+#[tokio::test]
+async fn s155_a_refusal_after_an_install_over_newer_tokens_names_the_mistake() {
+    for kind in Kind::all() {
+        let account = TestAccount::new(kind).await;
+        let settings = || TokenSet::from_refresh_token("settings");
+        let installed = account.handle.install(settings()).await;
+        installed.expect("the first start");
+        account.token().await.expect("a token");
+        assert_eq!(account.saved().await.1, "refresh-1");
+
+        // The second start spends the token of the settings again, and so does a third.
+        for _ in 0..2 {
+            let next = account.in_another_process();
+            let installed = next.handle.install(settings()).await;
+            installed.expect("as the program asked");
+            next.endpoint.fail_with([EndpointErrorKind::GrantRefused]);
+            let error = next.token().await.expect_err("refused");
+            assert_eq!(error.kind(), ErrorKind::GrantRefused);
+            let text = error.to_string();
+            assert!(text.contains("at each start to `seed`"), "{text}");
+            let again = next.token().await.expect_err("refused");
+            assert_eq!(again.to_string(), text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn s155_the_refusal_of_a_new_sign_in_names_no_such_mistake() {
+    let account = TestAccount::expired(Kind::Memory).await;
+    account.token().await.expect("a token");
+    account.clock.advance(HOUR);
+    for token in ["another", "refresh-1"] {
+        let tokens = TokenSet::from_refresh_token(token);
+        account.handle.install(tokens).await.expect("installed");
+        let text = {
+            account
+                .endpoint
+                .fail_with([EndpointErrorKind::GrantRefused]);
+            account.token().await.expect_err("refused").to_string()
+        };
+        assert!(!text.contains("`install`"), "{token}: {text}");
     }
 }

@@ -17,9 +17,9 @@ use futures_util::{future::join, poll};
 use serde_json::Value;
 use tokio::runtime::Builder;
 
-use crate::support::{Kind, TestAccount};
+use crate::support::{Fate, Kind, TestAccount};
 
-fn response(code: &str) -> AuthorizationResponse {
+pub(super) fn response(code: &str) -> AuthorizationResponse {
     let state = AuthorizationState::random().expect("random numbers");
     let callback = format!("/callback?code={code}&state={}", state.expose_secret());
     AuthorizationResponse::parse(&callback, &state).expect("a code")
@@ -80,6 +80,37 @@ async fn s130_a_dropped_caller_loses_no_sign_in_and_a_shutdown_waits_for_the_sav
     let error = account.handle.sign_in(response("another")).await;
     assert_eq!(error.expect_err("shut down").kind(), ErrorKind::ShutDown);
     assert_eq!(account.presented(), ["code"]);
+}
+
+#[tokio::test]
+async fn s154_a_failed_sign_in_is_reported_though_its_caller_has_gone() {
+    let account = gated().await;
+    let refused = EndpointError::new(GrantRefused, "scripted");
+    account.endpoint.respond_with(Err(refused));
+    let mut call = Box::pin(account.handle.sign_in(response("code")));
+    account.until_posted(&mut call).await;
+    drop(call);
+    account.endpoint.release();
+    account.manager.flush().await.expect("ended");
+    let events = account.events().await;
+    let failed = events.iter().filter_map(|event| match event {
+        EventKind::SignInFailed { error, .. } => Some(error.kind()),
+        _ => None,
+    });
+    assert_eq!(failed.collect::<Vec<_>>(), [ErrorKind::SignInFailed]);
+}
+
+#[tokio::test]
+async fn s154_a_sign_in_whose_tokens_are_in_use_and_unsaved_is_no_failed_sign_in() {
+    let account = TestAccount::new(Kind::Memory).await;
+    account.store.every_save(Fate::Deny);
+    let error = account.handle.sign_in(response("code")).await;
+    assert_eq!(error.expect_err("not saved").kind(), ErrorKind::SaveFailed);
+    let events = account.events().await;
+    let saved = |event: &EventKind| matches!(event, EventKind::SaveFailed { .. });
+    assert!(events.iter().any(saved));
+    let failed = |event: &EventKind| matches!(event, EventKind::SignInFailed { .. });
+    assert!(!events.iter().any(failed));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use dropbox_sign_oauth::{
     AccountId, AccountState, Clock, EndpointErrorKind, ErrorKind, EventKind, Freshness,
-    RefreshPolicy, TokenSet,
+    RefreshPolicy, TokenSet, store::Version,
 };
 use futures_util::poll;
 
@@ -161,6 +161,107 @@ async fn s132_a_sign_in_is_required_although_the_token_in_use_is_valid() {
     let status = account.handle.status();
     assert_eq!(status.state(), AccountState::Fresh);
     assert!(!status.sign_in_required);
+}
+
+#[tokio::test]
+async fn s150_a_refusal_in_the_store_shows_while_the_token_beside_it_is_valid() {
+    for kind in Kind::all() {
+        let account = TestAccount::new(kind).await;
+        account.install().await;
+        account
+            .endpoint
+            .fail_with([EndpointErrorKind::GrantRefused]);
+        let longer = account.handle.token_valid_for(HOUR - SECOND);
+        longer.await.expect_err("refused");
+
+        let other = account.in_another_process();
+        assert_eq!(other.token().await.expect("a token"), "access-0");
+        let status = other.handle.status();
+        assert_eq!(status.freshness, Some(Freshness::Fresh));
+        assert!(status.sign_in_required);
+        assert_eq!(status.state(), AccountState::SignInRequired);
+        assert_eq!(other.endpoint.posts(), 0);
+
+        // The user signs in at the first process; the other process finds the new token.
+        account.install().await;
+        other.clock.advance(HOUR);
+        account.install().await;
+        other.token().await.expect("a token");
+        assert_eq!(other.handle.status().state(), AccountState::Fresh);
+    }
+}
+
+#[tokio::test]
+async fn s150_a_refusal_of_another_refresh_token_than_the_record_s_does_not_show() {
+    let account = TestAccount::new(Kind::Memory).await;
+    account.install().await;
+    account
+        .endpoint
+        .fail_with([EndpointErrorKind::GrantRefused]);
+    let longer = account.handle.token_valid_for(HOUR - SECOND);
+    longer.await.expect_err("refused");
+    // An operator pastes a token, and leaves the rest of the record as it is.
+    let stored = account.record().await.expect("a record");
+    let mut pasted = stored.with_version(Version::unique());
+    pasted.tokens = pasted.tokens.with_refresh_token("refresh-pasted");
+    account.save_elsewhere(&pasted).await;
+
+    let other = account.in_another_process();
+    other.token().await.expect("a token");
+    assert_eq!(other.handle.status().state(), AccountState::Fresh);
+}
+
+#[tokio::test]
+async fn s151_a_name_without_a_sign_in_requires_no_sign_in_of_an_account() {
+    let account = TestAccount::new(Kind::Memory).await;
+    let error = account.token().await.expect_err("not signed in");
+    assert_eq!(error.kind(), ErrorKind::NotAuthorized);
+    let status = account.handle.status();
+    assert_eq!(status.state(), AccountState::NotSignedIn);
+    assert!(!status.sign_in_required);
+    let last_error = status.last_error.expect("an error");
+    assert_eq!(last_error.error.kind(), ErrorKind::NotAuthorized);
+
+    account.install().await;
+    assert_eq!(account.handle.status().state(), AccountState::Fresh);
+    account.handle.sign_out().await.expect("signed out");
+    account.token().await.expect_err("not signed in");
+    let status = account.handle.status();
+    assert_eq!(
+        status.state(),
+        AccountState::NotSignedIn,
+        "as the program asked"
+    );
+    let events = account.events().await;
+    let not_signed_in = |event: &&EventKind| matches!(event, EventKind::NotSignedIn);
+    assert_eq!(events.iter().filter(not_signed_in).count(), 2);
+    let failed = |event: &EventKind| matches!(event, EventKind::RefreshFailed { .. });
+    assert!(!events.iter().any(failed));
+}
+
+#[tokio::test]
+async fn s151_an_account_whose_record_is_gone_has_lost_its_sign_in() {
+    let account = TestAccount::expired(Kind::Memory).await;
+    let other = account.in_another_process();
+    other.handle.sign_out().await.expect("signed out");
+    for _ in 0..2 {
+        let error = account.token().await.expect_err("not signed in");
+        assert_eq!(error.kind(), ErrorKind::NotAuthorized);
+        let status = account.handle.status();
+        assert_eq!(status.state(), AccountState::SignInRequired);
+        account.clock.advance(MINUTE);
+    }
+    // A process that begins now has never known the sign-in.
+    let restarted = account.in_another_process();
+    restarted.token().await.expect_err("not signed in");
+    let status = restarted.handle.status();
+    assert_eq!(status.state(), AccountState::NotSignedIn);
+
+    account.install().await;
+    assert_eq!(account.handle.status().state(), AccountState::Fresh);
+    let events = account.events().await;
+    let failed = |event: &&EventKind| matches!(event, EventKind::RefreshFailed { .. });
+    assert_eq!(events.iter().filter(failed).count(), 1);
 }
 
 #[tokio::test]

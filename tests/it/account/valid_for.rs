@@ -27,12 +27,12 @@ async fn half_used() -> TestAccount {
 async fn s123_a_token_that_lives_long_enough_costs_no_post() {
     let account = half_used().await;
     // The expiry margin of ten seconds counts.
-    for duration in [Duration::ZERO, MINUTE, HOUR / 2 - 11 * SECOND] {
+    for duration in [Duration::ZERO, MINUTE, HOUR / 2 - 10 * SECOND] {
         let token = valid_for(&account, duration).await;
         assert_eq!(token.expect("a token"), "access-0");
     }
     assert_eq!(account.endpoint.posts(), 0);
-    let token = valid_for(&account, HOUR / 2 - 10 * SECOND).await;
+    let token = valid_for(&account, HOUR / 2 - 9 * SECOND).await;
     assert_eq!(token.expect("a token"), "access-1");
     assert_eq!(account.endpoint.posts(), 1);
 }
@@ -72,6 +72,24 @@ async fn s123_a_flight_that_is_under_way_counts() {
     account.endpoint.release();
     assert_eq!(longer.await.expect("a token"), "access-1");
     assert_eq!(account.endpoint.posts(), 1);
+}
+
+#[tokio::test]
+async fn s152_the_longest_time_that_the_error_names_is_granted() {
+    let account = half_used().await;
+    let longest = HOUR - 10 * SECOND;
+    let error = valid_for(&account, longest + SECOND).await;
+    let text = error.expect_err("too long").to_string();
+    let named = "a new token can be used for 3590s from its request on, and the call needs 3591s";
+    assert!(text.contains(named), "{text}");
+    account.clock.advance(HOUR);
+    let token = valid_for(&account, longest).await;
+    assert_eq!(token.expect("a token"), "access-2");
+    // A moment later, another token would be as old when it arrives.
+    account.clock.advance(SECOND);
+    let error = valid_for(&account, longest).await.expect_err("too long");
+    assert_eq!(error.kind(), ErrorKind::LifetimeTooShort);
+    assert_eq!(account.endpoint.posts(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,10 @@
 
 use std::{fs, path::PathBuf};
 
-use dropbox_sign_oauth::{ErrorKind, store::FileStore};
+use dropbox_sign_oauth::{
+    ErrorKind,
+    store::{FileStore, StoreErrorKind},
+};
 use tempfile::TempDir;
 
 use super::Expected;
@@ -102,4 +105,25 @@ async fn s27_the_file_is_open_to_every_user() {
     signed
         .assert_error(defective, "is open to every user", "use `chmod 600 ")
         .await;
+}
+
+#[test]
+fn s153_a_path_that_only_a_shell_completes_is_refused() {
+    for open in [
+        FileStore::directory as fn(PathBuf) -> _,
+        FileStore::single_file,
+    ] {
+        for (path, problem) in [
+            ("", "the path is empty"),
+            ("~", "begins with `~`"),
+            ("~/tokens", "begins with `~`"),
+        ] {
+            let error = open(PathBuf::from(path)).expect_err("refused");
+            assert_eq!(error.kind(), StoreErrorKind::Unsupported);
+            let text = error.to_string();
+            assert!(text.contains(problem), "{text}");
+            assert!(text.contains("pass the whole path"), "{text}");
+        }
+    }
+    assert!(!PathBuf::from("~").exists());
 }

@@ -72,7 +72,11 @@ async fn s146_a_token_host_with_a_password_is_asked_nothing_and_printed_nowhere(
     let ended = shell.run(&["check", "--token-host", &host]).await;
     assert_eq!(ended.code, Some(78), "{ended:?}");
     assert!(!format!("{ended:?}").contains("canary"), "{ended:?}");
-    assert!(ended.stderr.contains("base_url"), "{ended:?}");
+    let named =
+        "error: --token-host: the URL is not valid: it may not hold a user name or password";
+    assert_eq!(ended.stderr.matches("--token-host").count(), 1, "{ended:?}");
+    assert!(ended.stderr.contains(named), "{ended:?}");
+    assert!(!ended.stderr.contains("base_url"), "{ended:?}");
 }
 
 #[tokio::test]

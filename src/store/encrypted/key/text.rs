@@ -37,7 +37,7 @@ impl FromStr for EncryptionKey {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        if let Some(flaw) = secret::flaw(text) {
+        if let Some(flaw) = secret::pasting_flaw(text) {
             return Err(invalid(format_args!("the text of the key {flaw}")));
         }
         let parts = text
