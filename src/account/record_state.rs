@@ -191,7 +191,7 @@ impl RecordState {
         let token = installed.tokens.refresh_token();
         let is_reinstalled = token.is_some_and(|token| {
             replaced.is_some_and(|replaced| replaced.has_outgrown(token))
-                || self.replaced.has_spent_token_of(&installed)
+                || self.replaced.has_spent(token)
         });
         self.clear();
         self.is_reinstalled = is_reinstalled;

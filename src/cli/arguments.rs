@@ -197,7 +197,8 @@ pub(crate) struct TokenArguments {
 
 #[derive(Args, Debug)]
 pub(crate) struct StatusArguments {
-    /// Print a JSON array
+    /// Print a JSON array of objects with `account`, `state`, `expires_at` (Unix seconds), `last_error` and
+    /// `sign_in_required`, in the words of the library's `AccountStatus`
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -101,7 +101,8 @@ impl Account {
     /// (`oauth_data` in hellosign-openapi).
     ///
     /// For tokens that a program passes at each start, call [`seed`](Self::seed): the store may hold a
-    /// newer refresh token, which the spent one would replace.
+    /// newer refresh token, which the spent one would replace. The refusal that follows then names the
+    /// mistake.
     ///
     /// The newest sign-in wins, by the time of its installation. If its save fails, a later save gives
     /// way to tokens that came from it, and to a newer sign-in of another process.

@@ -95,6 +95,12 @@ impl Replaced {
         false
     }
 
+    /// Whether this process has spent the token, in any sign-in.
+    pub(super) fn has_spent(&self, token: &RefreshToken) -> bool {
+        let token = self.hash_of(token);
+        self.spent.iter().any(|spent| spent.token == token)
+    }
+
     fn hash_of(&self, token: &RefreshToken) -> u64 {
         self.hasher.hash_one(token.expose_secret())
     }

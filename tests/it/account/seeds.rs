@@ -256,6 +256,22 @@ async fn s155_a_refusal_after_an_install_over_newer_tokens_names_the_mistake() {
 }
 
 #[tokio::test]
+async fn s155_a_token_that_this_process_has_spent_is_known_as_well() {
+    let account = TestAccount::expired(Kind::Memory).await;
+    account.token().await.expect("a token");
+    account.clock.advance(HOUR);
+    account.token().await.expect("a token");
+    assert_eq!(account.saved().await.1, "refresh-2");
+    let spent = TokenSet::from_refresh_token("refresh-1");
+    account.handle.install(spent).await.expect("installed");
+    account
+        .endpoint
+        .fail_with([EndpointErrorKind::GrantRefused]);
+    let text = account.token().await.expect_err("refused").to_string();
+    assert!(text.contains("at each start to `seed`"), "{text}");
+}
+
+#[tokio::test]
 async fn s155_the_refusal_of_a_new_sign_in_names_no_such_mistake() {
     let account = TestAccount::expired(Kind::Memory).await;
     account.token().await.expect("a token");

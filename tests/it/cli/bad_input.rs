@@ -3,6 +3,7 @@
 use std::{fs, process::Stdio};
 
 use dropbox_sign_oauth::testing::{Consent, FakeDropboxSign, Fault};
+use serde_json::Value;
 
 use super::{Shell, fresh, past};
 
@@ -244,6 +245,15 @@ async fn s146_a_damaged_record_is_left_as_it_is() {
         let error = shell.run(&[command]).await.failed(78);
         assert!(error.contains("left as it is"), "{error}");
     }
+    let ended = shell.run(&["status", "--json"]).await;
+    let json: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(json[0]["state"], "failing");
+    assert_eq!(json[0]["expires_at"], Value::Null);
+    assert_eq!(json[0]["last_error"]["kind"], "store_defective");
+    let message = json[0]["last_error"]["message"].as_str().expect("a text");
+    let error = ended.error(78);
+    assert!(error.contains(message), "{error}");
+    assert!(!message.contains("canary"), "{message}");
     assert_eq!(fs::read_to_string(path).expect("a file"), "canary {");
 }
 
