@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::support::{
     Call, Endpoint, Fate, HOUR, Kind, MINUTE, SECOND, ScriptedStore, TestAccount, pair,
+    unless_it_hangs,
 };
 
 /// A policy whose waits are long.
@@ -56,7 +57,7 @@ async fn held_refresh(setup: &TestSetup) -> Hold {
     setup.clock.advance(TestSetup::LIFETIME);
     tokio::select! {
         _ = setup.account.token() => panic!("the request is held"),
-        () = hold.arrived(1) => {}
+        () = unless_it_hangs("a request arrives", hold.arrived(1)) => {}
     }
     hold
 }
@@ -189,7 +190,7 @@ async fn s141_the_keeper_rests_until_the_clock_is_advanced() {
     };
     let setup = TestSetup::start_with(|manager| manager.policy(policy)).await;
     setup.clock.advance(TestSetup::LIFETIME - MINUTE);
-    setup.fake.wait_for_token_requests(1).await;
+    unless_it_hangs("a token request", setup.fake.wait_for_token_requests(1)).await;
 }
 
 #[tokio::test]

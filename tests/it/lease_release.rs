@@ -9,7 +9,7 @@ use futures_util::poll;
 use crate::{
     servers::Proxy,
     stores::{Kind, Place},
-    support::{AT_ONCE, PATIENT, acme},
+    support::{AT_ONCE, PATIENT, acme, unless_it_hangs},
 };
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn assert_releases(kind: Kind) {
     assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
     assert!(!next.is_finished(), "the lease was free");
     // The first two attempts come at once, each with a connection of its own.
-    network.until_tried_in_vain(2).await;
+    unless_it_hangs("two tries in vain", network.until_tried_in_vain(2)).await;
     network.mend();
     next.await.expect("no panic").expect("a released lease");
 }
@@ -69,7 +69,7 @@ async fn assert_awaits_release(kind: Kind) {
     let lease = store.lease(&acme(), PATIENT).await;
     network.cut();
     drop(lease.expect("no other holder"));
-    network.until_tried_in_vain(2).await;
+    unless_it_hangs("two tries in vain", network.until_tried_in_vain(2)).await;
     let mut flush = Box::pin(manager.flush());
     let mut shutdown = Box::pin(manager.shutdown());
     assert!(poll!(&mut flush).is_pending() && poll!(&mut shutdown).is_pending());

@@ -3,6 +3,7 @@
 mod account;
 mod endpoint;
 mod gate;
+mod hang;
 mod log;
 mod records;
 mod scale;
@@ -14,6 +15,7 @@ pub(crate) use crate::stores::{Call, Kind};
 pub(crate) use account::{HOUR, MINUTE, SECOND, TestAccount};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use gate::Gate;
+pub(crate) use hang::unless_it_hangs;
 pub(crate) use log::Log;
 pub(crate) use records::{
     AT_ONCE, FOR_HOURS, PATIENT, UNSENDABLE, acme, pair, save, save_record, tokens,

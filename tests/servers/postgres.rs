@@ -127,7 +127,9 @@ impl Postgres {
     /// As [`psql`](Self::psql), as another user than `postgres`.
     pub(crate) fn psql_as(&self, user: &str, statement: &str) -> String {
         let mut psql = self.programs.command("psql");
-        psql.args(["--no-psqlrc", "--tuples-only", "--no-align", "--quiet"])
+        // A test that blocks its runtime, on which a transaction is to commit, would wait for ever.
+        psql.env("PGOPTIONS", "-c lock_timeout=60s")
+            .args(["--no-psqlrc", "--tuples-only", "--no-align", "--quiet"])
             .args(["--dbname", &self.url_for(user), "--command", statement]);
         succeed(&mut psql)
     }

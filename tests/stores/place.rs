@@ -13,6 +13,7 @@ use dropbox_sign_oauth::{
     store::{MemoryStore, TokenStore},
 };
 use tempfile::TempDir;
+use tokio::task::spawn_blocking;
 
 #[cfg(unix)]
 use super::servers::{Postgres, Redis};
@@ -91,25 +92,29 @@ impl Place {
 
     /// Ends the account's lease as if the lease had expired and another process had acquired the
     /// next one. `false`: no process held the lease.
-    pub(crate) fn end_lease(&self, account: &AccountId) -> bool {
-        match &self.home {
+    pub(crate) async fn end_lease(&self, account: &AccountId) -> bool {
+        let end: Box<dyn FnOnce() -> bool + Send> = match &self.home {
             // The lease ends with its holder.
-            Home::Memory(_) | Home::Files(_) => false,
+            Home::Memory(_) | Home::Files(_) => return false,
             #[cfg(unix)]
             Home::Redis(server) => {
                 let key = format!("{}{{{account}}}:lease", self.address.redis_prefix());
-                server.cli(&["DEL", &key]) == "1"
+                let server = Arc::clone(server);
+                Box::new(move || server.cli(&["DEL", &key]) == "1")
             }
             #[cfg(unix)]
             Home::Postgres(server) => {
-                let ended = server.psql(&format!(
+                let update = format!(
                     "update {} set lease_owner = 'another process', lease_until = now() \
                      where account = '{account}' and lease_until > now() returning 'ended'",
                     self.address.postgres_table()
-                ));
-                ended == "ended"
+                );
+                let server = Arc::clone(server);
+                Box::new(move || server.psql(&update) == "ended")
             }
-        }
+        };
+        // A renewal that is under way has the row locked. It commits on this runtime.
+        spawn_blocking(end).await.expect("no panic")
     }
 
     /// Crashes the server, and starts the server again with the same data.

@@ -31,7 +31,7 @@ async fn s14_a_holder_that_lost_its_lease_adopts_the_record_of_the_next_holder()
         let paused = TestAccount::gated(kind).await;
         let mut late = Box::pin(paused.token());
         paused.until_posted(&mut late).await;
-        paused.store.end_lease(&AccountId::default());
+        paused.store.end_lease(&AccountId::default()).await;
         paused.until(lease_is_lost).await;
 
         let winner = paused.in_another_process();
@@ -69,7 +69,7 @@ async fn s15_a_holder_that_lost_its_lease_does_not_release_the_lease_of_the_next
         let paused = TestAccount::gated(kind).await;
         let mut late = Box::pin(paused.token());
         paused.until_posted(&mut late).await;
-        paused.store.end_lease(&AccountId::default());
+        paused.store.end_lease(&AccountId::default()).await;
         let next = hold(&paused.store.of_another_process()).await;
 
         // No other process has saved, so the late save succeeds.

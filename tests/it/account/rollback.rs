@@ -158,7 +158,7 @@ async fn s103_a_grant_outlives_the_lease_that_was_lost_and_the_process_that_repl
         let account = TestAccount::gated(kind).await;
         let mut ours = Box::pin(account.token());
         account.until_posted(&mut ours).await;
-        account.store.end_lease(&AccountId::default());
+        account.store.end_lease(&AccountId::default()).await;
         let other = in_a_process_that_is_refused(&account);
         let mut theirs = Box::pin(other.token());
         other.until_posted(&mut theirs).await;

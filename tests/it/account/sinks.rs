@@ -129,7 +129,8 @@ impl EventSink for Calls {
         let Some(account) = account else { return };
         if let EventKind::RefreshStarted { .. } = event.kind {
             let token = self.runtime.block_on(account.token());
-            self.results.send(token.is_ok()).expect("a receiver");
+            // The test waits for the first refresh, and a later one may start.
+            let _ = self.results.send(token.is_ok());
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     Ended, Shell,
     shell::{HANGS, first_line},
 };
+use crate::support::unless_it_hangs;
 
 #[tokio::test]
 async fn s143_a_pasted_callback_url_signs_in_and_the_token_is_the_users() {
@@ -120,7 +121,8 @@ async fn listening_at(login: &mut tokio::process::Child) -> String {
     let stderr = login.stderr.take().expect("a pipe");
     let mut lines = BufReader::new(stderr).lines();
     loop {
-        let line = lines.next_line().await.expect("stderr").expect("a line");
+        let line = unless_it_hangs("the program listens", lines.next_line()).await;
+        let line = line.expect("stderr").expect("a line");
         if let Some(address) = line.strip_prefix("waiting for the callback at ") {
             let address = address.to_owned();
             // The program goes on writing.

@@ -6,6 +6,7 @@ use dropbox_sign_oauth::store::TokenStore;
 use tokio::process::{Child, Command};
 
 use super::{Ended, Shell, past};
+use crate::support::unless_it_hangs;
 
 async fn signal(child: &Child, name: &str) {
     let pid = child.id().expect("it runs").to_string();
@@ -21,7 +22,7 @@ async fn s147_a_signal_in_the_middle_of_a_refresh_loses_no_token() {
         let before = shell.record("default").await.expect("a record");
         let hold = shell.fake.hold_token_responses();
         let token = shell.command(&["token"]).spawn().expect("the binary");
-        hold.arrived(1).await;
+        unless_it_hangs("a request arrives", hold.arrived(1)).await;
         signal(&token, name).await;
         hold.release();
         let ended = Ended::of(token).await;

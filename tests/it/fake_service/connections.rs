@@ -6,6 +6,7 @@ use dropbox_sign_oauth::{
 };
 
 use super::{ask, refresh, signed_in};
+use crate::support::unless_it_hangs;
 
 #[tokio::test]
 async fn a_truncated_response_states_its_whole_length() {
@@ -48,13 +49,13 @@ async fn a_request_is_processed_though_its_client_has_left() {
     let hold = fake.hold_token_requests();
     tokio::select! {
         _ = refresh(&fake, &token) => unreachable!("the request is held"),
-        () = hold.arrived(1) => {}
+        () = unless_it_hangs("a request arrives", hold.arrived(1)) => {}
     }
     // A second request, so that the server has had time to see the first client leave.
     ask(&fake, &AccessToken::new("unknown")).await;
     let responses = fake.hold_token_responses();
     hold.release();
-    responses.arrived(1).await;
+    unless_it_hangs("a request arrives", responses.arrived(1)).await;
     assert_eq!(fake.uses_of(&token), 1);
 }
 
@@ -65,7 +66,7 @@ async fn stopping_closes_open_connections() {
     let hold = fake.hold_token_requests();
     let request = async { refresh(&fake, &token).await };
     let stop = async {
-        hold.arrived(1).await;
+        unless_it_hangs("a request arrives", hold.arrived(1)).await;
         fake.stop_listening().await;
     };
     let (result, ()) = tokio::join!(request, stop);

@@ -9,6 +9,7 @@ use dropbox_sign_oauth::{
 use serde_json::json;
 
 use super::{api, ask, refresh, signed_in};
+use crate::support::unless_it_hangs;
 
 #[tokio::test]
 async fn a_truncated_response_is_ambiguous() {
@@ -29,7 +30,7 @@ async fn a_held_request_has_arrived_and_is_not_processed() {
         let (api, token) = (api(&fake), token.clone());
         async move { api.refresh(&token).await }
     });
-    hold.arrived(1).await;
+    unless_it_hangs("a request arrives", hold.arrived(1)).await;
     assert_eq!((fake.token_requests(), fake.uses_of(&token)), (1, 0));
     hold.release();
     assert!(request.await.expect("no panic").is_ok());
@@ -153,7 +154,7 @@ async fn a_held_response_has_been_processed() {
         let (api, token) = (api(&fake), token.clone());
         async move { api.refresh(&token).await }
     });
-    hold.arrived(1).await;
+    unless_it_hangs("a request arrives", hold.arrived(1)).await;
     assert_eq!((hold.count(), fake.uses_of(&token)), (1, 1));
     assert!(!request.is_finished());
     hold.release();

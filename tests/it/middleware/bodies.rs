@@ -10,6 +10,7 @@ use reqwest::{
 use reqwest_middleware::ClientBuilder;
 
 use super::Setup;
+use crate::support::unless_it_hangs;
 
 fn upload(bytes: usize) -> Form {
     Form::new()
@@ -69,7 +70,7 @@ async fn s40_a_larger_upload_returns_the_401_and_the_next_call_succeeds() {
     assert_eq!(setup.fake.api_requests(), 1);
 
     // This call waits for the refresh that the 401 started.
-    setup.fake.wait_for_token_requests(1).await;
+    unless_it_hangs("a token request", setup.fake.wait_for_token_requests(1)).await;
     let newer = setup
         .account()
         .replace_rejected(rejected.generation())
@@ -85,7 +86,7 @@ async fn s40_the_middleware_sends_a_stream_of_unknown_size_once() {
     let setup = Setup::revoked().await;
     let request = setup.client().post(setup.url()).body(unsized_stream());
     assert_eq!(request.send().await.expect("a response").status(), 401);
-    setup.fake.wait_for_token_requests(1).await;
+    unless_it_hangs("a token request", setup.fake.wait_for_token_requests(1)).await;
     assert_eq!(setup.requests().len(), 1);
     assert_eq!(setup.requests()[0].body, "one two");
 }

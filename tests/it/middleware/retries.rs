@@ -10,6 +10,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
 
 use super::Setup;
+use crate::support::unless_it_hangs;
 
 fn retry() -> RetryTransientMiddleware<ExponentialBackoff> {
     let backoff = ExponentialBackoff::builder()
@@ -52,7 +53,7 @@ async fn sign_in_between_attempts(
     let hold = setup.fake.hold_api_responses();
     setup.fake.next_api_request(Fault::status(503));
     let request = tokio::spawn(client.get(setup.url()).send());
-    hold.arrived(1).await;
+    unless_it_hangs("a request arrives", hold.arrived(1)).await;
     let old = setup.header_of(AccountId::DEFAULT);
     setup.sign_in(AccountId::DEFAULT).await;
     hold.release();

@@ -5,7 +5,7 @@ use futures_util::stream;
 use reqwest::Body;
 
 use super::Setup;
-use crate::support::{HOUR, MINUTE};
+use crate::support::{HOUR, MINUTE, unless_it_hangs};
 
 #[tokio::test]
 async fn s01_a_fresh_token_costs_no_post() {
@@ -30,7 +30,7 @@ async fn s02_a_request_leaves_at_once_with_a_stale_token_beside_one_post() {
         let response = client.get(setup.url()).send().await.expect("a response");
         assert_eq!(response.status(), 200);
     }
-    hold.arrived(1).await;
+    unless_it_hangs("a request arrives", hold.arrived(1)).await;
     assert_eq!(setup.fake.token_requests(), 1);
     assert_eq!(setup.headers(), vec![vec![old]; 10]);
 }
@@ -42,7 +42,7 @@ async fn s03_an_expired_token_makes_the_request_wait() {
     setup.clock.advance(24 * HOUR);
     let hold = setup.fake.hold_token_requests();
     let request = tokio::spawn(setup.client().get(setup.url()).send());
-    hold.arrived(1).await;
+    unless_it_hangs("a request arrives", hold.arrived(1)).await;
     assert_eq!(setup.fake.api_requests(), 0);
     hold.release();
     let response = request.await.expect("no panic").expect("a response");
@@ -89,7 +89,7 @@ async fn an_upload_that_cannot_be_replayed_does_not_leave_with_a_stale_token() {
     let hold = setup.fake.hold_token_requests();
     let body = Body::wrap_stream(stream::iter(["abc"].map(Ok::<_, std::io::Error>)));
     let request = tokio::spawn(setup.client().post(setup.url()).body(body).send());
-    hold.arrived(1).await;
+    unless_it_hangs("a request arrives", hold.arrived(1)).await;
     assert_eq!(setup.fake.api_requests(), 0);
     hold.release();
     let response = request.await.expect("no panic").expect("a response");

@@ -7,19 +7,13 @@ use dropbox_sign_oauth::{
     store::{Record, TokenStore},
     testing::FakeClock,
 };
-use tokio::{
-    sync::{Mutex, mpsc},
-    time::timeout,
-};
+use tokio::sync::{Mutex, mpsc};
 
-use super::{Endpoint, Kind, ScriptedStore, pair, save_record};
+use super::{Endpoint, Kind, ScriptedStore, pair, save_record, unless_it_hangs};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
-
-/// No event of a test takes as long: the test hangs.
-const HANGS: Duration = Duration::from_secs(120);
 
 /// One account of a manager on an [`Endpoint`], a [`ScriptedStore`] and a [`FakeClock`].
 pub(crate) struct TestAccount {
@@ -208,14 +202,17 @@ impl Events {
                 self.seen.push(event.expect("the manager lives"));
             }
         };
-        timeout(HANGS, waiting).await.expect("the event happens");
+        unless_it_hangs("the event happens", waiting).await;
     }
 
     /// All events until the last task of the manager has ended.
     pub(crate) async fn all(mut self) -> Vec<EventKind> {
-        while let Some(event) = self.incoming.recv().await {
-            self.seen.push(event);
-        }
+        let ending = async {
+            while let Some(event) = self.incoming.recv().await {
+                self.seen.push(event);
+            }
+        };
+        unless_it_hangs("the manager's tasks end", ending).await;
         self.seen
     }
 }

@@ -13,6 +13,8 @@ use dropbox_sign_oauth::{
 };
 use tokio::sync::{Semaphore, watch};
 
+use super::unless_it_hangs;
+
 /// Clones share their state.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint(Arc<Shared>);
@@ -74,7 +76,8 @@ impl Endpoint {
     /// Waits until the first token request arrives.
     pub(crate) async fn until_posted(&self) {
         let mut presented = self.0.presented.subscribe();
-        let posted = presented.wait_for(|presented| !presented.is_empty()).await;
+        let posted = presented.wait_for(|presented| !presented.is_empty());
+        let posted = unless_it_hangs("a token request arrives", posted).await;
         posted.expect("the endpoint lives");
     }
 

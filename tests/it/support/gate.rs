@@ -8,6 +8,7 @@ use dropbox_sign_oauth::{
 };
 use tokio::sync::Semaphore;
 
+use super::unless_it_hangs;
 use crate::stores::{Call, Hook, Moment};
 
 /// Stops one call until it is opened, and then fails the call or not.
@@ -41,7 +42,8 @@ impl Gate {
     }
 
     pub(crate) async fn until_stopped(&self) {
-        self.0.stopped.acquire().await.expect("open").forget();
+        let stopped = unless_it_hangs("the call reaches the gate", self.0.stopped.acquire()).await;
+        stopped.expect("open").forget();
     }
 
     pub(crate) fn open(&self) {

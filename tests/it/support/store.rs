@@ -116,9 +116,9 @@ impl ScriptedStore {
     }
 
     /// Ends the account's lease, as if its holder had been paused for too long.
-    pub(crate) fn end_lease(&self, account: &AccountId) {
+    pub(crate) async fn end_lease(&self, account: &AccountId) {
         assert!(
-            self.place().end_lease(account),
+            self.place().end_lease(account).await,
             "no process holds the lease"
         );
     }

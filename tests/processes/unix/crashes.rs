@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use dropbox_sign_oauth::{store::Record, testing::Fault};
 use libtest_mimic::Trial;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{
     ALL, on_each,
-    process::Process,
+    process::{HANGS, Process},
     scale,
     service::{HOUR, LONG_LEASES, MINUTE, Reuse, Service},
     steps::Step,
@@ -130,7 +130,7 @@ impl Scene {
         let old = self.store.record().await.expect("signed in");
         self.advance(&mut process, HOUR).await;
         self.kill(process, moment).await;
-        self.store.end_lease();
+        self.store.end_lease().await;
 
         self.left = self.left_record(&old).await;
         let left = self.left;
@@ -171,13 +171,13 @@ impl Scene {
                 fake.next_token_request(Fault::cut_before_processing());
                 let hold = fake.hold_token_requests();
                 process.command(request).await;
-                hold.arrived(1).await;
+                timeout(HANGS, hold.arrived(1)).await.expect("a request");
                 process.kill().await;
             }
             Moment::Granted => {
                 let hold = fake.hold_token_responses();
                 process.command(request).await;
-                hold.arrived(1).await;
+                timeout(HANGS, hold.arrived(1)).await.expect("a request");
                 process.kill().await;
             }
             Moment::WhileSaving => {

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{
     ENGINES, SERVERS,
     fleet::{Fleet, SIZE},
-    on_each, scale,
+    on_each,
+    process::HANGS,
+    scale,
     service::{HOUR, LONG_LEASES, MINUTE, Reuse, Service},
     store::SharedStore,
     stores::Kind,
@@ -52,7 +54,8 @@ async fn s12_a_thousand_expiries_cost_a_post_each(kind: Kind) {
         let results = fleet.results().await;
         assert!(results.are_ok(), "expiry {expiry}: {results:?}");
         if is_stale {
-            fleet.service.fake.wait_for_token_requests(expiry).await;
+            let requests = fleet.service.fake.wait_for_token_requests(expiry);
+            timeout(HANGS, requests).await.expect("a token request");
         }
         assert_eq!(fleet.service.fake.token_requests(), expiry);
     }

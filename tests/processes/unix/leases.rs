@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use libtest_mimic::Trial;
+use tokio::time::timeout;
 
 use super::{
     ENGINES, SERVERS, on_each,
-    process::Process,
+    process::{HANGS, Process},
     service::{HOUR, LONG_LEASES, Reuse, SECOND, Service},
     steps::Step,
     store::SharedStore,
@@ -67,7 +68,7 @@ async fn s14_a_stopped_process_that_resumes_presents_no_token(kind: Kind) {
     };
     two.holder.request_until(Step::IntentSaved).await;
     two.holder.pause().await;
-    two.store.end_lease();
+    two.store.end_lease().await;
     let results = two.other.request(1).await;
     assert!(results.are_ok(), "{results:?}");
 
@@ -86,7 +87,7 @@ async fn s14_the_late_save_of_a_stopped_process_changes_nothing(kind: Kind) {
     };
     two.holder.request_until(Step::Saving).await;
     two.holder.pause().await;
-    two.store.end_lease();
+    two.store.end_lease().await;
     let results = two.other.request(1).await;
     assert!(results.are_ok(), "{results:?}");
     let winner = two.store.record().await;
@@ -104,7 +105,7 @@ async fn s14_without_replay_another_process_uses_the_late_save_of_a_stopped_proc
     };
     two.holder.request_until(Step::Saving).await;
     two.holder.pause().await;
-    two.store.end_lease();
+    two.store.end_lease().await;
     // The other process cannot know whether the holder is dead.
     let results = two.other.request(1).await;
     assert_eq!(results.sign_in.len(), 1, "{results:?}");
@@ -130,7 +131,7 @@ async fn s71_a_stopped_process_reads_the_response_that_arrived_meanwhile(kind: K
     };
     let hold = two.service.fake.hold_token_responses();
     two.holder.command(Command::Request { at_once: 1 }).await;
-    hold.arrived(1).await;
+    timeout(HANGS, hold.arrived(1)).await.expect("a request");
     two.holder.pause().await;
     hold.release();
     tokio::time::sleep(2 * lease.token_timeout).await;

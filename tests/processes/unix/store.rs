@@ -76,8 +76,8 @@ impl SharedStore {
     }
 
     /// Ends the lease, if a dead or a stopped process holds it on a server.
-    pub(crate) fn end_lease(&self) {
-        self.place.end_lease(&AccountId::default());
+    pub(crate) async fn end_lease(&self) {
+        self.place.end_lease(&AccountId::default()).await;
     }
 
     /// Crashes the server, and starts the server again with the same data.

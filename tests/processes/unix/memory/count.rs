@@ -63,27 +63,35 @@ impl Copies {
             let Some(before) = so_far.strip_suffix(kept) else {
                 continue;
             };
-            let is_sent = before
+            let Some((kind, after)) = kind_of_token(rest) else {
+                continue;
+            };
+            // A later owner of the freed memory may have overwritten the one or the other.
+            let begins_a_header = before
                 .strip_suffix(lost)
                 .is_some_and(|before| before.ends_with(HEADER));
-            match kind_of_token(rest) {
-                Some(b"at") if is_sent => self.sent += 1,
-                Some(b"at") => self.unsent += 1,
-                Some(b"rt") => self.refresh += 1,
+            let ends_a_line = after.starts_with(b"\r\n");
+            match kind {
+                b"at" if begins_a_header || ends_a_line => self.sent += 1,
+                b"at" => self.unsent += 1,
+                b"rt" => self.refresh += 1,
                 _ => {}
             }
         }
     }
 }
 
-/// The kind of the token whose padding ends here: "at-12-0123456789abcdef+/=", or as PHP escapes it.
-fn kind_of_token(bytes: &[u8]) -> Option<&[u8]> {
+/// The kind of the token whose padding ends here, and the bytes after the token:
+/// "at-12-0123456789abcdef+/=", or as PHP escapes it.
+fn kind_of_token(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (kind, rest) = bytes.split_at_checked(2)?;
     let rest = rest.strip_prefix(b"-")?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let rest = rest[digits..].strip_prefix(b"-")?;
     let (random, rest) = rest.split_at_checked(16)?;
-    let is_whole = random.iter().all(u8::is_ascii_hexdigit)
-        && (rest.starts_with(b"+/=") || rest.starts_with(br"+\/="));
-    is_whole.then_some(kind)
+    let after = rest
+        .strip_prefix(b"+/=")
+        .or_else(|| rest.strip_prefix(br"+\/="))?;
+    let is_whole = random.iter().all(u8::is_ascii_hexdigit);
+    is_whole.then_some((kind, after))
 }
