@@ -126,7 +126,7 @@ impl Postgres {
 
     /// As [`psql`](Self::psql), as another user than `postgres`.
     pub(crate) fn psql_as(&self, user: &str, statement: &str) -> String {
-        let mut psql = self.programs.command("psql");
+        let mut psql = self.programs.client("psql");
         // A test that blocks its runtime, on which a transaction is to commit, would wait for ever.
         psql.env("PGOPTIONS", "-c lock_timeout=60s")
             .args(["--no-psqlrc", "--tuples-only", "--no-align", "--quiet"])
@@ -220,7 +220,8 @@ impl Programs {
 
     fn server(&self, port: u16, options: &[String], data: &Path) -> Command {
         let mut command = ends_with_the_program(&self.folder.join("postgres"), data);
-        self.isolate(&mut command);
+        isolate(&mut command);
+        self.user.runs(&mut command);
         command
             .arg("-D")
             .arg(data.join("cluster"))
@@ -231,7 +232,7 @@ impl Programs {
     }
 
     fn are_ready(&self, address: SocketAddr) -> bool {
-        self.command("pg_isready")
+        self.client("pg_isready")
             .args(["--host", &address.ip().to_string()])
             .args(["--port", &address.port().to_string()])
             .stdout(Stdio::null())
@@ -240,20 +241,27 @@ impl Programs {
             .success()
     }
 
+    /// A program that runs as the server's user.
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.folder.join(program));
-        command.stdin(Stdio::null());
-        self.isolate(&mut command);
+        let mut command = self.client(program);
+        self.user.runs(&mut command);
         command
     }
 
-    /// The server's user may not enter our folder, and our settings are not the test's.
-    fn isolate(&self, command: &mut Command) {
-        command.current_dir("/");
-        for variable in ["PGOPTIONS", "PGSERVICE", "PGSSLMODE", "PGDATA", "PGPORT"] {
-            command.env_remove(variable);
-        }
-        self.user.runs(command);
+    /// A program that runs as this process's user. A change of the user forks this process, which is large.
+    fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(self.folder.join(program));
+        command.stdin(Stdio::null());
+        isolate(&mut command);
+        command
+    }
+}
+
+/// The server's user may not enter our folder, and our settings are not the test's.
+fn isolate(command: &mut Command) {
+    command.current_dir("/");
+    for variable in ["PGOPTIONS", "PGSERVICE", "PGSSLMODE", "PGDATA", "PGPORT"] {
+        command.env_remove(variable);
     }
 }
 
