@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
-    EndpointError, EndpointErrorKind, ErrorKind, EventKind, LostResponse, OAuthApi, RefreshPolicy,
+    EndpointError, EndpointErrorKind, ErrorKind, EventKind, LostResponse, RefreshPolicy,
     RefreshToken, TokenEndpoint, TokenGrant, TokenManager, TokenSet,
     store::{MemoryStore, Record},
     testing::{FakeClock, FakeDropboxSign, Fault},
@@ -49,9 +49,7 @@ async fn on_fake() -> (FakeDropboxSign, TokenManager, FakeClock) {
     let clock = FakeClock::new();
     let builder = FakeDropboxSign::builder().clock(clock.clone());
     let fake = builder.lifetime(HOUR).start().await;
-    let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET);
-    let api = api.base_url(fake.url()).build().expect("valid settings");
-    let manager = TokenManager::builder(api, MemoryStore::new())
+    let manager = TokenManager::builder(fake.api(), MemoryStore::new())
         .policy(never_replay())
         .clock(clock.clone())
         .build()
