@@ -264,7 +264,7 @@ impl State {
         Some(Decision::Wait(None, Some(self.start(Aim::Look))))
     }
 
-    /// Whether the store was not asked a moment ago.
+    /// Whether the store may be asked outside of a refresh: it was not asked a moment ago.
     pub(crate) fn may_look(&self, now: Moment) -> bool {
         now.monotonic >= self.next_look
     }

@@ -17,7 +17,8 @@ use crate::{
 /// A fake, a clock, a manager and a client with the middleware, for a test.
 ///
 /// The [default account](AccountId::DEFAULT) is signed in. The manager and the fake share the clock, and
-/// the manager saves in memory, unless the test has a [store of its own](Self::start_on). The client sends the token to the fake's origin alone.
+/// the manager saves in memory, unless the test has a [store of its own](Self::start_on). The client sends
+/// the token to the fake's origin alone.
 ///
 /// ```
 /// use dropbox_sign_oauth::testing::TestSetup;

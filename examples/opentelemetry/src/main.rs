@@ -67,7 +67,7 @@ async fn work() -> Result<FakeDropboxSign> {
             Err(_) => Ok(()),
         }
     };
-    let worked = worked.await;
+    let worked: Result<()> = worked.await;
     manager.shutdown().await?;
     worked?;
     Ok(fake)
