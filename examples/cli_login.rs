@@ -133,9 +133,7 @@ fn is_slip(kind: AuthorizationErrorKind) -> bool {
 /// The fake's user first pastes the wrong text, then the callback.
 async fn demo() -> Result<()> {
     let fake = FakeDropboxSign::start().await;
-    let (id, secret) =
-        (FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET);
-    let api = OAuthApi::builder(id, secret).base_url(fake.url()).build()?;
+    let api = fake.api();
     let folder = tempfile::tempdir()?;
     let tokens = folder.path().join("tokens.json");
 

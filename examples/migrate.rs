@@ -18,8 +18,7 @@ use std::{
 };
 
 use dropbox_sign_oauth::{
-    OAuthApi, Seeded, TokenManager, TokenSet, store::FileStore,
-    testing::FakeDropboxSign,
+    Seeded, TokenManager, TokenSet, store::FileStore, testing::FakeDropboxSign,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -110,11 +109,8 @@ async fn main() -> Result<()> {
 }
 
 fn start(fake: &FakeDropboxSign, folder: &Path) -> Result<TokenManager> {
-    let (id, secret) =
-        (FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET);
-    let api = OAuthApi::builder(id, secret).base_url(fake.url()).build()?;
     let store = FileStore::directory(folder)?;
-    Ok(TokenManager::builder(api, store).build()?)
+    Ok(TokenManager::builder(fake.api(), store).build()?)
 }
 
 fn rows(fake: &FakeDropboxSign) -> Vec<Row> {

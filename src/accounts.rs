@@ -117,20 +117,8 @@ impl Accounts {
         lens.sum()
     }
 
-    /// The names of the accounts in memory, in their order. A name costs no handle, which would keep the
-    /// account in memory.
-    pub(crate) fn names(&self) -> Vec<AccountId> {
-        let mut names = Vec::with_capacity(self.len());
-        for shard in &self.shards {
-            names.extend(shard.0.read().names());
-        }
-        names.sort_unstable();
-        names
-    }
-
-    /// Visits each account, without a handle that would keep the account in memory. A visit takes the locks
-    /// of its account, and must not look an account up.
-    #[cfg(feature = "metrics")]
+    /// Visits each account, without a handle that would keep the account in memory. A visit may take the
+    /// locks of its account, and must not look an account up.
     pub(crate) fn visit(&self, mut visit: impl FnMut(&Account)) {
         for shard in &self.shards {
             shard.0.read().visit(&mut visit);

@@ -7,7 +7,7 @@ mod trace;
 pub use sinks::EventSink;
 pub(crate) use sinks::Events;
 #[cfg(feature = "tracing")]
-pub(crate) use trace::{TARGET, in_span};
+pub(crate) use trace::{TARGET, in_span, record_outcome};
 
 use std::time::{Duration, SystemTime};
 
@@ -60,6 +60,11 @@ pub struct Event {
 /// A refresh runs in the span `refresh` with the fields `account` and `reason`. The spans and events of
 /// the HTTP client, of the store and of a [`TokenEndpoint`](crate::TokenEndpoint) of your own stand in
 /// the span. The span is a root, and follows from the span of the request that started the refresh.
+///
+/// At the end of the refresh, the span gets the field `outcome`: `refreshed` for a token that was granted,
+/// `adopted` for a token of the store, else [`ErrorKind::as_str`], as in the metrics. If no token came, the
+/// span also gets `otel.status_code` with the value `ERROR`, from which `tracing-opentelemetry` makes the
+/// span's status.
 ///
 /// [`ErrorKind::as_str`]: crate::ErrorKind::as_str
 /// [`StoreErrorKind::as_str`]: crate::store::StoreErrorKind::as_str
@@ -228,6 +233,10 @@ stable_names! {
 pub(crate) fn in_span<F>(_: &AccountId, _: RefreshReason, refresh: F) -> F {
     refresh
 }
+
+/// Tells the span of the present refresh how the refresh ended, with the feature `tracing`.
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn record_outcome(_: &'static str, _: bool) {}
 
 /// The work that was left in [`EventKind::Abandoned`].
 #[non_exhaustive]

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::task::consume_budget;
 
 use crate::{
-    account::{Account, BearerToken, Label, ManagerContext, Sweeper},
+    account::{Account, AccountStatus, BearerToken, Label, ManagerContext, Sweeper},
     account_id::AccountId,
     accounts::Accounts,
     endpoint::TokenEndpoint,
@@ -71,17 +71,53 @@ impl TokenManager {
         self.0.accounts.account(id)
     }
 
-    /// The names of the accounts in memory, in alphabetical order, for a status page beside
-    /// [`Account::status`].
+    /// The names of the accounts in memory, in alphabetical order.
     ///
     /// Accounts that only the store knows are not among them. The result holds names, not handles: a
-    /// handle would keep its account in memory. An account that has left memory since is made anew by
-    /// [`account`](Self::account), and its [state](crate::AccountStatus::state) is unknown.
+    /// handle would keep its account in memory. [`statuses`](Self::statuses) tells what is known of each.
     ///
     /// With 100,000 accounts, the call takes some tens of milliseconds, most of them for the order.
     /// Requests that look an account up meanwhile do not wait.
     pub fn accounts(&self) -> Vec<AccountId> {
-        self.0.accounts.names()
+        let mut names = Vec::with_capacity(self.0.accounts.len());
+        let accounts = &self.0.accounts;
+        accounts.visit(|account| names.push(account.id().clone()));
+        names.sort_unstable();
+        names
+    }
+
+    /// The status of each account in memory, in alphabetical order of the names, for a status page.
+    ///
+    /// A status is that of [`Account::status`]: nothing is loaded, sent or started. No account is made, none
+    /// is kept in memory, and the call does not count as a use for
+    /// [`idle_time`](TokenManagerBuilder::idle_time). Accounts that only the store knows are not among
+    /// them.
+    ///
+    /// With 100,000 accounts, the call takes some tens of milliseconds. Requests that look an account up
+    /// meanwhile do not wait; a new account waits for a part of that time.
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::testing::TestSetup;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let TestSetup { fake, manager, .. } = TestSetup::start().await;
+    /// # manager.account("acme").install(fake.sign_in()).await?;
+    /// for status in manager.statuses() {
+    ///     println!("{}: {}", status.account, status.state().as_str());
+    ///     if let Some(failure) = &status.last_error {
+    ///         println!("  {}", failure.error);
+    ///     }
+    /// }
+    /// # assert_eq!(manager.statuses()[0].state().as_str(), "fresh");
+    /// # assert_eq!(manager.statuses()[0].account, "acme".into());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn statuses(&self) -> Vec<AccountStatus> {
+        let mut statuses = Vec::with_capacity(self.0.accounts.len());
+        self.0.visit_statuses(|status| statuses.push(status));
+        statuses.sort_unstable_by(|one, other| one.account.cmp(&other.account));
+        statuses
     }
 
     /// How many accounts are in memory, for a metric beside [`TokenManagerBuilder::capacity`].
@@ -99,6 +135,11 @@ impl TokenManager {
 impl Shared {
     fn context(&self) -> &ManagerContext {
         self.accounts.context()
+    }
+
+    /// For a status page, and for the gauges.
+    fn visit_statuses(&self, mut visit: impl FnMut(AccountStatus)) {
+        self.accounts.visit(|account| visit(account.status()));
     }
 
     /// Refreshes the accounts whose tokens are stale. Returns for how long there is nothing to do.

@@ -201,7 +201,8 @@ impl fmt::Debug for TokenSet {
 /// The number of a token among the tokens that one process has used for one account.
 ///
 /// A newer token has a higher generation, even if it expires earlier, so that a late 401 cannot throw
-/// a newer token away.
+/// a newer token away. Generations are for comparing alone: each load of the record uses a number up, too, so
+/// that an account's first refresh may have the number 5.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub(crate) u64);
 

@@ -15,9 +15,9 @@ mod journal;
 use std::error::Error;
 
 use dropbox_sign_oauth::{
-    OAuthApi, TokenManager,
+    TokenManager,
     store::TokenStore,
-    testing::{FakeDropboxSign, store_conformance},
+    testing::{TestSetup, store_conformance},
 };
 
 use crate::journal::JournalStore;
@@ -32,29 +32,27 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("the store keeps the rules");
 
     let path = folder.path().join("tokens.jsonl");
-    let fake = FakeDropboxSign::start().await;
-    let start = |store: &JournalStore| -> Result<_, Box<dyn Error>> {
-        let id = FakeDropboxSign::CLIENT_ID;
-        let api = OAuthApi::builder(id, FakeDropboxSign::CLIENT_SECRET)
-            .base_url(fake.url())
-            .build()?;
-        Ok(TokenManager::builder(api, store.clone()).build()?)
-    };
-
     let store = JournalStore::open(&path)?;
-    let manager = start(&store)?;
-    manager.account("acme").install(fake.sign_in()).await?;
+    // Signs the account `default` in.
+    let TestSetup {
+        fake,
+        clock,
+        api,
+        manager,
+        ..
+    } = TestSetup::start_on(store, |manager| manager).await;
     let refused = JournalStore::open(&path).expect_err("a second process");
     println!("a second process: {refused}");
     manager.shutdown().await?;
-    drop((manager, store));
+    drop(manager);
 
     // A crash in the middle of a save leaves a part of a line.
     journal::append_part_of_a_line(&path)?;
     let store = JournalStore::open(&path)?;
     store.check().await?;
-    let manager = start(&store)?;
-    manager.account("acme").token().await?;
+    let manager = TokenManager::builder(api, store).clock(clock).build()?;
+    manager.account("default").token().await?;
+    assert_eq!(fake.token_requests(), 0);
     println!("the next start found the tokens");
     manager.shutdown().await?;
     Ok(())

@@ -17,7 +17,7 @@ mod configuration;
 use std::error::Error;
 
 use dropbox_sign_oauth::{
-    Error as TokenError, OAuthApi, TokenManager, TokenRefreshMiddleware,
+    Error as TokenError, TokenManager, TokenRefreshMiddleware,
     middleware::redirect_policy, store::MemoryStore, testing::FakeDropboxSign,
 };
 use reqwest::Method;
@@ -74,10 +74,8 @@ async fn main() -> Result<()> {
     let fake = FakeDropboxSign::start().await;
     fake.on(Method::GET, "/v3/account")
         .json(json!({ "account": { "account_id": "5008b25c" } }));
-    let (id, secret) =
-        (FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET);
-    let api = OAuthApi::builder(id, secret).base_url(fake.url()).build()?;
-    let manager = TokenManager::builder(api, MemoryStore::new()).build()?;
+    let manager =
+        TokenManager::builder(fake.api(), MemoryStore::new()).build()?;
     let clients = Clients::new(&manager, &fake.url())?;
 
     for tenant in ["acme", "globex"] {

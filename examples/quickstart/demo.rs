@@ -3,7 +3,7 @@
 use std::{error::Error, path::Path, time::Duration};
 
 use dropbox_sign_oauth::{
-    AccountId, AuthorizationResponse, Freshness, OAuthApi, TokenManager,
+    AccountId, AuthorizationResponse, Freshness, TokenManager,
     testing::{FakeDropboxSign, Fault},
 };
 use futures_util::future::try_join_all;
@@ -13,11 +13,7 @@ use reqwest::{
 };
 use tokio::time::sleep;
 
-use crate::{
-    counts::Counts,
-    program::{Hosts, Program},
-    timeline::Timeline,
-};
+use crate::{counts::Counts, program::Program, timeline::Timeline};
 
 const LIFETIME: Duration = Duration::from_secs(4);
 /// `RefreshPolicy::min_refresh_interval`, for which a newly granted token is
@@ -30,17 +26,12 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// The fake service, and the timeline of the program.
 struct Demo {
     fake: FakeDropboxSign,
-    hosts: Hosts,
     timeline: Timeline,
 }
 
 pub(crate) async fn run() -> Result<bool> {
     let fake = FakeDropboxSign::builder().lifetime(LIFETIME).start().await;
     let demo = Demo {
-        hosts: Hosts {
-            token: fake.url(),
-            api: fake.url(),
-        },
         timeline: Timeline::new(),
         fake,
     };
@@ -68,17 +59,9 @@ pub(crate) async fn run() -> Result<bool> {
 }
 
 impl Demo {
-    fn api(&self) -> Result<OAuthApi> {
-        let (id, secret) =
-            (FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET);
-        Ok(OAuthApi::builder(id, secret)
-            .base_url(&self.hosts.token)
-            .build()?)
-    }
-
     fn start_program(&self, tokens: &Path) -> Result<Program> {
         let timeline = self.timeline.clone();
-        Program::new(self.api()?, &self.hosts, tokens, move |event| {
+        Program::new(self.fake.api(), &self.fake.url(), tokens, move |event| {
             timeline.event(event)
         })
     }
@@ -86,7 +69,7 @@ impl Demo {
     async fn sign_in(&self, program: &Program) -> Result<()> {
         self.timeline
             .scene("Sign-in: the callback's code becomes tokens");
-        let state = self.api()?.authorization_request()?.state().clone();
+        let state = self.fake.api().authorization_request()?.state().clone();
         let code = self.fake.authorization_code();
         let callback = format!(
             "/callback?code={}&state={}",
@@ -190,7 +173,7 @@ impl Demo {
         self.fake.revoke_access_tokens();
         let before = self.counts();
         let file = Part::bytes(vec![b'%'; 100_000]).file_name("contract.pdf");
-        let url = format!("{}/v3/signature_request/send", self.hosts.api);
+        let url = format!("{}/v3/signature_request/send", self.fake.url());
         let form = Form::new().text("title", "Contract").part("files[0]", file);
         let response = program.uploads.post(url).multipart(form).send().await?;
         self.timeline
@@ -271,7 +254,7 @@ impl Demo {
     ) -> reqwest_middleware::Result<Response> {
         program
             .client
-            .get(format!("{}/v3/account", self.hosts.api))
+            .get(format!("{}/v3/account", self.fake.url()))
             .send()
             .await
     }

@@ -4,12 +4,10 @@ use std::{env, error::Error, path::PathBuf};
 
 use dropbox_sign_oauth::{
     AccountId, Error as TokenError, OAuthApi, RefreshToken, Seeded, TokenSet,
+    middleware::API_ORIGIN,
 };
 
-use crate::{
-    program::{Hosts, Program},
-    timeline::Timeline,
-};
+use crate::{program::Program, timeline::Timeline};
 
 const CLIENT_ID: &str = "DROPBOX_SIGN_CLIENT_ID";
 const CLIENT_SECRET: &str = "DROPBOX_SIGN_CLIENT_SECRET";
@@ -66,11 +64,10 @@ pub(crate) async fn run(
     let api =
         OAuthApi::builder(credentials.client_id, credentials.client_secret)
             .build()?;
-    let hosts = Hosts::default();
     let timeline = Timeline::new();
     let sink = timeline.clone();
     let program =
-        Program::new(api, &hosts, &file, move |event| sink.event(event))?;
+        Program::new(api, API_ORIGIN, &file, move |event| sink.event(event))?;
     let seed = TokenSet::from_refresh_token(credentials.refresh_token);
     // A refresh of an earlier start may have spent the refresh token of the
     // environment.
@@ -84,7 +81,7 @@ pub(crate) async fn run(
     }
 
     timeline.scene("GET /v3/account");
-    let request = program.client.get(format!("{}/v3/account", hosts.api));
+    let request = program.client.get(format!("{API_ORIGIN}/v3/account"));
     let response = request.with_extension(account).send().await;
     // The request may have rotated the refresh token, even if the request
     // failed.

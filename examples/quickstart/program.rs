@@ -7,8 +7,7 @@ use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
 
 use dropbox_sign_oauth::{
     Event, OAuthApi, TokenManager, TokenRefreshMiddleware,
-    middleware::{API_ORIGIN, redirect_policy},
-    store::FileStore,
+    middleware::redirect_policy, store::FileStore,
 };
 
 use crate::at_most::AtMost;
@@ -24,25 +23,10 @@ pub(crate) struct Program {
     pub(crate) uploads: ClientWithMiddleware,
 }
 
-/// The URLs of the service.
-pub(crate) struct Hosts {
-    pub(crate) token: String,
-    pub(crate) api: String,
-}
-
-impl Default for Hosts {
-    fn default() -> Self {
-        Self {
-            token: OAuthApi::BASE_URL.to_owned(),
-            api: API_ORIGIN.to_owned(),
-        }
-    }
-}
-
 impl Program {
     pub(crate) fn new(
         api: OAuthApi,
-        hosts: &Hosts,
+        api_origin: &str,
         tokens: &Path,
         on_event: impl FnMut(&Event) + Send + 'static,
     ) -> Result<Self, Box<dyn Error>> {
@@ -51,7 +35,7 @@ impl Program {
                 .event_sink(on_event)
                 .build()?;
         let auth = TokenRefreshMiddleware::builder(&manager)
-            .origins([&hosts.api])
+            .origins([api_origin])
             .build()?;
 
         let http = reqwest::Client::builder()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dropbox_sign_oauth::{OAuthApi, Seeded, testing::FakeDropboxSign};
+use dropbox_sign_oauth::{Seeded, testing::FakeDropboxSign};
 use tokio::time::{sleep, timeout};
 
 use crate::{Result, Worker, stop_signal, store};
@@ -13,15 +13,12 @@ pub(crate) async fn run() -> Result<()> {
     let seed = signed_in.refresh_token().ok_or("no refresh token")?;
     let folder = tempfile::tempdir()?;
     let url = format!("file:{}", folder.path().display());
-    let (id, secret) =
-        (FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET);
 
     // The first start presents the seed, which is spent from then on. The
     // second start finds better tokens in the store.
     for (jobs, expected) in [(3, Seeded::Installed), (6, Seeded::Kept)] {
-        let api = OAuthApi::builder(id, secret).base_url(fake.url());
         let worker = Worker {
-            api: api.build()?,
+            api: fake.api(),
             origin: fake.url(),
             store: store::open(&url).await?,
             seed: seed.clone(),

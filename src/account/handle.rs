@@ -159,24 +159,16 @@ impl Account {
     /// store has its tokens.
     ///
     /// ```
-    /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, testing::FakeDropboxSign, store::MemoryStore};
+    /// [`TokenManager::statuses`](crate::TokenManager::statuses) tells the status of each account in memory.
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::testing::TestSetup;
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let fake = FakeDropboxSign::start().await;
-    /// # let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
-    /// #     .base_url(fake.url())
-    /// #     .build()?;
-    /// # let manager = TokenManager::builder(api, MemoryStore::new()).build()?;
-    /// # manager.account("acme").install(fake.sign_in()).await?;
-    /// for id in manager.accounts() {
-    ///     let status = manager.account(&id).status();
-    ///     println!("{id}: {}", status.state().as_str());
-    ///     if let Some(failure) = &status.last_error {
-    ///         println!("  {}", failure.error);
-    ///     }
-    /// }
-    /// # assert_eq!(manager.account("acme").status().state().as_str(), "fresh");
-    /// # Ok(())
+    /// # async fn main() {
+    /// # let TestSetup { account, .. } = TestSetup::start().await;
+    /// let status = account.status();
+    /// assert_eq!(status.state().as_str(), "fresh");
+    /// assert!(status.last_error.is_none());
     /// # }
     /// ```
     ///

@@ -8,7 +8,7 @@
 //! | 11 | `mod`, `handle` | the handle: serves a fresh token at once |
 //! | 10 | `acquire` | other tokens: starts a flight, or waits for a flight |
 //! | 9 | `tasks` | the runtime of the work, and waits that end |
-//! | 8 | `flight`, `code_exchange` | the plan of one refresh, and of one sign-in, each in a task of its own |
+//! | 8 | `flight`, `code_exchange`, `signed_in` | the plan of one refresh, and of one sign-in, each in a task of its own; whether the account has a sign-in |
 //! | 7 | `saving`, `exchange`, `sign_in` | saving a grant, the token request, installing and signing out |
 //! | 6 | `intent`, `lease` | the write-ahead intent in the record, the right to refresh |
 //! | 5 | `reload` | what the stored record says is to be done |
@@ -39,6 +39,7 @@ mod retry_pauses;
 mod saving;
 mod sign_in;
 mod sign_ins;
+mod signed_in;
 mod single_flight;
 mod state;
 mod status;

@@ -112,11 +112,17 @@ impl RecordState {
     /// Whether the refresh token of the known record was refused, though the access token beside it may
     /// be valid. A refusal in the record counts at any age: no token has come since.
     pub(super) fn is_refused(&self, is_recent: impl FnOnce(SystemTime) -> bool) -> bool {
-        let record = self.known.as_ref().map(|known| &known.record);
-        let with_token = record.and_then(|record| Some((record, record.tokens.refresh_token()?)));
+        let with_token = self
+            .known_record()
+            .and_then(|record| Some((record, record.tokens.refresh_token()?)));
         with_token.is_some_and(|(record, token)| {
             record.is_refused() || self.refusal(token, &record.lineage, is_recent).is_some()
         })
+    }
+
+    /// The newest record that this process knows.
+    pub(super) fn known_record(&self) -> Option<&Record> {
+        self.known.as_ref().map(|known| &known.record)
     }
 
     /// A granted record that the store lacks, and the version that it is to replace.

@@ -153,18 +153,24 @@ impl AccountContext {
     /// Whether the record has a refresh token that may be presented, or a valid access token beside
     /// a refresh token that was not refused. A revocation ends both.
     fn may_be_good(&self, stored: &Record) -> bool {
-        let refresh_token = stored.tokens.refresh_token();
-        if refresh_token.is_some_and(|token| self.is_refused(stored, token)) {
-            return false;
-        }
-        let token = self.found_token(stored, self.next_generation());
-        let now = self.clocks().now();
-        if token.is_some_and(|token| token.freshness(now) != Freshness::Expired) {
-            return true;
-        }
         let may_be_spent = self.policy().lost_response == LostResponse::NeverReplay
             && self.record_state().open_intent(stored).is_some();
-        !may_be_spent && refresh_token.is_some_and(|token| token.flaw().is_none())
+        self.has_sign_in(stored) && (!may_be_spent || self.has_valid_token(stored))
+    }
+
+    /// The same, where a refresh may be under way: a refresh token that is being presented counts as good.
+    pub(super) fn has_sign_in(&self, record: &Record) -> bool {
+        match record.tokens.refresh_token() {
+            Some(token) if self.is_refused(record, token) => false,
+            Some(token) if token.flaw().is_none() => true,
+            _ => self.has_valid_token(record),
+        }
+    }
+
+    fn has_valid_token(&self, record: &Record) -> bool {
+        let token = self.found_token(record, self.next_generation());
+        let now = self.clocks().now();
+        token.is_some_and(|token| token.freshness(now) != Freshness::Expired)
     }
 
     fn is_refused(&self, stored: &Record, token: &RefreshToken) -> bool {

@@ -21,6 +21,7 @@ use crate::{
     account_id::AccountId,
     clock::{Clocks, Moment},
     error::{Error, ErrorKind},
+    event::record_outcome,
     metrics::Meter,
     policy::{Backoff, RefreshPolicy},
     runtime::end_of_task,
@@ -325,11 +326,13 @@ impl Flight {
         let single_flight = &self.single_flight;
         let now = single_flight.clocks.now();
         let name = outcome.name();
+        let is_failure = !matches!(outcome, Outcome::Token(_));
         let counts = single_flight.update(|state| state.finish(self.id, outcome, now));
         if let Aim::Refresh(reason) = self.aim {
             let took = now.monotonic.saturating_sub(self.began);
             let account = &single_flight.account;
             single_flight.meter.refresh(account, reason, name, took);
+            record_outcome(name, is_failure);
         }
         counts
     }

@@ -31,7 +31,8 @@ use crate::{
     token::Generation,
 };
 
-/// How often the store is asked for a token newer than a newly granted one, at most.
+/// How often the store is asked at most: for a token newer than a newly granted one, and whether the
+/// account has a sign-in.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// After the store was found to have no tokens: how long until it is asked again.
@@ -256,11 +257,26 @@ impl State {
     }
 
     fn look(&mut self, now: Moment) -> Option<Verdict> {
-        if self.may_start(now).is_err() || now.monotonic < self.next_look {
+        if self.may_start(now).is_err() || !self.may_look(now) {
             return None;
         }
         self.next_look = now.monotonic.saturating_add(LOOK_EVERY);
         Some(Decision::Wait(None, Some(self.start(Aim::Look))))
+    }
+
+    /// Whether the store may be asked outside of a refresh: it was not asked a moment ago.
+    pub(crate) fn may_look(&self, now: Moment) -> bool {
+        now.monotonic >= self.next_look
+    }
+
+    /// Takes note that a caller without a flight has asked the store. Says whether the response counts:
+    /// the account may have signed in or out since `asked` was drawn.
+    pub(crate) fn note_look(&mut self, asked: Generation, now: Moment) -> bool {
+        let counts = asked >= self.floor;
+        if counts {
+            self.next_look = now.monotonic.saturating_add(LOOK_EVERY);
+        }
+        counts
     }
 
     /// Joins the flight, starts one, or makes do with the fallback.

@@ -17,8 +17,8 @@ use crate::{
     token::Generation,
 };
 
-/// What this process knows of an account. Comes from [`Account::status`](crate::Account::status), and
-/// holds no secret.
+/// What this process knows of an account. Comes from [`Account::status`](crate::Account::status) and
+/// [`TokenManager::statuses`](crate::TokenManager::statuses), and holds no secret.
 ///
 /// Serializes with [`state`](Self::state) beside the fields. Times are Unix seconds, kinds and states
 /// their stable names:

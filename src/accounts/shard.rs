@@ -8,7 +8,7 @@ use std::time::Duration;
 use hashbrown::HashTable;
 
 use super::Room;
-use crate::{account::Account, account_id::AccountId, token::Generation};
+use crate::{account::Account, token::Generation};
 
 /// Below this number of accounts, a shard is not swept for having doubled.
 const SMALL: usize = 16;
@@ -50,11 +50,6 @@ impl Shard {
         self.latest_generation
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = AccountId> {
-        self.table.iter().map(|entry| entry.account.id().clone())
-    }
-
-    #[cfg(feature = "metrics")]
     pub(super) fn visit(&self, visit: &mut impl FnMut(&Account)) {
         self.table.iter().for_each(|entry| visit(&entry.account));
     }

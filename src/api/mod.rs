@@ -33,9 +33,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let fake = FakeDropboxSign::start().await;
-//! # let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
-//! #     .base_url(fake.url())
-//! #     .build()?;
+//! # let api = fake.api();
 //! # let manager = TokenManager::builder(api.clone(), MemoryStore::new()).build()?;
 //! let request = api.authorization_request()?;
 //! let (url, state) = (request.url(), request.state().clone());

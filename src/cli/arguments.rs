@@ -72,8 +72,8 @@ pub(crate) struct SettingArguments {
 
     /// The file with the key that encrypts the stored tokens [default: no encryption]
     ///
-    /// The key is a text as `EncryptionKey::to_text` makes it. Or set DROPBOX_SIGN_ENCRYPTION_KEY to the
-    /// key itself.
+    /// The key is a text as `EncryptionKey::to_text` makes it: `dropbox-sign-oauth-key:ID:` and the output of
+    /// `openssl rand -base64 32 | tr '/+' '_-' | tr -d =`. Or set DROPBOX_SIGN_ENCRYPTION_KEY to the key itself.
     #[arg(long, global = true, value_name = "PATH")]
     #[arg(env = "DROPBOX_SIGN_ENCRYPTION_KEY_FILE", hide_env_values = true)]
     encryption_key_file: Option<String>,

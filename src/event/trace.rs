@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use tracing::{Instrument, Span, instrument::Instrumented};
+use tracing::{Instrument, Span, field::Empty, instrument::Instrumented};
 
 use super::{EventKind, RefreshReason};
 use crate::{account_id::AccountId, clock::unix_seconds};
 
 /// The target of all events in `tracing`.
 pub(crate) const TARGET: &str = "dropbox_sign_oauth";
+
+/// The name of the span of a refresh.
+const SPAN: &str = "refresh";
 
 pub(super) fn trace(account: &AccountId, event: &EventKind) {
     let kind = event.as_str();
@@ -130,9 +133,31 @@ pub(crate) fn in_span<F>(
     refresh: F,
 ) -> Instrumented<F> {
     let reason = reason.as_str();
-    let span = tracing::info_span!(target: TARGET, parent: None, "refresh", %account, reason);
+    let span = tracing::info_span!(
+        target: TARGET,
+        parent: None,
+        SPAN,
+        %account,
+        reason,
+        outcome = Empty,
+        otel.status_code = Empty,
+    );
     span.follows_from(Span::current());
     refresh.instrument(span)
+}
+
+/// Tells the span of the present refresh how the refresh ended.
+pub(crate) fn record_outcome(outcome: &'static str, is_failure: bool) {
+    let span = Span::current();
+    // If a filter leaves the span of the refresh out, the present span may be the program's.
+    let metadata = span.metadata();
+    if metadata.is_none_or(|span| (span.target(), span.name()) != (TARGET, SPAN)) {
+        return;
+    }
+    span.record("outcome", outcome);
+    if is_failure {
+        span.record("otel.status_code", "ERROR");
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -21,15 +21,13 @@ impl TokenManager {
     /// [`shutdown`](Self::shutdown). Any number of flushes and shutdowns may run at the same time.
     ///
     /// ```
-    /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, testing::FakeDropboxSign, store::MemoryStore};
+    /// # use dropbox_sign_oauth::{TokenManager, testing::FakeDropboxSign, store::MemoryStore};
     /// use dropbox_sign_oauth::{Background, RefreshPolicy};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let fake = FakeDropboxSign::start().await;
-    /// # let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
-    /// #     .base_url(fake.url())
-    /// #     .build()?;
+    /// # let api = fake.api();
     /// # let store = MemoryStore::new();
     /// let policy = RefreshPolicy {
     ///     background: Background::Never,

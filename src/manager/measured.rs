@@ -31,6 +31,6 @@ impl Measured for Shared {
     }
 
     fn visit(&self, visit: &mut dyn FnMut(&AccountStatus)) {
-        self.accounts.visit(|account| visit(&account.status()));
+        self.visit_statuses(|status| visit(&status));
     }
 }

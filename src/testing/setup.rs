@@ -11,13 +11,14 @@ use crate::{
     api::OAuthApi,
     manager::{TokenManager, TokenManagerBuilder},
     middleware::{TokenRefreshMiddleware, redirect_policy},
-    store::MemoryStore,
+    store::{MemoryStore, TokenStore},
 };
 
 /// A fake, a clock, a manager and a client with the middleware, for a test.
 ///
 /// The [default account](AccountId::DEFAULT) is signed in. The manager and the fake share the clock, and
-/// the manager saves in memory. The client sends the token to the fake's origin alone.
+/// the manager saves in memory, unless the test has a [store of its own](Self::start_on). The client sends
+/// the token to the fake's origin alone.
 ///
 /// ```
 /// use dropbox_sign_oauth::testing::TestSetup;
@@ -42,7 +43,7 @@ pub struct TestSetup {
     pub clock: FakeClock,
     /// The API at the fake, to start a sign-in.
     pub api: OAuthApi,
-    /// The manager, on the fake and a [`MemoryStore`].
+    /// The manager, on the fake and the store.
     pub manager: TokenManager,
     /// The default account.
     pub account: Account,
@@ -85,21 +86,50 @@ impl TestSetup {
     pub async fn start_with(
         configure: impl FnOnce(TokenManagerBuilder) -> TokenManagerBuilder,
     ) -> Self {
+        Self::start_on(MemoryStore::new(), configure).await
+    }
+
+    /// Starts the fake, and signs the default account in to a manager on `store` that `configure` has
+    /// changed.
+    ///
+    /// A test of a restart builds a second manager on the same store:
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use dropbox_sign_oauth::{TokenManager, store::MemoryStore, testing::TestSetup};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = Arc::new(MemoryStore::new());
+    /// let setup = TestSetup::start_on(Arc::clone(&store), |manager| manager).await;
+    /// setup.manager.shutdown().await?;
+    ///
+    /// let restarted = TokenManager::builder(setup.api, store).clock(setup.clock).build()?;
+    /// restarted.account("default").token().await?;
+    /// assert_eq!(setup.fake.token_requests(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`start_with`](Self::start_with), and if the store does not save.
+    pub async fn start_on(
+        store: impl TokenStore,
+        configure: impl FnOnce(TokenManagerBuilder) -> TokenManagerBuilder,
+    ) -> Self {
         let clock = FakeClock::new();
         let fake = FakeDropboxSign::builder()
             .clock(clock.clone())
             .lifetime(Self::LIFETIME)
             .start()
             .await;
-        let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
-            .base_url(fake.url())
-            .build()
-            .expect("the fake's URL");
-        let manager = TokenManager::builder(api.clone(), MemoryStore::new()).clock(clock.clone());
+        let api = fake.api();
+        let manager = TokenManager::builder(api.clone(), store).clock(clock.clone());
         let manager = configure(manager).build().expect("a valid configuration");
         let account = manager.account(AccountId::DEFAULT);
         let installed = account.install(fake.sign_in_as(AccountId::DEFAULT)).await;
-        installed.expect("a store in memory saves");
+        installed.expect("the store saves");
         Self {
             client: client(&fake, &manager),
             fake,

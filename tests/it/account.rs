@@ -25,6 +25,7 @@ mod rollback;
 mod runtimes;
 mod seeds;
 mod sign_in;
+mod signed_in;
 mod signing_in;
 mod sinks;
 mod spent;

@@ -488,6 +488,30 @@ async fn s115_names_that_nobody_is_signed_in_to_leave_memory() {
 }
 
 #[tokio::test]
+async fn s156_a_name_that_is_asked_for_its_sign_in_leaves_nothing_in_memory() {
+    let crowded = Crowded::new(8);
+    crowded.save_crowd(20).await;
+    let asked = crowded.loads();
+    for nth in 0..20 {
+        crowded.use_crowd_member(nth).await;
+        for _ in 0..3 {
+            let signed_in = crowded.manager.account("nobody").is_signed_in().await;
+            assert!(!signed_in.expect("an answer"));
+        }
+    }
+    assert_eq!(crowded.loads() - asked, 40, "one look for each second");
+    for nth in 0..1_000 {
+        let account = crowded.manager.account(format!("path-{nth}"));
+        assert!(!account.is_signed_in().await.expect("an answer"));
+        crowded.clock.advance(Duration::from_millis(100));
+    }
+    crowded.clock.advance(IDLE);
+    crowded.manager.account("path-next");
+    assert_eq!(crowded.manager.accounts_in_memory(), 1);
+    assert!(crowded.events_of("nobody").await.is_empty());
+}
+
+#[tokio::test]
 async fn s115_a_name_that_is_asked_again_and_again_asks_the_store_once_a_second_and_reports_once() {
     let crowded = Crowded::new(8);
     crowded.save_crowd(100).await;
@@ -504,6 +528,41 @@ async fn s115_a_name_that_is_asked_again_and_again_asks_the_store_once_a_second_
     assert_eq!(looks, 300);
     let events = crowded.events_of("nobody").await;
     assert_eq!(events.len(), 1, "{events:?}");
+}
+
+#[tokio::test]
+async fn s157_the_statuses_of_all_accounts_make_and_keep_none() {
+    let crowded = Crowded::new(100);
+    for name in ["zoe", "acme", "Bob"] {
+        crowded.save(name).await;
+        crowded.token(name).await;
+    }
+    let nobody = crowded.manager.account("nobody").token().await;
+    nobody.expect_err("not signed in");
+    let loads = crowded.loads();
+    crowded.clock.advance(IDLE);
+    let statuses = crowded.manager.statuses();
+    let known = statuses.iter();
+    let known: Vec<_> = known
+        .map(|status| (status.account.as_str(), status.state()))
+        .collect();
+    let expected = [
+        ("Bob", AccountState::Fresh),
+        ("acme", AccountState::Fresh),
+        ("nobody", AccountState::NotSignedIn),
+        ("zoe", AccountState::Fresh),
+    ];
+    assert_eq!(known, expected);
+    assert_eq!(crowded.loads(), loads, "a status loads nothing");
+    let alone = crowded.manager.account("acme").status();
+    assert_eq!(format!("{:?}", statuses[1]), format!("{alone:?}"));
+
+    // The statuses are no use of the accounts, and hold no handle.
+    crowded.manager.account("stranger");
+    let [status] = &*crowded.manager.statuses() else {
+        panic!("the others were idle")
+    };
+    assert_eq!(status.account, AccountId::from("stranger"));
 }
 
 #[tokio::test]

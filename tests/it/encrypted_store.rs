@@ -6,18 +6,23 @@ mod memory;
 mod rewrap;
 mod unencrypted;
 
+#[cfg(unix)]
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use dropbox_sign_oauth::{
     AccountId, ErrorKind, RefreshPolicy, TokenManager, TokenSet,
-    store::{EncryptedStore, FileStore, MemoryStore, Record, StoreErrorKind, Swap, TokenStore},
+    store::{
+        EncryptedStore, EncryptionKey, FileStore, MemoryStore, Record, StoreErrorKind, Swap,
+        TokenStore,
+    },
     testing::store_conformance,
 };
 use tempfile::TempDir;
 
 #[cfg(unix)]
 use crate::{
-    servers::Redis,
+    servers::{Redis, find},
     support::{Kind, ScriptedStore},
 };
 use crate::{
@@ -170,4 +175,30 @@ async fn s27_an_undecryptable_record_stays_and_does_not_read_as_not_signed_in() 
     account.install(tokens).await.expect_err("not overwritten");
     account.sign_out().await.expect_err("not removed");
     assert_eq!(loaded_by(inner).await, before);
+}
+
+#[cfg(unix)]
+#[test]
+fn s159_the_shell_of_the_docs_makes_a_key() {
+    const KEY: &str = "key=$(openssl rand -base64 32 | tr '/+' '_-' | tr -d =)";
+    const TEXT: &str = "echo \"dropbox-sign-oauth-key:2026-11:$key\"";
+
+    let docs = [
+        include_str!("../../src/store/encrypted/key.rs"),
+        include_str!("../../src/guide/command_line.md"),
+    ];
+    for docs in docs {
+        assert!(docs.contains(KEY) && docs.contains(TEXT), "{docs}");
+    }
+    if find("openssl", []).is_none() {
+        return;
+    }
+    // Each character of base64 is in one of so many keys.
+    for _ in 0..20 {
+        let mut shell = Command::new("sh");
+        let output = shell.arg("-c").arg(format!("{KEY}; {TEXT}")).output();
+        let text = String::from_utf8(output.expect("a shell").stdout).expect("text");
+        let key: EncryptionKey = text.trim_end().parse().expect("a key");
+        assert!(format!("{key:?}").contains("2026-11"));
+    }
 }

@@ -15,18 +15,11 @@ use dropbox_sign_oauth::{
 };
 use serde_json::{Value, json};
 
-fn api(fake: &FakeDropboxSign) -> OAuthApi {
-    OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
-        .base_url(fake.url())
-        .build()
-        .expect("a valid configuration")
-}
-
 async fn refresh(
     fake: &FakeDropboxSign,
     token: &RefreshToken,
 ) -> Result<TokenGrant, EndpointError> {
-    api(fake).refresh(token).await
+    fake.api().refresh(token).await
 }
 
 fn signed_in(fake: &FakeDropboxSign) -> RefreshToken {
@@ -186,7 +179,7 @@ async fn a_code_is_good_for_one_exchange() {
     let code = fake.authorization_code();
     let exchange = async || {
         let request = OAuthTokenGenerateRequest::new(code.clone(), "the-state");
-        api(&fake).oauth_token_generate(request).await
+        fake.api().oauth_token_generate(request).await
     };
     let response = exchange().await.expect("granted");
     assert_eq!(response.state.as_deref(), Some("the-state"));

@@ -15,7 +15,7 @@ mod timing;
 mod unlisted;
 
 use dropbox_sign_oauth::{
-    Account, AccountId, OAuthApi, TokenManager, TokenRefreshMiddleware,
+    Account, AccountId, TokenManager, TokenRefreshMiddleware,
     middleware::TokenRefreshMiddlewareBuilder,
     store::MemoryStore,
     testing::{FakeClock, FakeDropboxSign, RecordedRequest},
@@ -41,11 +41,7 @@ impl Setup {
     /// Without a sign-in, and with a clock of its own for the service.
     async fn with_clocks(service: FakeClock, clock: FakeClock) -> Self {
         let fake = FakeDropboxSign::builder().clock(service).start().await;
-        let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
-            .base_url(fake.url())
-            .build()
-            .expect("a valid configuration");
-        let manager = TokenManager::builder(api, MemoryStore::new())
+        let manager = TokenManager::builder(fake.api(), MemoryStore::new())
             .clock(clock.clone())
             .build()
             .expect("a valid configuration");

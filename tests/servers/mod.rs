@@ -154,7 +154,7 @@ fn accepts(address: SocketAddr) -> bool {
 }
 
 /// The program's path: on the `PATH`, or in one of `folders`. `None`: the test is skipped.
-fn find(program: &str, folders: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
+pub(crate) fn find(program: &str, folders: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
     find_one_of(&[program], folders)
 }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use dropbox_sign_oauth::testing::FakeDropboxSign;
-use opentelemetry::{KeyValue, trace::SpanId};
+use opentelemetry::{
+    KeyValue,
+    trace::{SpanId, Status},
+};
 use opentelemetry_sdk::trace::SpanData;
 
 use crate::Result;
@@ -13,18 +16,41 @@ pub(crate) fn check(spans: &[SpanData], fake: &FakeDropboxSign) -> Result<()> {
     for span in spans {
         print(span);
     }
-    let names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
-    assert_eq!(names, ["report", "refresh", "report"]);
-    let [_, refresh, noon] = spans else {
-        return Err("not three spans".into());
+    let [_, noon, evening] = &*named("report", spans) else {
+        return Err("not three reports".into());
     };
+    let [refreshed, failed] = &*named("refresh", spans) else {
+        return Err("not two refreshes".into());
+    };
+    check_refresh(refreshed, noon, "refreshed", "token refreshed");
+    assert_eq!(refreshed.status, Status::Unset);
+    check_refresh(failed, evening, "grant_refused", "refresh failed");
+    assert!(matches!(failed.status, Status::Error { .. }));
 
+    no_secret(spans, fake)
+}
+
+/// The spans of this name, in the order of their starts.
+fn named<'a>(name: &str, spans: &'a [SpanData]) -> Vec<&'a SpanData> {
+    let named = spans.iter().filter(|span| span.name == name);
+    let mut named: Vec<_> = named.collect();
+    named.sort_by_key(|span| span.start_time);
+    named
+}
+
+fn check_refresh(
+    refresh: &SpanData,
+    started_by: &SpanData,
+    outcome: &str,
+    last_event: &str,
+) {
     let attributes = attributes(&refresh.attributes);
     assert_eq!(attributes["account"], "default");
     assert_eq!(attributes["reason"], "expired");
+    assert_eq!(attributes["outcome"], outcome);
     let events = refresh.events.iter().map(|event| &*event.name);
     let events: Vec<_> = events.collect();
-    assert_eq!(events, ["refresh started", "token refreshed"]);
+    assert_eq!(events, ["refresh started", last_event]);
 
     // Many requests may wait for one refresh, and a refresh may outlive its
     // request. So a refresh is a trace of its own, with a link to the span that
@@ -32,13 +58,12 @@ pub(crate) fn check(spans: &[SpanData], fake: &FakeDropboxSign) -> Result<()> {
     assert_eq!(refresh.parent_span_id, SpanId::INVALID);
     let links: Vec<_> = refresh.links.iter().collect();
     assert_eq!(links.len(), 1);
-    assert_eq!(links[0].span_context, noon.span_context);
-
-    no_secret(spans, fake)
+    assert_eq!(links[0].span_context, started_by.span_context);
 }
 
 fn print(span: &SpanData) {
-    println!("{} {:?}", span.name, attributes(&span.attributes));
+    let attributes_of_span = attributes(&span.attributes);
+    println!("{} {attributes_of_span:?} {:?}", span.name, span.status);
     for link in span.links.iter() {
         println!("  follows from span {}", link.span_context.span_id());
     }

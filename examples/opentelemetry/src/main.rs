@@ -1,15 +1,17 @@
 //! Traces of refreshes in OpenTelemetry.
 //!
 //! With the feature `tracing`, a refresh is a span, `refresh`, with the
-//! account and the reason; what happens in the refresh are events of the span.
+//! account, the reason and the outcome; what happens in the refresh are events
+//! of the span. The span of a refresh that fails has the status `ERROR`.
 //! `telemetry.rs` sends both to OpenTelemetry.
 //!
 //! ```sh
 //! cargo run
 //! ```
 //!
-//! The program sends two requests to a fake Dropbox Sign on loopback; the
-//! second finds its token expired. Then the program looks at the spans that an
+//! The program sends three requests to a fake Dropbox Sign on loopback. The
+//! second finds its token expired; before the third, the user has removed the
+//! app, and the refresh fails. Then the program looks at the spans that an
 //! exporter in memory has kept. To see them in Jaeger, Tempo or another backend
 //! of OpenTelemetry, set the endpoint of its collector:
 //!
@@ -45,7 +47,7 @@ async fn main() -> Result<()> {
     check::check(&spans, &fake?)
 }
 
-/// Sends two requests, an hour apart.
+/// Sends two requests, an hour apart, and one for which there is no token.
 async fn work() -> Result<FakeDropboxSign> {
     let TestSetup {
         fake,
@@ -57,9 +59,15 @@ async fn work() -> Result<FakeDropboxSign> {
     let worked = async {
         report(&client, &fake.url(), "morning").await?;
         clock.advance(TestSetup::LIFETIME);
-        report(&client, &fake.url(), "noon").await
+        report(&client, &fake.url(), "noon").await?;
+        clock.advance(TestSetup::LIFETIME);
+        fake.revoke_all();
+        match report(&client, &fake.url(), "evening").await {
+            Ok(()) => Err("a request without a token was sent".into()),
+            Err(_) => Ok(()),
+        }
     };
-    let worked = worked.await;
+    let worked: Result<()> = worked.await;
     manager.shutdown().await?;
     worked?;
     Ok(fake)

@@ -53,9 +53,7 @@ async fn metrics(State(operations): State<Operations>) -> String {
 async fn status(
     State(operations): State<Operations>,
 ) -> Json<Vec<AccountStatus>> {
-    let manager = &operations.manager;
-    let accounts = manager.accounts().into_iter();
-    Json(accounts.map(|id| manager.account(&id).status()).collect())
+    Json(operations.manager.statuses())
 }
 
 /// The process lives. If not, restart the process.

@@ -37,14 +37,10 @@ async fn home(
     State(app): State<App>,
     tenant: Tenant,
 ) -> Result<Markup, Failure> {
-    // A valid token, or the reason why there is none. Not the status: this
-    // process may not have used the account yet.
-    let is_signed_in = match app.manager.account(&tenant.account).token().await
-    {
-        Ok(_) => true,
-        Err(error) if error.is_reauthorization_required() => false,
-        Err(error) => return Err(error.into()),
-    };
+    // Not the status: this process may not have used the account yet. Not a
+    // token: the page needs none, and works while the token host is down.
+    let account = app.manager.account(&tenant.account);
+    let is_signed_in = account.is_signed_in().await?;
     Ok(page(
         &format!("Tenant {}", tenant.account),
         html! {
@@ -91,9 +87,9 @@ async fn callback(
         // Most often a reload: the code was used, and the tokens that it
         // brought are in use.
         Err(error) if error.kind() == ErrorKind::SignInFailed => {
-            match account.token().await {
-                Ok(_) => Err(Failure::SignedInBefore),
-                Err(_) => Err(error.into()),
+            match account.is_signed_in().await {
+                Ok(true) => Err(Failure::SignedInBefore),
+                Ok(false) | Err(_) => Err(error.into()),
             }
         }
         Err(error) => Err(error.into()),

@@ -8,6 +8,7 @@ use crate::{
     authorization::AuthorizationResponse,
     error::Error,
     event::Unfinished,
+    runtime::is_current,
     token::TokenSet,
 };
 
@@ -20,15 +21,13 @@ impl Account {
     /// [`ErrorKind::SignInFailed`], and the tokens of the first call stay in use.
     ///
     /// ```
-    /// # use dropbox_sign_oauth::{OAuthApi, TokenManager, testing::FakeDropboxSign, store::MemoryStore};
+    /// # use dropbox_sign_oauth::{TokenManager, testing::FakeDropboxSign, store::MemoryStore};
     /// use dropbox_sign_oauth::{AuthorizationResponse, ErrorKind};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let fake = FakeDropboxSign::start().await;
-    /// # let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
-    /// #     .base_url(fake.url())
-    /// #     .build()?;
+    /// # let api = fake.api();
     /// # let manager = TokenManager::builder(api.clone(), MemoryStore::new()).build()?;
     /// # let account = manager.account("acme");
     /// // `OAuthApi::authorization_request` started the sign-in, and the session kept its state.
@@ -186,6 +185,64 @@ impl Account {
     pub async fn seed(&self, tokens: impl Into<TokenSet>) -> Result<Seeded, Error> {
         let account = Arc::clone(self.context());
         self.run(account.seed(tokens.into())).await
+    }
+
+    /// Whether the account has a sign-in, for a page that offers the sign-in otherwise.
+    ///
+    /// Presents nothing and starts nothing: no token request is made, and the answer is the same while the
+    /// token endpoint is down. This process knows the answer while a token of the account is valid in memory.
+    /// Otherwise the call loads the record from the store, without a lease, at most once a second for calls
+    /// one after another. A sign-out at another process shows once the token in memory has expired.
+    ///
+    /// `true` says that there are tokens that may be good: a valid access token, or a refresh token that can
+    /// be presented. The next refresh may find that the user has removed the app, or that the refresh token
+    /// may be spent ([`LostResponse::NeverReplay`](crate::LostResponse::NeverReplay)). `false` says that
+    /// [`token`](Self::token) would fail, or will fail when the access token ends: nobody has signed in, the
+    /// account was signed out, or the refresh token was refused
+    /// ([`AccountStatus::sign_in_required`](crate::AccountStatus::sign_in_required)).
+    ///
+    /// A name that nobody is signed in to leaves memory after ten seconds, as with [`token`](Self::token).
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::testing::TestSetup;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let TestSetup { fake, manager, .. } = TestSetup::start().await;
+    /// let account = manager.account("acme");
+    /// assert!(!account.is_signed_in().await?);
+    ///
+    /// # let tokens = fake.sign_in();
+    /// account.install(tokens).await?;
+    /// assert!(account.is_signed_in().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - An error of the store, if the call needs the store: [`ErrorKind::StoreUnavailable`] or
+    ///   [`ErrorKind::StoreDefective`]. The load is given up after
+    ///   [`RefreshPolicy::patience`](crate::RefreshPolicy::patience).
+    /// - [`ErrorKind::NoRuntime`] and [`ErrorKind::Aborted`] outside of a runtime, as
+    ///   [`install`](Self::install).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: the next call loads the record.
+    ///
+    /// [`ErrorKind::Aborted`]: crate::ErrorKind::Aborted
+    /// [`ErrorKind::NoRuntime`]: crate::ErrorKind::NoRuntime
+    /// [`ErrorKind::StoreDefective`]: crate::ErrorKind::StoreDefective
+    /// [`ErrorKind::StoreUnavailable`]: crate::ErrorKind::StoreUnavailable
+    pub async fn is_signed_in(&self) -> Result<bool, Error> {
+        let account = self.context();
+        if is_current() {
+            return account.is_signed_in().await;
+        }
+        let work = Arc::clone(account);
+        account
+            .run_task(async move { work.is_signed_in().await })
+            .await
     }
 
     /// Forgets the account's tokens, in memory and in the store, after a refresh in progress.

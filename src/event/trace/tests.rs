@@ -40,6 +40,22 @@ impl<S: tracing::Subscriber> Layer<S> for Collected {
     }
 }
 
+/// The fields that spans get after their start.
+#[derive(Clone, Default)]
+struct Recorded(Arc<Mutex<BTreeMap<&'static str, String>>>);
+
+impl Recorded {
+    fn take(&self) -> BTreeMap<&'static str, String> {
+        std::mem::take(&mut self.0.lock().expect("not poisoned"))
+    }
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Recorded {
+    fn on_record(&self, _: &tracing::Id, values: &tracing::span::Record<'_>, _: Context<'_, S>) {
+        values.record(&mut Fields(&mut self.0.lock().expect("not poisoned")));
+    }
+}
+
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.0.insert(field.name(), format!("{value:?}"));
@@ -154,6 +170,29 @@ fn s135_each_event_is_logged_with_the_fields_and_the_level_of_its_docs() {
         }
     }
     assert!(documented.is_empty(), "never logged: {documented:?}");
+}
+
+#[test]
+fn s158_an_outcome_is_recorded_in_the_span_of_a_refresh_alone() {
+    let recorded = Recorded::default();
+    let _second = Dispatch::new(NoSubscriber::default());
+    tracing::subscriber::with_default(registry().with(recorded.clone()), || {
+        // A span of the program's own that has the same fields.
+        let own = tracing::info_span!("refresh", outcome = Empty, otel.status_code = Empty);
+        own.in_scope(|| record_outcome("refreshed", false));
+        assert!(recorded.take().is_empty());
+
+        let refresh = in_span(&"acme".into(), RefreshReason::Expired, async {});
+        let refresh = refresh.span();
+        refresh.in_scope(|| record_outcome("adopted", false));
+        assert_eq!(recorded.take(), [("outcome", "adopted".to_owned())].into());
+        refresh.in_scope(|| record_outcome("ambiguous", true));
+    });
+    let failed = [
+        ("outcome", "ambiguous".to_owned()),
+        ("otel.status_code", "ERROR".to_owned()),
+    ];
+    assert_eq!(recorded.take(), failed.into());
 }
 
 #[test]

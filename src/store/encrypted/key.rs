@@ -37,10 +37,11 @@ const KEY_BYTES: usize = 32;
 /// # f().unwrap();
 /// ```
 ///
-/// A shell makes the text as well:
+/// A shell makes the text as well, on Linux and macOS:
 ///
 /// ```sh
-/// printf 'dropbox-sign-oauth-key:2026-11:%s' "$(openssl rand 32 | basenc --base64url | tr -d =)"
+/// key=$(openssl rand -base64 32 | tr '/+' '_-' | tr -d =)
+/// echo "dropbox-sign-oauth-key:2026-11:$key"
 /// ```
 ///
 /// A variable of the environment stays in the memory of the process: this crate wipes its own copies.

@@ -32,6 +32,7 @@ pub use route::ApiRoute;
 use std::{fmt, io, sync::Arc, time::Duration};
 
 use self::{server::Server, service::Service};
+use crate::api::OAuthApi;
 
 /// A fake of the service for tests.
 ///
@@ -92,6 +93,32 @@ impl FakeDropboxSign {
     /// The URL of the token host and of the API host, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.server.port())
+    }
+
+    /// The fake's OAuth API, for the client that the fake accepts.
+    ///
+    /// ```
+    /// use dropbox_sign_oauth::{TokenManager, store::MemoryStore, testing::FakeDropboxSign};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let fake = FakeDropboxSign::start().await;
+    /// let manager = TokenManager::builder(fake.api(), MemoryStore::new()).build()?;
+    /// let account = manager.account("acme");
+    /// account.install(fake.sign_in()).await?;
+    /// account.token().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the system lets no HTTP client be made.
+    pub fn api(&self) -> OAuthApi {
+        OAuthApi::builder(Self::CLIENT_ID, Self::CLIENT_SECRET)
+            .base_url(self.url())
+            .build()
+            .expect("a client for loopback")
     }
 
     /// Refuses connections and closes the open connections, until [`resume`](Self::resume).

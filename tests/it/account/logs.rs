@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
-    EndpointError, ExpiresIn, RefreshToken, TokenEndpoint, TokenGrant, TokenManager, TokenSet,
-    store::MemoryStore,
+    Background, EndpointError, EndpointErrorKind, ExpiresIn, RefreshPolicy, RefreshToken,
+    TokenEndpoint, TokenGrant, TokenManager, TokenSet, store::MemoryStore,
 };
 use tracing::{Instrument, Level};
 
@@ -25,6 +25,57 @@ impl TokenEndpoint for Logging {
 
     fn timeout(&self) -> Duration {
         15 * SECOND
+    }
+}
+
+/// Refuses each refresh token.
+#[derive(Debug)]
+struct Refusing;
+
+#[async_trait]
+impl TokenEndpoint for Refusing {
+    async fn refresh(&self, _: &RefreshToken) -> Result<TokenGrant, EndpointError> {
+        let kind = EndpointErrorKind::GrantRefused;
+        Err(EndpointError::new(kind, "refused"))
+    }
+
+    fn timeout(&self) -> Duration {
+        15 * SECOND
+    }
+}
+
+/// The line at the end of the span of a refresh.
+async fn end_of_refresh(endpoint: impl TokenEndpoint, policy: RefreshPolicy) -> String {
+    let log = Log::with_ends_of_spans();
+    let manager = TokenManager::builder(endpoint, MemoryStore::new()).policy(policy);
+    let manager = manager.build().expect("valid settings");
+    let account = manager.account("acme");
+    let seed = TokenSet::from_refresh_token("refresh-0");
+    account.install(seed).await.expect("installed");
+    let _ = account.token().await;
+    // The span ends with the task, after its callers are awake.
+    manager.shutdown().await.expect("saved");
+    let log = log.text();
+    let mut ends = log.lines().filter(|line| line.contains(": close"));
+    let end = ends.next().expect("a span");
+    assert_eq!(ends.next(), None);
+    end.to_owned()
+}
+
+#[tokio::test]
+async fn s158_the_span_of_a_refresh_ends_with_its_outcome() {
+    for background in [Background::OnUse, Background::Never] {
+        let policy = || RefreshPolicy {
+            background,
+            ..RefreshPolicy::default()
+        };
+        let end = end_of_refresh(Logging, policy()).await;
+        assert!(end.contains(r#" outcome="refreshed""#), "{end}");
+        assert!(!end.contains("otel.status_code"), "{end}");
+
+        let end = end_of_refresh(Refusing, policy()).await;
+        assert!(end.contains(r#" outcome="grant_refused""#), "{end}");
+        assert!(end.contains(r#" otel.status_code="ERROR""#), "{end}");
     }
 }
 

@@ -250,6 +250,18 @@ fn s81_calls_on_a_runtime_that_is_not_driven_end_with_an_error_and_take_effect_l
     });
 }
 
+#[test]
+fn s156_a_thread_on_no_runtime_asks_whether_an_account_is_signed_in() {
+    let runtime = multi_thread();
+    let account = runtime.block_on(TestAccount::expired(Kind::Memory));
+    let other = {
+        let _context = runtime.enter();
+        account.in_another_process()
+    };
+    let signed_in = on_plain_thread(other.handle.is_signed_in());
+    assert!(signed_in.expect("an answer"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn s81_an_installation_that_takes_too_long_ends_with_an_error_and_goes_on() {
     let account = TestAccount::new(Kind::Memory).await;

@@ -8,8 +8,7 @@ use dropbox_sign_oauth::{
     EndpointErrorKind::{
         self, AccountRestricted, Ambiguous, Configuration, GrantRefused, NotSent, Transient,
     },
-    ErrorKind, EventKind, OAuthApi, RefreshToken, TokenEndpoint, TokenGrant, TokenManager,
-    Unfinished,
+    ErrorKind, EventKind, RefreshToken, TokenEndpoint, TokenGrant, TokenManager, Unfinished,
     store::MemoryStore,
     testing::FakeDropboxSign,
 };
@@ -241,10 +240,7 @@ async fn s131_two_calls_with_one_code_share_one_exchange() {
 #[tokio::test]
 async fn s131_the_callback_that_is_loaded_again_is_an_error_and_keeps_the_sign_in() {
     let fake = FakeDropboxSign::start().await;
-    let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET)
-        .base_url(fake.url())
-        .build()
-        .expect("valid");
+    let api = fake.api();
     let manager = TokenManager::builder(api.clone(), MemoryStore::new()).build();
     let account = manager.expect("valid").account("acme");
     let request = api.authorization_request().expect("random numbers");

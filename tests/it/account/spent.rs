@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
-    EndpointError, EndpointErrorKind, ErrorKind, EventKind, LostResponse, OAuthApi, RefreshPolicy,
+    EndpointError, EndpointErrorKind, ErrorKind, EventKind, LostResponse, RefreshPolicy,
     RefreshToken, TokenEndpoint, TokenGrant, TokenManager, TokenSet,
     store::{MemoryStore, Record},
-    testing::{FakeClock, FakeDropboxSign, Fault},
+    testing::{FakeClock, FakeDropboxSign, Fault, TestSetup},
 };
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
@@ -46,19 +46,14 @@ async fn s52_without_replay_a_failure_that_may_have_spent_the_token_ends_the_sig
 
 /// A fake whose user has signed in, and an account without replay whose token has expired.
 async fn on_fake() -> (FakeDropboxSign, TokenManager, FakeClock) {
-    let clock = FakeClock::new();
-    let builder = FakeDropboxSign::builder().clock(clock.clone());
-    let fake = builder.lifetime(HOUR).start().await;
-    let api = OAuthApi::builder(FakeDropboxSign::CLIENT_ID, FakeDropboxSign::CLIENT_SECRET);
-    let api = api.base_url(fake.url()).build().expect("valid settings");
-    let manager = TokenManager::builder(api, MemoryStore::new())
-        .policy(never_replay())
-        .clock(clock.clone())
-        .build()
-        .expect("valid settings");
-    let account = manager.account("default");
-    account.install(fake.sign_in()).await.expect("installed");
-    clock.advance(HOUR);
+    let configured = TestSetup::start_with(|manager| manager.policy(never_replay()));
+    let TestSetup {
+        fake,
+        manager,
+        clock,
+        ..
+    } = configured.await;
+    clock.advance(TestSetup::LIFETIME);
     (fake, manager, clock)
 }
 

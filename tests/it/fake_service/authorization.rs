@@ -53,7 +53,7 @@ async fn exchange(
 ) -> Result<OAuthTokenResponse, EndpointError> {
     let code = value(callback, "code").expect("a code");
     let request = OAuthTokenGenerateRequest::new(code, STATE);
-    super::api(fake).oauth_token_generate(request).await
+    fake.api().oauth_token_generate(request).await
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use dropbox_sign_oauth::{
 };
 use serde_json::json;
 
-use super::{api, ask, refresh, signed_in};
+use super::{ask, refresh, signed_in};
 use crate::support::unless_it_hangs;
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn a_held_request_has_arrived_and_is_not_processed() {
     let token = signed_in(&fake);
     let hold = fake.hold_token_requests();
     let request = tokio::spawn({
-        let (api, token) = (api(&fake), token.clone());
+        let (api, token) = (fake.api(), token.clone());
         async move { api.refresh(&token).await }
     });
     unless_it_hangs("a request arrives", hold.arrived(1)).await;
@@ -151,7 +151,7 @@ async fn a_held_response_has_been_processed() {
     let token = signed_in(&fake);
     let hold = fake.hold_token_responses();
     let request = tokio::spawn({
-        let (api, token) = (api(&fake), token.clone());
+        let (api, token) = (fake.api(), token.clone());
         async move { api.refresh(&token).await }
     });
     unless_it_hangs("a request arrives", hold.arrived(1)).await;

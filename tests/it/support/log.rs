@@ -9,6 +9,7 @@ use tracing::{
     Dispatch, Level,
     subscriber::{DefaultGuard, NoSubscriber},
 };
+use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Collects the log of the calling thread until the drop.
 pub(crate) struct Log {
@@ -23,10 +24,20 @@ struct Text(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub(crate) fn up_to(level: Level) -> Self {
+        Self::new(level, FmtSpan::NONE)
+    }
+
+    /// With a line for each span that ends.
+    pub(crate) fn with_ends_of_spans() -> Self {
+        Self::new(Level::INFO, FmtSpan::CLOSE)
+    }
+
+    fn new(level: Level, spans: FmtSpan) -> Self {
         let text = Text::default();
         let writer = text.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(level)
+            .with_span_events(spans)
             .with_ansi(false)
             .without_time()
             .with_writer(move || writer.clone())

@@ -51,6 +51,31 @@ async fn a_user_who_has_removed_the_app_is_led_to_the_sign_in() -> Result {
 }
 
 #[tokio::test]
+async fn the_home_page_makes_no_token_request_and_works_in_an_outage() -> Result
+{
+    let world = World::new().await?;
+    let running = world.start().await?;
+    running.signed_in("acme").await?;
+    running.stop().await??;
+
+    // The next process has used no account yet, and the tokens are expired.
+    let running = world.start().await?;
+    world.clock.advance(LIFETIME);
+    world.fake.stop_listening().await;
+    let posts = world.fake.token_requests();
+    for (tenant, shown) in [("acme", "Signed in to"), ("globex", "Sign in to")]
+    {
+        let mut browser = running.browser_of(tenant).await?;
+        let page = browser.get("/").await?;
+        assert_eq!(page.status, 200);
+        assert!(page.text.contains(shown), "{}", page.text);
+    }
+    assert_eq!(world.fake.token_requests(), posts);
+    running.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_refusal_of_the_api_is_no_page_of_ours() -> Result {
     let world = World::new().await?;
     let running = world.start().await?;
