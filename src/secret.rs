@@ -132,16 +132,22 @@ pub(crate) fn pasting_flaw(value: &str) -> Option<&'static str> {
 /// What was pasted with a value, as a predicate.
 pub(crate) fn surplus(value: &str) -> Option<&'static str> {
     let is_in = |quote: char| value.len() > 1 && value.starts_with(quote) && value.ends_with(quote);
-    let scheme = value.split_once(' ').map(|(scheme, _)| scheme);
+    let first = value.split_once([' ', '\t']).map(|(first, _)| first);
     if ['"', '\'', '`'].into_iter().any(is_in) {
         Some("stands in quotes")
-    } else if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer")) {
-        Some("begins with `Bearer`, the scheme of a header")
+    } else if first.is_some_and(is_of_header) {
+        Some("begins with a part of a header, `Bearer` for example")
     } else if is_assignment(value) {
         Some("begins with the name of a variable")
     } else {
         None
     }
+}
+
+fn is_of_header(word: &str) -> bool {
+    ["authorization:", "bearer"]
+        .iter()
+        .any(|known| word.eq_ignore_ascii_case(known))
 }
 
 /// Whether a line such as `CLIENT_SECRET=abc` was pasted whole. In base64, a `=` is followed by nothing
@@ -152,7 +158,11 @@ fn is_assignment(value: &str) -> bool {
     };
     let name = name.strip_prefix("export ").unwrap_or(name).trim_end();
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let (_, last) = name.rsplit_once('_').unwrap_or_default();
+    let last = match name.rsplit_once('_') {
+        Some((_, last)) => last,
+        None if name.bytes().all(|byte| byte.is_ascii_uppercase()) => name,
+        None => return false,
+    };
     let is_known = ["token", "secret", "key", "id", "code"]
         .iter()
         .any(|word| last.eq_ignore_ascii_case(word));
@@ -228,6 +238,9 @@ mod tests {
             ("\"\"", "quotes"),
             ("Bearer abc", "`Bearer`"),
             ("bearer abc", "`Bearer`"),
+            ("Bearer\tabc", "`Bearer`"),
+            ("Authorization: Bearer abc", "`Bearer`"),
+            ("TOKEN=abc", "variable"),
             ("CLIENT_SECRET=abc", "variable"),
             ("DROPBOX_SIGN_REFRESH_TOKEN=abc==", "variable"),
             ("export REFRESH_TOKEN=abc", "variable"),

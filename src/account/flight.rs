@@ -51,7 +51,7 @@ const MOST_GRANTS_TRIED: usize = 3;
 const MOST_LEASES: usize = 3;
 
 /// The mistake of programs that install the tokens of their settings at each start.
-const REINSTALLED: &str = "sign the user in again; `install` had put this token over a newer token in the \
+const REINSTALLED: &str = "sign the user in again; `install` had put this token over the tokens in the \
                            store: pass tokens that the program has at each start to `seed`";
 
 /// Which process refreshes.
@@ -218,11 +218,13 @@ impl AccountContext {
         | Outcome::Postponed { error, .. } = &outcome
             && self.single_flight.read(|state| state.is_news(error))
         {
-            let error = error.clone();
+            let was_signed_in = self.record_state().was_signed_in();
             // A name that nobody has signed in to has lost no sign-in.
-            self.emit(match self.record_state().was_signed_in() {
-                false if error.kind() == ErrorKind::NotAuthorized => EventKind::NotSignedIn,
-                _ => EventKind::RefreshFailed { error },
+            self.emit(match error.kind() {
+                ErrorKind::NotAuthorized if !was_signed_in => EventKind::NotSignedIn,
+                _ => EventKind::RefreshFailed {
+                    error: error.clone(),
+                },
             });
         }
         flight.finish(outcome);

@@ -1,7 +1,7 @@
 //! The handle to an account: its tokens, and what is known of them.
 
+mod internal;
 mod sign_in;
-mod upkeep;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 

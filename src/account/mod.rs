@@ -8,8 +8,8 @@
 //! | 11 | `mod`, `handle` | the handle: serves a fresh token at once |
 //! | 10 | `acquire` | other tokens: starts a flight, or waits for a flight |
 //! | 9 | `tasks` | the runtime of the work, and waits that end |
-//! | 8 | `flight`, `code_exchange`, `signed_in` | the plan of one refresh, and of one sign-in, each in a task of its own; whether the account has a sign-in |
-//! | 7 | `saving`, `exchange`, `sign_in` | saving a grant, the token request, installing and signing out |
+//! | 8 | `flight`, `sign_in`, `signed_in` | the plan of one refresh, and of one sign-in, each in a task of its own; whether the account has a sign-in |
+//! | 7 | `saving`, `exchange`, `installation` | saving a grant, the token request, installing and signing out |
 //! | 6 | `intent`, `lease` | the write-ahead intent in the record, the right to refresh |
 //! | 5 | `reload` | what the stored record says is to be done |
 //! | 4 | `tokens`, `outcome`, `unfinished`, `thread_cache`, `status` | making tokens that may be sent, what an error means, reports of a loss, a thread's copies of headers, what is known of the account |
@@ -22,11 +22,11 @@
 
 mod acquire;
 mod claims;
-mod code_exchange;
 mod context;
 mod exchange;
 mod flight;
 mod handle;
+mod installation;
 mod intent;
 mod lease;
 mod lease_demand;
@@ -52,9 +52,9 @@ mod unfinished;
 pub(crate) use claims::Claims;
 pub(crate) use context::{Key, ManagerContext, Sweeper};
 pub use handle::Account;
+pub use installation::Seeded;
 pub use live_token::BearerToken;
 pub(crate) use refresh_queue::RefreshQueue;
-pub use sign_in::Seeded;
 pub(crate) use sign_ins::SignIns;
 pub use state::LastRefresh;
 pub(crate) use state::Need;

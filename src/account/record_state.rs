@@ -100,7 +100,7 @@ impl RecordState {
 
     /// Whether nothing is known of the record, and nothing is to be remembered.
     pub(super) fn is_blank(&self) -> bool {
-        !self.was_signed_in() && self.refusal.is_none() && self.replaced.is_empty()
+        self.known.is_none() && self.refusal.is_none() && self.replaced.is_empty()
     }
 
     /// Whether this process knows, or has known, a record of the account. A sign-out of this process

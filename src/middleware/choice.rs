@@ -94,7 +94,11 @@ fn has_lookalike(extensions: &Extensions) -> bool {
         has::<Arc<str>>,
         has::<Cow<'static, str>>,
         has::<&'static AccountId>,
+        has::<Arc<AccountId>>,
         has::<Option<AccountId>>,
+        has::<&'static Account>,
+        has::<Arc<Account>>,
+        has::<Option<Account>>,
     ]
     .iter()
     .any(|has| has(extensions))

@@ -22,7 +22,7 @@
 //!   extension chooses the account. A request without the extension uses the account that the
 //!   middleware is bound to: `default`, unless the program names another. Two extensions that
 //!   choose different accounts are refused, and so is an extension of a type that looks like a choice:
-//!   `&str`, `String`, `&'static AccountId`, `Arc<str>` or `Option<AccountId>`.
+//!   `&str`, `String`, `Arc<str>`, or a reference, an `Arc` or an `Option` of an `AccountId` or `Account`.
 //! - In a program with more than one account, a request that forgets its extension would act for the
 //!   account `default`.
 //!   [`require_account`](TokenRefreshMiddlewareBuilder::require_account) refuses such a request.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Account;
 use crate::{
-    account::{sign_in::Seeded, sign_ins::Exchange},
+    account::{installation::Seeded, sign_ins::Exchange},
     authorization::AuthorizationResponse,
     error::Error,
     event::Unfinished,
@@ -109,7 +109,7 @@ impl Account {
     /// # Errors
     ///
     /// - [`ErrorKind::InvalidToken`] if there is no token, or a token holds a character that no service
-    ///   issues, a line end for example, or another account of this manager was signed in with the same
+    ///   issues, a line end for example, or was pasted with more than itself (quotes, `Bearer `, `NAME=`), or another account of this manager was signed in with the same
     ///   refresh token. Nothing was saved, and the earlier tokens stay in use. Another manager or
     ///   process does not notice that two accounts share a refresh token: each account needs a sign-in
     ///   of its own.

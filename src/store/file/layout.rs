@@ -172,7 +172,8 @@ fn absolute(path: &Path) -> Result<PathBuf, Fault> {
         return Err(fault.with_help(HELP));
     }
     // A directory of this name would be made in the working directory.
-    if path.starts_with("~") {
+    let first = path.components().next();
+    if first.is_some_and(|first| first.as_os_str().as_encoded_bytes().starts_with(b"~")) {
         return Err(
             unsupported(path, "begins with `~`, which a shell alone replaces").with_help(HELP),
         );

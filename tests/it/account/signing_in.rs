@@ -60,6 +60,17 @@ async fn s130_a_sign_in_exchanges_saves_and_replaces_earlier_tokens() {
 }
 
 #[tokio::test]
+async fn s153_a_sign_in_takes_odd_tokens_as_they_were_granted() {
+    let account = TestAccount::new(Kind::Memory).await;
+    let grant = TokenGrant::new("Bearer=access").with_refresh_token("\"odd\"");
+    account.endpoint.respond_with(Ok(grant));
+    let signed_in = account.handle.sign_in(response("code")).await;
+    signed_in.expect("signed in");
+    let saved = account.saved().await;
+    assert_eq!(saved, ("Bearer=access".into(), "\"odd\"".into()));
+}
+
+#[tokio::test]
 async fn s130_a_dropped_caller_loses_no_sign_in_and_a_shutdown_waits_for_the_save() {
     let account = gated().await;
     let mut call = Box::pin(account.handle.sign_in(response("code")));

@@ -1,14 +1,33 @@
 //! What an account tells of itself: its status, and the expiry in its events.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::mpsc::channel,
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use dropbox_sign_oauth::{
-    AccountId, AccountState, Clock, EndpointErrorKind, ErrorKind, EventKind, Freshness,
+    Account, AccountId, AccountState, Clock, EndpointErrorKind, ErrorKind, EventKind, Freshness,
     RefreshPolicy, TokenSet, store::Version,
 };
 use futures_util::poll;
+use tokio::runtime::Builder;
+use tracing::subscriber::set_default;
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+};
 
 use crate::support::{Fate, HOUR, Kind, MINUTE, SECOND, TestAccount};
+
+/// Asks for the status of an account at each event of the log.
+struct Asks(Account);
+
+impl<S: tracing::Subscriber> Layer<S> for Asks {
+    fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
+        let _ = self.0.status();
+    }
+}
 
 /// How long ago a time is, by the fake clock.
 fn age(account: &TestAccount, time: SystemTime) -> Duration {
@@ -262,6 +281,31 @@ async fn s151_an_account_whose_record_is_gone_has_lost_its_sign_in() {
     let events = account.events().await;
     let failed = |event: &&EventKind| matches!(event, EventKind::RefreshFailed { .. });
     assert_eq!(events.iter().filter(failed).count(), 1);
+}
+
+#[test]
+fn s132_a_subscriber_can_ask_for_the_status_at_each_event() {
+    let (done, ended) = channel();
+    // A lock that the event holds would block the thread for ever.
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let account = TestAccount::expired(Kind::Memory).await;
+            let subscriber = tracing_subscriber::registry().with(Asks(account.handle.clone()));
+            let _guard = set_default(subscriber);
+            account.token().await.expect("a token");
+            account.clock.advance(HOUR);
+            account
+                .endpoint
+                .fail_with([EndpointErrorKind::GrantRefused]);
+            account.token().await.expect_err("refused");
+            account.handle.sign_out().await.expect("signed out");
+            account.token().await.expect_err("not signed in");
+        });
+        done.send(()).expect("a receiver");
+    });
+    let limit = Duration::from_secs(120);
+    ended.recv_timeout(limit).expect("the status is known");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The account of a request: an extension, the client's account, or the default account.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use dropbox_sign_oauth::{
@@ -228,12 +228,16 @@ async fn an_extension_overrides_the_account_of_the_client() {
 }
 
 #[tokio::test]
-async fn a_string_as_extension_is_an_error_and_the_request_is_not_sent() {
+async fn an_extension_that_looks_like_an_account_is_an_error_and_the_request_is_not_sent() {
     let setup = with_acme().await;
     let client = setup.client();
     let by_str = client.get(setup.url()).with_extension("acme");
     let by_string = client.get(setup.url()).with_extension("acme".to_owned());
-    for request in [by_str, by_string] {
+    let id = Arc::new(AccountId::new("acme"));
+    let by_arc = client.get(setup.url()).with_extension(id);
+    let account = Some(setup.manager.account("acme"));
+    let by_option = client.get(setup.url()).with_extension(account);
+    for request in [by_str, by_string, by_arc, by_option] {
         let error = request.send().await.expect_err("no account");
         let ours = Error::from_middleware(&error).expect("ours");
         assert_eq!(ours.kind(), ErrorKind::AccountNotChosen);
