@@ -158,7 +158,6 @@ impl Account {
     /// process has not used yet, nothing is known: its state is [`AccountState::Unknown`], even if the
     /// store has its tokens.
     ///
-    /// ```
     /// [`TokenManager::statuses`](crate::TokenManager::statuses) tells the status of each account in memory.
     ///
     /// ```
