@@ -154,6 +154,11 @@ impl AuthorizationError {
         self.kind
     }
 
+    /// What happened, without the help: for a program that gives a help of its own.
+    pub fn problem(&self) -> &str {
+        &self.message
+    }
+
     /// The error code that the callback states, `access_denied` for example. Without the expected state,
     /// the code is not certain to be the service's.
     pub fn code(&self) -> Option<&str> {

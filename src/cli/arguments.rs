@@ -120,7 +120,8 @@ pub(crate) enum Command {
     ///
     /// Prints the URL of the consent page on stdout, and opens a browser where there is one. Dropbox Sign
     /// then sends the browser to the callback URL of the API app. Paste that URL, as the browser's address
-    /// bar shows it, even if the page does not load.
+    /// bar shows it, even if the page does not load. After a text that is no callback, the program asks
+    /// again.
     Login(LoginArguments),
     /// Print a valid access token
     ///
@@ -174,7 +175,8 @@ pub(crate) struct LoginArguments {
     /// Serve the callback at this address, for a tunnel, instead of asking for the URL
     ///
     /// Dropbox Sign refuses callbacks to localhost. The API app's callback URL leads to a tunnel with TLS,
-    /// and the tunnel to this address, 127.0.0.1:8080 for example. The first callback ends the program.
+    /// and the tunnel to this address, 127.0.0.1:8080 for example. The callback of this sign-in ends the
+    /// program. A callback with another state gets a 400, and the program goes on waiting.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
 }

@@ -15,8 +15,10 @@ pub(crate) async fn interruptible<T>(
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     tokio::select! {
-        result = work => result,
+        // The handlers are there before the work tells anybody that it has begun.
+        biased;
         exit = signal() => Err(Failure::new(exit, "interrupted")),
+        result = work => result,
     }
 }
 

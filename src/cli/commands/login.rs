@@ -7,7 +7,7 @@ mod user;
 
 use dropbox_sign_oauth::{AuthorizationRequest, AuthorizationResponse, ErrorKind};
 
-use self::callback::{Callback, Page};
+use self::callback::Page;
 use crate::{
     arguments::LoginArguments,
     failure::Failure,
@@ -27,8 +27,8 @@ pub(super) fn run(settings: &Settings, arguments: &LoginArguments) -> Result<(),
         match arguments.listen {
             None => {
                 show(&request, arguments)?;
-                let callback = prompt::callback(session.account.id()).await?;
-                sign_in(session, &request, &callback).await?;
+                let response = prompt::response(session.account.id(), request.state()).await?;
+                sign_in(session, response).await?;
             }
             Some(address) => {
                 let mut server = callback::listen(address).await?;
@@ -37,9 +37,12 @@ pub(super) fn run(settings: &Settings, arguments: &LoginArguments) -> Result<(),
                     "waiting for the callback at {}",
                     server.address()
                 ));
-                let Callback { query, response } = server.first_callback().await?;
-                let result = sign_in(session, &request, &query).await;
-                server.end(response, Page::of(&result)).await;
+                let (response, browser) = server.response(request.state()).await?;
+                let result = match response {
+                    Ok(response) => sign_in(session, response).await,
+                    Err(error) => Err(error.into()),
+                };
+                server.end(browser, Page::of(&result)).await;
                 result?;
             }
         }
@@ -64,12 +67,7 @@ fn show(request: &AuthorizationRequest, arguments: &LoginArguments) -> Result<()
     output::line(url)
 }
 
-async fn sign_in(
-    session: &Session,
-    request: &AuthorizationRequest,
-    callback: &str,
-) -> Result<(), Failure> {
-    let response = AuthorizationResponse::parse(callback, request.state())?;
+async fn sign_in(session: &Session, response: AuthorizationResponse) -> Result<(), Failure> {
     match session.account.sign_in(response).await {
         // The code is used up, and the tokens are in memory: another save may succeed.
         Err(error) if error.kind() == ErrorKind::SaveFailed => Ok(session.manager.flush().await?),

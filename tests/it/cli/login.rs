@@ -2,7 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
-use dropbox_sign_oauth::testing::FakeDropboxSign;
+use dropbox_sign_oauth::testing::{Consent, FakeDropboxSign};
 use http::Method;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
@@ -77,12 +77,42 @@ async fn s143_the_page_knows_the_callback_url_of_the_settings() {
 }
 
 #[tokio::test]
-async fn s143_a_callback_is_served_behind_a_tunnel_once() {
+async fn s154_after_a_text_that_is_no_callback_the_login_asks_again() {
     let shell = Shell::start().await;
-    for (changes, status, page, code) in [
-        ("", 200, "You are signed in", 0),
-        ("x", 400, "The sign-in failed", 77),
+    for slip in [
+        "",
+        "dropbox-sign-oauth login",
+        "https://app.example/?code=a",
     ] {
+        let ended = shell
+            .paste(&[], |fake, url| {
+                let slip = if slip.is_empty() { url } else { slip };
+                format!("{slip}\n{}\n", fake.authorize(url))
+            })
+            .await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(
+            ended.stderr.matches("paste the URL").count(),
+            2,
+            "{ended:?}"
+        );
+    }
+
+    // The end of stdin ends the sign-in, with the reason and the way on.
+    let ended = shell.paste(&[], |_, url| format!("{url}\n")).await;
+    let error = "error: account `default`: the URL is that of the consent page, not of the callback; \
+                 run `dropbox-sign-oauth login`";
+    assert_eq!(ended.error(77), error);
+}
+
+#[tokio::test]
+async fn s143_a_callback_is_served_behind_a_tunnel_once() {
+    for (consent, status, page, code) in [
+        (Consent::Given, 200, "You are signed in", 0),
+        (Consent::Denied, 400, "The sign-in failed", 77),
+    ] {
+        let shell = Shell::start().await;
+        shell.fake.next_consent(consent);
         let mut login = shell
             .command(&["login", "--listen", "127.0.0.1:0"])
             .spawn()
@@ -101,7 +131,19 @@ async fn s143_a_callback_is_served_behind_a_tunnel_once() {
         };
         let icon = get("/favicon.ico").await.expect("a response");
         assert_eq!(icon.status(), 404);
-        let response = get(&format!("/callback?{query}{changes}"))
+        // Strangers reach the address through the tunnel.
+        for foreign in [
+            "code=a&state=b",
+            "error=access_denied",
+            &format!("{query}x"),
+        ] {
+            let response = get(&format!("/callback?{foreign}")).await;
+            let response = response.expect("a response");
+            assert_eq!(response.status(), 400, "{foreign}");
+            let text = response.text().await.expect("a text");
+            assert!(text.contains("belongs to another sign-in"), "{text}");
+        }
+        let response = get(&format!("/callback?{query}"))
             .await
             .expect("a response");
         assert_eq!(response.status(), status);

@@ -2,6 +2,9 @@
 
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
+use dropbox_sign_oauth::{
+    AuthorizationError, AuthorizationErrorKind, AuthorizationResponse, AuthorizationState,
+};
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -19,7 +22,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::failure::{Exit, Failure};
+use crate::{
+    failure::{Exit, Failure},
+    output::note,
+};
 
 /// How long the last page may take on its way to the browser.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -38,13 +44,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) enum Page {
     SignedIn,
     Failed,
+    /// The callback belongs to another sign-in, or is forged.
+    Foreign,
     NotHere,
 }
 
 /// The query of a callback, and the way back to the browser.
-pub(super) struct Callback {
-    pub(super) query: String,
-    pub(super) response: oneshot::Sender<Page>,
+struct Callback {
+    query: String,
+    browser: oneshot::Sender<Page>,
 }
 
 /// Listens until the end.
@@ -79,16 +87,45 @@ impl Server {
         self.address
     }
 
-    /// Waits for the first callback. Requests for other pages, for an icon for example, get a 404.
-    pub(super) async fn first_callback(&mut self) -> Result<Callback, Failure> {
-        let callback = self.callbacks.recv().await;
-        callback.ok_or_else(|| Failure::new(Exit::Failed, "the server for the callback has ended"))
+    /// Waits for the callback of the sign-in with this state. A callback with another state gets a 400 and
+    /// ends nothing: the address is public. Requests for other pages, for an icon for example, get a 404.
+    pub(super) async fn response(
+        &mut self,
+        state: &AuthorizationState,
+    ) -> Result<
+        (
+            Result<AuthorizationResponse, AuthorizationError>,
+            oneshot::Sender<Page>,
+        ),
+        Failure,
+    > {
+        let mut is_noted = false;
+        while let Some(Callback { query, browser }) = self.callbacks.recv().await {
+            match AuthorizationResponse::parse(&query, state) {
+                Err(error) if error.kind() == AuthorizationErrorKind::StateMismatch => {
+                    // Strangers must not fill the terminal.
+                    if !is_noted {
+                        note(format_args!(
+                            "{}; still waiting for the callback of this sign-in",
+                            error.problem()
+                        ));
+                    }
+                    is_noted = true;
+                    let _ = browser.send(Page::Foreign);
+                }
+                parsed => return Ok((parsed, browser)),
+            }
+        }
+        Err(Failure::new(
+            Exit::Failed,
+            "the server for the callback has ended",
+        ))
     }
 
     /// Sends the last page, and stops listening.
-    pub(super) async fn end(self, response: oneshot::Sender<Page>, page: Page) {
+    pub(super) async fn end(self, browser: oneshot::Sender<Page>, page: Page) {
         // The browser may have gone.
-        let _ = response.send(page);
+        let _ = browser.send(page);
         let _ = self.stop.send(());
         let _ = timeout(PATIENCE, self.accepts).await;
     }
@@ -132,10 +169,10 @@ async fn respond(
     let query = request.uri().query().unwrap_or_default();
     let page = match request.method() == Method::GET && is_callback(query) {
         true => {
-            let (response, page) = oneshot::channel();
+            let (browser, page) = oneshot::channel();
             let query = query.to_owned();
-            // A second callback waits in vain, and learns so when the first is done.
-            let _ = callbacks.send(Callback { query, response }).await;
+            // A callback after the true callback waits in vain, and learns so at the end.
+            let _ = callbacks.send(Callback { query, browser }).await;
             page.await.unwrap_or(Page::NotHere)
         }
         false => Page::NotHere,
@@ -166,6 +203,10 @@ impl Page {
             Self::Failed => (
                 StatusCode::BAD_REQUEST,
                 "The sign-in failed. The terminal says why.",
+            ),
+            Self::Foreign => (
+                StatusCode::BAD_REQUEST,
+                "This callback belongs to another sign-in. Open the page that the terminal names.",
             ),
             Self::NotHere => (StatusCode::NOT_FOUND, "There is nothing here."),
         };
