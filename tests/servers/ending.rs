@@ -12,6 +12,8 @@ const SCRIPT: &str = r#"
 data=$1; shift
 exec 3<&0 </dev/null
 ( {
+    # A signal to the whole group, such as Ctrl-C, ends the program and not the watcher.
+    trap '' HUP INT TERM
     read -r _ <&3 && exit
     attempts=0
     while kill -s QUIT $$ && [ $((attempts += 1)) -lt 50 ]; do sleep 0.1; done

@@ -27,14 +27,7 @@ async fn a_stop_ends_the_requests_and_saves_the_refresh() -> Result {
     assert_eq!(page.await??.status, 200);
     served.await??;
 
-    // The next process finds the new tokens.
-    let posts = world.fake.token_requests();
-    let running = world.start().await?;
-    let mut browser = running.browser_of("acme").await?;
-    assert_eq!(browser.get("/signature-requests").await?.status, 200);
-    assert_eq!(world.fake.token_requests(), posts);
-    running.stop().await??;
-    Ok(())
+    the_next_process_finds_the_new_tokens(&world).await
 }
 
 #[tokio::test]
@@ -57,13 +50,7 @@ async fn a_stop_waits_for_a_refresh_that_no_request_waits_for() -> Result {
     hold.release();
     served.await??;
 
-    let posts = world.fake.token_requests();
-    let running = world.start().await?;
-    let mut browser = running.browser_of("acme").await?;
-    assert_eq!(browser.get("/signature-requests").await?.status, 200);
-    assert_eq!(world.fake.token_requests(), posts);
-    running.stop().await??;
-    Ok(())
+    the_next_process_finds_the_new_tokens(&world).await
 }
 
 #[tokio::test]
@@ -84,5 +71,15 @@ async fn a_stop_that_cannot_save_is_an_error() -> Result {
     assert_eq!(page.await??.status, 200);
     let error = served.await?.expect_err("nothing was saved").to_string();
     assert!(error.contains("could not be saved"), "{error}");
+    Ok(())
+}
+
+async fn the_next_process_finds_the_new_tokens(world: &World) -> Result {
+    let posts = world.fake.token_requests();
+    let running = world.start().await?;
+    let mut browser = running.browser_of("acme").await?;
+    assert_eq!(browser.get("/signature-requests").await?.status, 200);
+    assert_eq!(world.fake.token_requests(), posts);
+    running.stop().await??;
     Ok(())
 }
