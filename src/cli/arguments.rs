@@ -72,13 +72,14 @@ pub(crate) struct SettingArguments {
 
     /// The file with the key that encrypts the stored tokens [default: no encryption]
     ///
-    /// The key is a text as `EncryptionKey::to_text` makes it: `dropbox-sign-oauth-key:ID:` and the output of
-    /// `openssl rand -base64 32 | tr '/+' '_-' | tr -d =`. Or set DROPBOX_SIGN_ENCRYPTION_KEY to the key itself.
+    /// The key is `dropbox-sign-oauth-key:ID:` and the 43 characters that
+    /// `openssl rand -base64 32 | tr '/+' '_-' | tr -d =` prints. The ID is a name of your choice: 1 to 64
+    /// letters, digits, `-`, `_` or `.`. Or set DROPBOX_SIGN_ENCRYPTION_KEY to the key itself.
     #[arg(long, global = true, value_name = "PATH")]
     #[arg(env = "DROPBOX_SIGN_ENCRYPTION_KEY_FILE", hide_env_values = true)]
     encryption_key_file: Option<String>,
 
-    /// The environment that encrypted tokens are bound to, `production` for example
+    /// The environment that encrypted tokens are bound to, `production` for example: only with a key
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     #[arg(env = "DROPBOX_SIGN_ENVIRONMENT", hide_env_values = true)]
     environment: Option<String>,
@@ -129,27 +130,33 @@ pub(crate) enum Command {
     Token(TokenArguments),
     /// Print a curl configuration with a valid access token
     ///
-    /// `curl --config <(dropbox-sign-oauth header) https://api.hellosign.com/v3/account` shows the token
-    /// in no list of processes. If there is no valid token, nothing is printed on stdout, and curl gets a
-    /// 401.
+    /// `header=$(dropbox-sign-oauth header) || exit`, and then `printf '%s\n' "$header" | curl --config - URL`:
+    /// the token is in no list of processes, and the shell sees the exit code. If there is no valid token,
+    /// nothing is printed on stdout. With `curl --config <(dropbox-sign-oauth header) URL`, the exit code is
+    /// lost: curl sends the request without a token, and gets a 401.
     Header(ForArguments),
     /// Print when the tokens of all accounts expire, or of the account of `--account`
     ///
-    /// Reads the store, and sends nothing to the service. Ends with the exit code 77 if an account has to
-    /// sign in.
+    /// Reads the store, and sends nothing to the service. The account of the environment or of the file is
+    /// the default of the other commands: without `--account`, `status` names all accounts. Ends with the
+    /// exit code 77 if an account has to sign in.
     Status(StatusArguments),
     /// Refresh the account's token now
     ///
-    /// A token that was granted less than a minute ago is kept.
+    /// A token that was granted less than a minute ago is kept: the command ends with the exit code 75, and
+    /// the token stays valid.
     Refresh,
     /// Forget the account's tokens
     ///
-    /// Dropbox Sign knows no revocation: the user removes the app in the settings of Dropbox Sign.
+    /// Dropbox Sign knows no revocation: the user removes the app in the settings of Dropbox Sign. The logout
+    /// of an account that is not signed in is no failure. A store that does not exist is a failure.
     Logout,
     /// Check the settings, the store and the token host
     ///
     /// Checks that the client id and the secret are there, that the store is ready, and that the token
-    /// host responds. No token is spent, and the client secret is not sent.
+    /// host responds. No token is spent, and the client secret is not sent: a wrong secret or a revoked
+    /// sign-in shows at the next refresh. A store that `login` has yet to make is a note. If several checks
+    /// fail, the exit code is the largest.
     Check,
     /// Print the completions of a shell
     Completions {
@@ -184,8 +191,12 @@ pub(crate) struct LoginArguments {
 #[derive(Args, Debug)]
 pub(crate) struct ForArguments {
     /// Ask for a token that is valid for this long, `10m` for example
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) valid_for: Option<Duration>,
+}
+
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    humantime::parse_duration(text).map_err(|_| "write a number and its unit, `10m` or `1h`")
 }
 
 #[derive(Args, Debug)]

@@ -9,7 +9,8 @@ use std::{
 use anstyle::{AnsiColor, Style};
 
 use dropbox_sign_oauth::{
-    AccountId, AuthorizationError, AuthorizationErrorKind, ConfigError, Error, ErrorKind,
+    AccountId, AuthorizationError, AuthorizationErrorKind, ConfigError, EndpointError, Error,
+    ErrorKind,
     store::{StoreError, StoreErrorKind},
 };
 
@@ -20,7 +21,7 @@ Exit codes:
   1    another failure, a full disk on stdout for example
   2    the command line is wrong
   75   try again later: the service, the store or another process is the reason
-  77   not signed in: run `dropbox-sign-oauth login`
+  77   a sign-in is needed: run `dropbox-sign-oauth login`
   78   misconfigured: correct the settings, the API app or the store
   130  interrupted by Ctrl-C; 143 by SIGTERM";
 
@@ -31,7 +32,8 @@ pub(crate) enum Exit {
     Failed = 1,
     Usage = 2,
     TryAgain = 75,
-    NotSignedIn = 77,
+    /// The user has to sign in.
+    SignIn = 77,
     Misconfigured = 78,
     Interrupted = 130,
     Terminated = 143,
@@ -79,13 +81,18 @@ impl Failure {
     /// An account whose user has to sign in, again if the account is known.
     pub(crate) fn not_signed_in(account: &AccountId, why: impl fmt::Display) -> Self {
         let message = format!("account `{account}`: {why}; run `{}`", login(account));
-        Self::new(Exit::NotSignedIn, message)
+        Self::new(Exit::SignIn, message)
     }
 
     /// Prints the line, and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         self.print();
         ExitCode::from(self.exit as u8)
+    }
+
+    /// What there is to say.
+    pub(crate) fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or_default()
     }
 
     /// Prints the line.
@@ -130,13 +137,26 @@ impl From<Error> for Failure {
             true => Exit::TryAgain,
             false => Exit::Misconfigured,
         };
-        Self::new(exit, in_settings(&error))
+        Self::new(exit, with_flag(&error))
     }
 }
 
-/// The text, with the name of the setting for the name of the builder's method.
-fn in_settings(text: &impl fmt::Display) -> String {
-    text.to_string().replace("base_url", "--token-host")
+/// The builder's method that the library's texts name, and the flag that a user knows.
+const METHOD: &str = "base_url";
+const FLAG: &str = "--token-host";
+
+/// The text, with the flag in the place of the method in the library's help. The text before the help may
+/// have the same word: in the name of the account, or in the service's words.
+fn with_flag(error: &Error) -> String {
+    let text = error.to_string();
+    let problem = error.endpoint_error().map(EndpointError::problem);
+    let parts = problem.as_deref().and_then(|it| text.rsplit_once(it));
+    match (&problem, parts) {
+        (Some(problem), Some((before, help))) => {
+            format!("{before}{problem}{}", help.replace(METHOD, FLAG))
+        }
+        _ => text,
+    }
 }
 
 /// What happened, without a help.
@@ -171,7 +191,12 @@ impl From<StoreError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::misconfigured(in_settings(&error))
+        let text = error.to_string();
+        // Errors about a setting begin with the setting.
+        let rest = text
+            .strip_prefix(METHOD)
+            .filter(|rest| rest.starts_with(':'));
+        Self::misconfigured(rest.map_or_else(|| text.clone(), |rest| format!("{FLAG}{rest}")))
     }
 }
 
@@ -180,7 +205,7 @@ impl From<AuthorizationError> for Failure {
         let exit = match error.kind() {
             AuthorizationErrorKind::Configuration => Exit::Misconfigured,
             AuthorizationErrorKind::Unavailable => Exit::TryAgain,
-            _ => Exit::NotSignedIn,
+            _ => Exit::SignIn,
         };
         Self::new(exit, error.to_string())
     }
@@ -197,7 +222,7 @@ mod tests {
             Exit::Failed,
             Exit::Usage,
             Exit::TryAgain,
-            Exit::NotSignedIn,
+            Exit::SignIn,
             Exit::Misconfigured,
             Exit::Interrupted,
         ] {
@@ -205,6 +230,26 @@ mod tests {
             assert!(EXIT_CODES.contains(&line), "{exit:?}");
         }
         assert!(EXIT_CODES.contains(&format!("{} by SIGTERM", Exit::Terminated as u8)));
+    }
+
+    #[test]
+    fn only_the_setting_that_an_error_names_becomes_a_flag() {
+        let build = |host: &str| {
+            dropbox_sign_oauth::OAuthApi::builder("id", "secret")
+                .base_url(host)
+                .build()
+        };
+        let error = build("http://base_url.example").expect_err("plain http");
+        let failure = Failure::from(error);
+        assert!(
+            failure.message().starts_with("--token-host: "),
+            "{failure:?}"
+        );
+        let error = ConfigError::Invalid {
+            setting: "environment",
+            reason: "no base_url".to_owned(),
+        };
+        assert_eq!(Failure::from(error).message(), "environment: no base_url");
     }
 
     #[test]

@@ -34,11 +34,19 @@ pub(crate) enum Use {
 
 /// Opens the store of the settings.
 pub(crate) async fn open(settings: &Settings, purpose: Use) -> Result<AnyStore, Failure> {
+    // Before a sign-in makes a store.
+    let key = settings.encryption_key()?;
+    if let (None, Some(environment)) = (&key, settings.get(Setting::Environment)) {
+        return Err(Failure::misconfigured(format!(
+            "{environment}: the environment binds encrypted tokens, and there is no encryption key; set \
+             --encryption-key-file or DROPBOX_SIGN_ENCRYPTION_KEY, or remove the environment"
+        )));
+    }
     let store = match settings.get(Setting::Store) {
         None => file::open(&default_store()?, purpose)?,
         Some(url) => open_url(settings, url, purpose).await?,
     };
-    let Some(key) = settings.encryption_key()? else {
+    let Some(key) = key else {
         return Ok(store);
     };
     let builder = EncryptedStore::builder(store, key);

@@ -109,6 +109,7 @@ fn s154_the_url_of_the_consent_page_is_told_from_a_callback() {
             (error.kind(), error.to_string().as_str()),
             (Malformed, text)
         );
+        assert_eq!(Some(error.problem()), text.split(';').next());
     }
     // The state of another sign-in goes first.
     let other = "https://app.hellosign.com/oauth/authorize?response_type=code&state=other";

@@ -1,7 +1,9 @@
-//! `check`: whether the other commands can work. Each check has a line, on stdout or on stderr.
+//! `check`: whether the other commands can work. Each check has a line: on stdout, or on stderr if
+//! something is wrong.
 
 use std::time::Duration;
 
+use dropbox_sign_oauth::store::StoreErrorKind;
 use reqwest::redirect;
 
 use crate::{
@@ -24,7 +26,7 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
             token_host(settings).await,
         ] {
             match result {
-                Ok(text) => output::line(format_args!("ok: {text}"))?,
+                Ok(text) => output::line(text)?,
                 Err(failure) => {
                     failure.print();
                     worst = worst.max(Some(failure.exit));
@@ -38,13 +40,23 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
 /// The URL of the token host has a check of its own.
 fn credentials(settings: &Settings) -> Result<String, Failure> {
     session::with_credentials(settings)?.build()?;
-    Ok("settings: the client id and the client secret are there".to_owned())
+    Ok("ok: settings: the client id and the client secret are there".to_owned())
 }
 
 async fn store(settings: &Settings) -> Result<String, Failure> {
-    let store = store::open(settings, Use::Look).await?;
-    store.check().await?;
-    Ok(format!("store: {} is ready", store.name()))
+    // Before the first sign-in, nothing is wrong with the settings.
+    let not_there_yet = |failure: Failure| Ok(format!("note: {}", failure.message()));
+    let store = match store::open(settings, Use::Look).await {
+        Err(failure) if failure.exit == Exit::SignIn => return not_there_yet(failure),
+        opened => opened?,
+    };
+    match store.check().await {
+        Err(error) if error.kind() == StoreErrorKind::NotSetUp => not_there_yet(error.into()),
+        checked => {
+            checked?;
+            Ok(format!("ok: store: {} is ready", store.name()))
+        }
+    }
 }
 
 /// Any response will do: the request holds nothing, and asks for the host's first page.
@@ -67,7 +79,7 @@ async fn token_host(settings: &Settings) -> Result<String, Failure> {
     };
     let response = client.map_err(unreachable)?.get(url).send().await;
     let status = response.map_err(unreachable)?.status();
-    Ok(format!("token host: {url} responds ({status})"))
+    Ok(format!("ok: token host: {url} responds ({status})"))
 }
 
 /// The words of an error and of its causes: reqwest's own say little.

@@ -5,22 +5,22 @@ use crate::{
     output::note,
     session::{self, Session},
     settings::Settings,
-    store::Use,
+    store::{self, Use},
 };
 
 pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
     let api = session::api_without_credentials(settings)?;
-    session::run(settings, api, Use::Tokens, async |session: &Session| {
+    let outcome = session::run(settings, api, Use::Tokens, async |session: &Session| {
         let account = session.account.id();
         if session.store.load(account).await?.is_none() {
-            return Err(session.not_there().await);
+            let names = store::names(&session.store).await?;
+            return Ok(format!("was not signed in; {names}"));
         }
-        Ok(session.account.sign_out().await?)
+        session.account.sign_out().await?;
+        Ok("the tokens are gone from the store; to end the access itself, remove the app in the settings \
+            of Dropbox Sign"
+            .to_owned())
     })?;
-    note(format_args!(
-        "account `{}`: the tokens are gone from the store; to end the access itself, remove the app in the \
-         settings of Dropbox Sign",
-        settings.account()
-    ));
+    note(format_args!("account `{}`: {outcome}", settings.account()));
     Ok(())
 }

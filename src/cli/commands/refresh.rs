@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use crate::{
-    failure::Failure,
+    failure::{Exit, Failure},
     output::note,
     session::{self, Session},
     settings::Settings,
@@ -28,12 +28,16 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
             note(format_args!(
                 "account `{account}`: refreshed; the token {expiry}"
             ));
+            Ok(())
         }
-        None => note(format_args!(
-            "account `{account}`: not refreshed, since the token was granted less than a minute ago"
+        None => Err(Failure::new(
+            Exit::TryAgain,
+            format!(
+                "account `{account}`: not refreshed, since the token was granted less than a minute ago; use \
+                 the token, or try again in a minute"
+            ),
         )),
     }
-    Ok(())
 }
 
 /// Returns when the new token expires. `None`: the token is new already.

@@ -27,9 +27,7 @@ pub(super) fn run(settings: &Settings, arguments: &StatusArguments) -> Result<()
             Some(account) if account.source == Source::Flag => {
                 let account = AccountId::from(&account.text);
                 let Some(line) = look(&store, account.clone()).await else {
-                    let names = store::names(&store).await?;
-                    let why = format_args!("not signed in; {names}");
-                    return Err(Failure::not_signed_in(&account, why));
+                    return report.not_there(account, &store).await;
                 };
                 report.add(line)?;
             }
@@ -177,6 +175,27 @@ impl Report {
         self.fault = self.fault.max(Some(failure.exit));
     }
 
+    /// The end of a report on an account that the store does not have.
+    async fn not_there(
+        mut self,
+        account: AccountId,
+        store: &dyn TokenStore,
+    ) -> Result<(), Failure> {
+        let names = store::names(store).await?;
+        let why = format_args!("not signed in; {names}");
+        let failure = Failure::not_signed_in(&account, why);
+        if let Some(rows) = &mut self.rows {
+            rows.push(Row::of(&Line {
+                account,
+                state: AccountState::NotSignedIn,
+                expires_at: None,
+                error: None,
+            }));
+            output::json(rows)?;
+        }
+        Err(failure)
+    }
+
     fn end(self) -> Result<(), Failure> {
         if let Some(rows) = &self.rows {
             output::json(rows)?;
@@ -184,7 +203,7 @@ impl Report {
         match (self.fault, self.signed_out.as_slice()) {
             (Some(exit), _) => Err(Failure::reported(exit)),
             (None, []) if self.accounts == 0 => Err(Failure::new(
-                Exit::NotSignedIn,
+                Exit::SignIn,
                 "nobody is signed in; run `dropbox-sign-oauth login`",
             )),
             (None, []) => Ok(()),
@@ -193,7 +212,7 @@ impl Report {
                 "the sign-in is no longer valid",
             )),
             (None, [account, ..]) => Err(Failure::new(
-                Exit::NotSignedIn,
+                Exit::SignIn,
                 format!(
                     "{} accounts have to sign in again, the first is `{account}`; run `{}`, and likewise for the \
                      others",

@@ -55,7 +55,12 @@ fn parse(text: &str) -> Result<Vec<Entry>, Fault> {
     let table = DeTable::parse(text).map_err(|error| {
         // The error's own text shows the line, which may hold a password.
         let at = error.span().map_or(0, |span| span.start.min(text.len()));
-        fault(at, &error.message())
+        let line = text.lines().nth(line_of(at) - 1).unwrap_or_default();
+        let hint = match lacks_quotes(line) {
+            true => "; write the value in quotes",
+            false => "",
+        };
+        fault(at, &format_args!("{}{hint}", error.message()))
     })?;
     let entries = table.get_ref().iter().map(|(key, value)| {
         let at = key.span().start;
@@ -90,6 +95,11 @@ fn parse(text: &str) -> Result<Vec<Entry>, Fault> {
         Some(fault) => Err(fault),
         None => Ok(read),
     }
+}
+
+fn lacks_quotes(line: &str) -> bool {
+    let value = line.split_once('=').map(|(_, value)| value.trim_start());
+    value.is_some_and(|value| !value.starts_with(['"', '\'']))
 }
 
 fn unknown(key: &str) -> String {
@@ -148,7 +158,8 @@ mod tests {
                 "DROPBOX_SIGN_ENCRYPTION_KEY",
             ),
             ("account = 7", 1, "`account` takes a text in quotes"),
-            ("# a\naccount = canary", 2, ""),
+            ("# a\naccount = canary", 2, "; write the value in quotes"),
+            ("store = file:/canary", 1, "; write the value in quotes"),
             ("account = \"a\"\naccount = \"canary\"", 2, "duplicate key"),
             ("account = \"canary", 1, ""),
             (

@@ -86,9 +86,8 @@ impl Settings {
         let text = fs::read_to_string(&path).map_err(|error| {
             Failure::misconfigured(format!("{file}: {}: {error}", path.display()))
         })?;
-        // Editors end a file with a line end.
-        let text = text.strip_suffix('\n').unwrap_or(&text);
-        Ok(Some(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+        // Editors and shells end a file with line ends.
+        Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
     }
 }
 

@@ -45,11 +45,11 @@ pub(super) fn open(path: &Path, purpose: Use) -> Result<AnyStore, Failure> {
     };
     if purpose != Use::SignIn && !directory.exists() {
         let message = format!(
-            "the store {} does not exist, so nobody is signed in; run `dropbox-sign-oauth login`, or correct \
-             the setting `store`",
+            "the store {} does not exist, so nobody is signed in; run `dropbox-sign-oauth login`, which makes \
+             the store, or correct the setting `store`",
             directory.display()
         );
-        return Err(Failure::new(Exit::NotSignedIn, message));
+        return Err(Failure::new(Exit::SignIn, message));
     }
     let store = match is_file {
         true => FileStore::single_file(path),

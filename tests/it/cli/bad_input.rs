@@ -3,7 +3,7 @@
 use std::{fs, process::Stdio};
 
 use dropbox_sign_oauth::testing::{Consent, FakeDropboxSign, Fault};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Shell, fresh, past};
 
@@ -81,6 +81,41 @@ async fn s146_a_token_host_with_a_password_is_asked_nothing_and_printed_nowhere(
 }
 
 #[tokio::test]
+async fn s146_an_account_whose_name_is_that_of_a_method_keeps_its_name() {
+    let shell = Shell::start().await;
+    shell.save("base_url", shell.user(past())).await;
+    let body = json!({ "error": { "error_name": "unauthorized", "error_msg": "not at base_url" } });
+    shell.fake.next_token_request(Fault::json(401, body));
+    let error = shell
+        .run(&["token", "--account", "base_url"])
+        .await
+        .failed(78);
+    assert!(error.starts_with("error: account `base_url`: "), "{error}");
+    assert!(error.contains("\"not at base_url\""), "{error}");
+    assert!(error.contains("the secret and --token-host"), "{error}");
+}
+
+#[tokio::test]
+async fn s146_a_duration_that_is_none_names_the_form() {
+    let shell = Shell::start().await;
+    let ended = shell.run(&["token", "--valid-for", "abc"]).await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("`10m` or `1h`"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn s146_an_environment_without_a_key_is_misconfigured() {
+    let shell = Shell::start().await;
+    let error = shell
+        .run(&["login", "--environment", "production"])
+        .await
+        .failed(78);
+    assert!(error.contains("--environment: "), "{error}");
+    assert!(error.contains("there is no encryption key"), "{error}");
+    assert!(!shell.home.path().join(".local").exists());
+}
+
+#[tokio::test]
 async fn s146_a_sign_in_that_the_service_cannot_do_now_is_to_be_tried_again() {
     let outage =
         |fake: &FakeDropboxSign| fake.next_token_request(Fault::oauth_error("maintenance"));
@@ -137,7 +172,7 @@ async fn s146_an_account_that_is_not_there_names_up_to_five_that_are() {
             );
         }
     }
-    for command in ["token", "header", "refresh", "logout", "status"] {
+    for command in ["token", "header", "refresh", "status"] {
         let error = shell.run(&[command, "--account", "x"]).await.failed(77);
         let expected = "account `x`: not signed in; the store has `a`, `b`, `c`, `d`, `e` and more; run \
                         `dropbox-sign-oauth login --account x`";

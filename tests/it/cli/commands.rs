@@ -131,9 +131,8 @@ async fn s144_refresh_gets_a_new_token_though_the_present_token_is_valid_but_no_
     let after = shell.run(&["token"]).await.done();
     assert_ne!(before, after);
 
-    let ended = shell.run(&["refresh"]).await;
-    assert!(ended.stderr.contains("not refreshed"), "{ended:?}");
-    ended.done();
+    let error = shell.run(&["refresh"]).await.failed(75);
+    assert!(error.contains("not refreshed"), "{error}");
     assert_eq!(shell.run(&["token"]).await.done(), after);
     assert_eq!(shell.fake.token_requests(), 1);
 }
@@ -168,6 +167,54 @@ async fn s144_logout_forgets_one_account() {
     ended.done();
     assert!(shell.record("acme").await.is_none());
     assert!(shell.record("globex").await.is_some());
+}
+
+#[tokio::test]
+async fn s144_logout_of_an_account_that_is_not_signed_in_is_no_failure() {
+    let shell = Shell::start().await;
+    shell.save("acme", shell.user(fresh())).await;
+    for _ in 0..2 {
+        let ended = shell.run(&["logout", "--account", "b"]).await;
+        assert_eq!(
+            ended.stderr,
+            "account `b`: was not signed in; the store has `acme`\n"
+        );
+        ended.done();
+    }
+    assert!(shell.record("acme").await.is_some());
+}
+
+#[tokio::test]
+async fn s144_status_of_an_account_that_is_not_there_has_a_row() {
+    let shell = Shell::start().await;
+    shell.save("acme", shell.user(fresh())).await;
+    let ended = shell
+        .run(&["status", "--json", "--account", "nobody"])
+        .await;
+    let json: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let row = serde_json::json!([{
+        "account": "nobody",
+        "state": "not_signed_in",
+        "expires_at": null,
+        "last_error": null,
+        "sign_in_required": false,
+    }]);
+    assert_eq!(json, row);
+    assert!(ended.error(77).contains("the store has `acme`"));
+}
+
+#[tokio::test]
+async fn s144_check_notes_a_store_that_the_first_login_makes() {
+    let shell = Shell::start().await;
+    let text = shell.run(&["check"]).await.done();
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[1].starts_with("note: the store /"), "{text}");
+    assert!(
+        lines[1].contains("`dropbox-sign-oauth login`, which makes the store"),
+        "{text}"
+    );
+    assert!(lines[2].starts_with("ok: token host"), "{text}");
+    assert!(!shell.home.path().join(".local").exists());
 }
 
 #[tokio::test]
@@ -243,7 +290,7 @@ async fn s144_the_help_names_the_exit_codes_and_shows_no_value_of_the_environmen
     }
     let help = shell.run(&["--help"]).await.done();
     for text in [
-        "77   not signed in",
+        "77   a sign-in is needed",
         "75   try again",
         "78   misconfigured",
         "config.toml",

@@ -50,8 +50,8 @@ async fn s145_secrets_come_from_files_beside_the_file_of_settings() {
     let config = shell.home.path().join("elsewhere.toml");
     fs::write(&config, "client_secret_file = \"secret\"\n").expect("a file");
     let secret = shell.home.path().join("secret");
-    // Editors add a line end.
-    fs::write(&secret, format!("{}\r\n", FakeDropboxSign::CLIENT_SECRET)).expect("a file");
+    // Editors and shells add line ends.
+    fs::write(&secret, format!("{}\r\n\n", FakeDropboxSign::CLIENT_SECRET)).expect("a file");
     let mut token = shell.command(&["token"]);
     token
         .env_remove("DROPBOX_SIGN_CLIENT_SECRET")

@@ -65,7 +65,7 @@ fn nothing_came_in(account: &AccountId) -> Failure {
         false => "run `login` in a terminal, or with `--listen`",
     };
     let message = format!("account `{account}`: no callback URL came in; {way}");
-    Failure::new(Exit::NotSignedIn, message)
+    Failure::new(Exit::SignIn, message)
 }
 
 /// The lines of stdin that are not blank.
