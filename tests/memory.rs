@@ -6,9 +6,11 @@
 
 #![allow(clippy::print_stdout, reason = "prints figures")]
 
+#[path = "it/support/scale.rs"]
+mod scale;
+
 use std::{
     alloc::System,
-    env,
     time::{Duration, SystemTime},
 };
 
@@ -23,6 +25,8 @@ use dropbox_sign_oauth::{
     testing::FakeClock,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+use scale::scaled;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -115,14 +119,6 @@ fn token(kind: &str, name: &str) -> String {
 
 fn name(nth: usize) -> String {
     format!("user{nth:016}")
-}
-
-/// The number for a run of seconds, or the number for the long run.
-fn scaled(short: usize, long: usize) -> usize {
-    match env::var_os("DROPBOX_SIGN_OAUTH_LONG_TESTS") {
-        None => short,
-        Some(_) => long,
-    }
 }
 
 fn live_bytes() -> usize {
