@@ -20,7 +20,8 @@ Exit codes:
   0    done
   1    another failure, a full disk on stdout for example
   2    the command line is wrong
-  75   try again later: the service, the store or another process is the reason
+  75   try again later: the service, the store or another process is the reason;
+       or `refresh` has kept a token of the last minute
   77   a sign-in is needed: run `dropbox-sign-oauth login`
   78   misconfigured: correct the settings, the API app or the store
   130  interrupted by Ctrl-C; 143 by SIGTERM";

@@ -20,18 +20,30 @@ use crate::{
 
 pub(super) fn run(settings: &Settings, arguments: &StatusArguments) -> Result<(), Failure> {
     session::block_on(signals::interruptible(async {
-        let store = store::open(settings, Use::Look).await?;
         let mut report = Report::new(arguments.json);
         // The environment or the file may name an account for the other commands.
-        match settings.get(Setting::Account) {
-            Some(account) if account.source == Source::Flag => {
-                let account = AccountId::from(&account.text);
+        let account = settings.get(Setting::Account);
+        let account = account
+            .filter(|account| account.source == Source::Flag)
+            .map(|account| AccountId::from(&account.text));
+        let store = match store::open(settings, Use::Look).await {
+            // No sign-in has made the store yet.
+            Err(failure) if failure.exit == Exit::SignIn => {
+                return report.end_without(account, failure);
+            }
+            opened => opened?,
+        };
+        match account {
+            Some(account) => {
                 let Some(line) = look(&store, account.clone()).await else {
-                    return report.not_there(account, &store).await;
+                    let names = store::names(&store).await?;
+                    let why = format_args!("not signed in; {names}");
+                    let failure = Failure::not_signed_in(&account, why);
+                    return report.end_without(Some(account), failure);
                 };
                 report.add(line)?;
             }
-            _ => list(&store, &mut report).await?,
+            None => list(&store, &mut report).await?,
         }
         report.end()
     }))
@@ -175,23 +187,18 @@ impl Report {
         self.fault = self.fault.max(Some(failure.exit));
     }
 
-    /// The end of a report on an account that the store does not have.
-    async fn not_there(
-        mut self,
-        account: AccountId,
-        store: &dyn TokenStore,
-    ) -> Result<(), Failure> {
-        let names = store::names(store).await?;
-        let why = format_args!("not signed in; {names}");
-        let failure = Failure::not_signed_in(&account, why);
-        if let Some(rows) = &mut self.rows {
-            rows.push(Row::of(&Line {
-                account,
-                state: AccountState::NotSignedIn,
-                expires_at: None,
-                error: None,
-            }));
-            output::json(rows)?;
+    /// The end of a report on an account that the store does not have, or on a store that is not there.
+    fn end_without(self, account: Option<AccountId>, failure: Failure) -> Result<(), Failure> {
+        if self.rows.is_some() {
+            let row = account.map(|account| {
+                Row::of(&Line {
+                    account,
+                    state: AccountState::NotSignedIn,
+                    expires_at: None,
+                    error: None,
+                })
+            });
+            output::json(&row.as_slice())?;
         }
         Err(failure)
     }

@@ -46,6 +46,22 @@ async fn s146_a_foreign_state_a_denial_and_a_callback_without_a_code_are_no_sign
 }
 
 #[tokio::test]
+async fn s146_a_foreign_state_or_a_denial_ends_a_login_though_another_line_follows() {
+    let foreign = |fake: &FakeDropboxSign, url: &str| {
+        format!("{}x\n{}\n", fake.authorize(url), fake.authorize(url))
+    };
+    let error = failed_login(77, |_| (), foreign).await;
+    assert!(error.contains("another sign-in"), "{error}");
+
+    let deny = |fake: &FakeDropboxSign| fake.next_consent(Consent::Denied);
+    let denied = |fake: &FakeDropboxSign, url: &str| {
+        format!("{}\n{}\n", fake.authorize(url), fake.authorize(url))
+    };
+    let error = failed_login(77, deny, denied).await;
+    assert!(error.contains("access_denied"), "{error}");
+}
+
+#[tokio::test]
 async fn s146_a_code_that_is_too_old_or_was_used_is_no_sign_in() {
     for consent in [Consent::CodeExpired, Consent::CodeUsed] {
         let error = failed_login(77, |fake| fake.next_consent(consent), authorize).await;

@@ -187,11 +187,6 @@ async fn s144_logout_of_an_account_that_is_not_signed_in_is_no_failure() {
 #[tokio::test]
 async fn s144_status_of_an_account_that_is_not_there_has_a_row() {
     let shell = Shell::start().await;
-    shell.save("acme", shell.user(fresh())).await;
-    let ended = shell
-        .run(&["status", "--json", "--account", "nobody"])
-        .await;
-    let json: Value = serde_json::from_str(&ended.stdout).expect("JSON");
     let row = serde_json::json!([{
         "account": "nobody",
         "state": "not_signed_in",
@@ -199,7 +194,18 @@ async fn s144_status_of_an_account_that_is_not_there_has_a_row() {
         "last_error": null,
         "sign_in_required": false,
     }]);
-    assert_eq!(json, row);
+    let nobody = ["status", "--json", "--account", "nobody"];
+    let none = serde_json::json!([]);
+    for (arguments, rows) in [(&nobody[..], &row), (&["status", "--json"], &none)] {
+        // Before the first sign-in, there is no store.
+        let ended = shell.run(arguments).await;
+        assert_eq!(ended.stdout.parse::<Value>().ok().as_ref(), Some(rows));
+        assert!(ended.error(77).contains("nobody is signed in"));
+    }
+
+    shell.save("acme", shell.user(fresh())).await;
+    let ended = shell.run(&nobody).await;
+    assert_eq!(ended.stdout.parse::<Value>().ok(), Some(row));
     assert!(ended.error(77).contains("the store has `acme`"));
 }
 
