@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     net::{Ipv4Addr, SocketAddr, TcpStream as BlockingStream},
+    os::unix::process::CommandExt,
     path::Path,
     process::{self, Command},
     thread,
@@ -95,7 +96,29 @@ async fn a_server_ends_when_its_test_panics() {
 /// The program runs this test once more, in a process that exits without a drop.
 #[test]
 fn a_server_ends_with_the_program_and_leaves_no_files() {
-    const NAME: &str = "server_harness::a_server_ends_with_the_program_and_leaves_no_files";
+    ends_with_the_program(
+        "server_harness::a_server_ends_with_the_program_and_leaves_no_files",
+        || process::exit(0),
+    );
+}
+
+/// Ctrl-C and `timeout` send their signal to the whole process group.
+#[test]
+fn a_server_ends_with_the_program_at_a_signal_to_the_group() {
+    ends_with_the_program(
+        "server_harness::a_server_ends_with_the_program_at_a_signal_to_the_group",
+        || {
+            let group = format!("-{}", process::id());
+            let kill = Command::new("kill")
+                .args(["-s", "TERM", "--", &group])
+                .status();
+            panic!("the program goes on: {kill:?}");
+        },
+    );
+}
+
+/// Runs the test `name` in a process and a group of its own, where the test starts servers and ends the process.
+fn ends_with_the_program(name: &str, end: impl Fn()) {
     const INNER: &str = "DROPBOX_SIGN_OAUTH_TEST_THAT_EXITS";
 
     if let Some(report) = env::var_os(INNER) {
@@ -107,13 +130,14 @@ fn a_server_ends_with_the_program_and_leaves_no_files() {
         let lines = redis.chain(postgres);
         let lines = lines.map(|(address, data)| format!("{address} {}\n", data.display()));
         fs::write(report, lines.collect::<String>()).expect("written");
-        process::exit(0);
+        end();
     }
     let report = tempfile::NamedTempFile::new().expect("a file");
     let mut inner = Command::new(env::current_exe().expect("a program"));
-    inner.args(["--exact", NAME]).env(INNER, report.path());
-    let inner = inner.output().expect("started");
-    assert!(inner.status.success(), "{inner:?}");
+    inner.args(["--exact", name]).env(INNER, report.path());
+    let inner = inner.process_group(0).output().expect("started");
+    // SIGTERM leaves no exit code.
+    assert!(matches!(inner.status.code(), None | Some(0)), "{inner:?}");
 
     for server in fs::read_to_string(&report).expect("written").lines() {
         let (address, data) = server.split_once(' ').expect("two words");

@@ -113,7 +113,7 @@ async fn secure(mut response: Response) -> Response {
 pub struct PublicUrl(Url);
 
 /// Takes https, or http on loopback: a cookie without `Secure` would cross the
-/// network in plaintext.
+/// network in plaintext. Takes no path: the routes begin at the root.
 impl FromStr for PublicUrl {
     type Err = Box<dyn Error + Send + Sync>;
 
@@ -124,8 +124,17 @@ impl FromStr for PublicUrl {
         let is_loopback =
             host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback());
         match (url.scheme(), is_loopback) {
-            ("https", _) | ("http", true) => Ok(Self(url)),
-            _ => Err("write https://HOST, or http:// on loopback".into()),
+            ("https", _) | ("http", true) => {}
+            _ => {
+                return Err("write https://HOST, or http:// on loopback".into());
+            }
+        }
+        let public = Self(url);
+        match public.0.as_str().strip_prefix(&public.origin()) {
+            Some("/") => Ok(public),
+            _ => Err("write scheme, host and port alone: all paths are the \
+                application's own"
+                .into()),
         }
     }
 }

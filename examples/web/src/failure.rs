@@ -21,11 +21,11 @@ use crate::{login::LOGIN, page::page, sign_in::SIGN_IN};
 pub(crate) enum Failure {
     NotLoggedIn,
     WrongPassword,
-    /// A callback without a sign-in: the browser has no state.
+    /// A callback without a sign-in: the session has no state.
     NoSignIn,
     /// A callback that brings no code.
     Callback(AuthorizationError),
-    /// The code of this callback was used, and its tokens are in use.
+    /// A reload of a callback that has succeeded.
     SignedInBefore,
     /// No token, or no sign-in.
     Token(TokenError),
@@ -92,8 +92,7 @@ impl IntoResponse for Failure {
                 sorry(StatusCode::BAD_REQUEST, text, sign_in())
             }
             Self::SignedInBefore => {
-                let text = "This page was loaded before, and its code was \
-                    used then. You are signed in to Dropbox Sign.";
+                let text = "This sign-in to Dropbox Sign has succeeded before.";
                 sorry(StatusCode::CONFLICT, text, link("/", "Go on"))
             }
             Self::Callback(error) => refused_callback(&error),

@@ -5,6 +5,10 @@
 //! the application against a fake Dropbox Sign on loopback: `tests/it` is the
 //! demonstration.
 //!
+//! In a copy of the folder, remove `path` from both entries of
+//! `dropbox-sign-oauth` in `Cargo.toml`. Remove `tests/it/postgres.rs` and its
+//! line in `tests/it/main.rs`: the test starts the server of the crate's tests.
+//!
 //! # Where to look
 //!
 //! | file | shows |

@@ -1,6 +1,8 @@
 //! The application's own login, which says who the user is. Replace this file
 //! by yours; all that the other files need is a [`Session`].
 
+use std::time::SystemTime;
+
 use axum::{
     Form, Router,
     extract::State,
@@ -47,7 +49,7 @@ async fn login(
     if !app.tenants.has_password(&login.tenant, &login.password) {
         return Err(Failure::WrongPassword);
     }
-    let session = Session::new(login.tenant);
+    let session = Session::new(login.tenant, SystemTime::now());
     Ok((app.cookies.set(&session), Redirect::to("/")).into_response())
 }
 

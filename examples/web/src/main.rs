@@ -29,7 +29,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
     let settings = Settings::from_env()?;
     let metrics = operations::record_metrics()?;
-    // From here on, SIGTERM does not kill the process.
+    // From here on, neither SIGTERM nor Ctrl-C kills the process.
     let stop = stop_signal()?;
 
     let store = store::open(&settings.store, settings.encryption_key).await?;

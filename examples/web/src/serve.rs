@@ -4,7 +4,7 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use axum::Router;
 use dropbox_sign_oauth::TokenManager;
-use tokio::{net::TcpListener, signal::ctrl_c, sync::oneshot, time::timeout};
+use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 
 use crate::Result;
 
@@ -78,15 +78,19 @@ pub fn stop_signal() -> Result<impl Future<Output = ()>> {
         use tokio::signal::unix::{SignalKind, signal};
 
         let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
         Ok(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
-                _ = ctrl_c() => {}
+                _ = interrupt.recv() => {}
             }
         })
     }
-    #[cfg(not(unix))]
-    Ok(async {
-        let _ = ctrl_c().await;
-    })
+    #[cfg(windows)]
+    {
+        let mut interrupt = tokio::signal::windows::ctrl_c()?;
+        Ok(async move {
+            interrupt.recv().await;
+        })
+    }
 }

@@ -1,5 +1,7 @@
-//! The session of a browser: which tenant it acts for, and the state of a
-//! sign-in that it has started.
+//! The session of a browser: which tenant it acts for, and the states of the
+//! sign-ins that it has started.
+
+use std::time::{Duration, SystemTime};
 
 use axum::{
     extract::FromRequestParts,
@@ -12,29 +14,35 @@ use tracing::Span;
 
 use crate::{app::App, failure::Failure};
 
+/// How long after the login a session ends.
+const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+
 /// The content of the cookie.
 ///
-/// One cookie holds both, so the state of a sign-in belongs to its tenant. The
+/// One cookie holds all, so the state of a sign-in belongs to its tenant. The
 /// signature keeps a browser from writing a tenant of its choice. A copy of the
-/// cookie is good until the key changes: keep sessions in a database if a
+/// cookie is good until the session ends: keep sessions in a database if a
 /// logout has to end them.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Session {
     tenant: String,
+    logged_in_at: SystemTime,
     sign_in: Option<AuthorizationState>,
+    completed: Option<AuthorizationState>,
 }
 
 impl Session {
-    pub(crate) fn new(tenant: String) -> Self {
+    /// Begins with a login at `now`.
+    pub(crate) fn new(tenant: String, now: SystemTime) -> Self {
         Self {
             tenant,
+            logged_in_at: now,
             sign_in: None,
+            completed: None,
         }
     }
 
-    /// Keeps the state until the callback, and after it: the callback's page
-    /// may be reloaded, and a second callback needs an answer too. The next
-    /// sign-in has another state.
+    /// Keeps the state of a sign-in until a callback completes the sign-in.
     pub(crate) fn with_sign_in(self, state: AuthorizationState) -> Self {
         Self {
             sign_in: Some(state),
@@ -42,8 +50,29 @@ impl Session {
         }
     }
 
+    /// The state of the sign-in under way.
     pub(crate) fn sign_in(&self) -> Option<&AuthorizationState> {
         self.sign_in.as_ref()
+    }
+
+    /// Ends the sign-in under way: its state is good for one success.
+    pub(crate) fn with_completed_sign_in(self) -> Self {
+        Self {
+            completed: self.sign_in,
+            sign_in: None,
+            ..self
+        }
+    }
+
+    /// The state of the last sign-in that has succeeded, which tells a reload
+    /// of its callback from a forged callback.
+    pub(crate) fn completed(&self) -> Option<&AuthorizationState> {
+        self.completed.as_ref()
+    }
+
+    fn is_over(&self, now: SystemTime) -> bool {
+        let end = self.logged_in_at.checked_add(LIFETIME);
+        end.is_none_or(|end| end <= now)
     }
 }
 
@@ -93,9 +122,11 @@ impl Cookies {
         SignedCookieJar::new(self.key.clone()).add(cookie)
     }
 
-    fn session(&self, headers: &HeaderMap) -> Option<Session> {
+    fn session(&self, headers: &HeaderMap, now: SystemTime) -> Option<Session> {
         let jar = SignedCookieJar::from_headers(headers, self.key.clone());
-        serde_json::from_str(jar.get(self.name())?.value()).ok()
+        let session: Session =
+            serde_json::from_str(jar.get(self.name())?.value()).ok()?;
+        (!session.is_over(now)).then_some(session)
     }
 }
 
@@ -118,7 +149,7 @@ impl FromRequestParts<App> for Tenant {
         parts: &mut Parts,
         app: &App,
     ) -> Result<Self, Failure> {
-        let session = app.cookies.session(&parts.headers);
+        let session = app.cookies.session(&parts.headers, SystemTime::now());
         let session = session.ok_or(Failure::NotLoggedIn)?;
         // The tenant may have left since the login.
         let account = app.tenants.account(&session.tenant);
@@ -130,17 +161,21 @@ impl FromRequestParts<App> for Tenant {
 
 #[cfg(test)]
 mod tests {
-    use axum::{http::header::SET_COOKIE, response::IntoResponse};
+    use axum::{
+        http::{
+            HeaderValue,
+            header::{COOKIE, SET_COOKIE},
+        },
+        response::IntoResponse,
+    };
 
     use super::*;
 
     #[test]
     fn with_https_the_cookie_stays_with_this_host_and_https() {
         let cookies = Cookies::new(Key::from(&[7; 64]), true);
-        let response = cookies.set(&Session::new("acme".to_owned()));
-        let response = response.into_response();
-        let cookie = response.headers()[SET_COOKIE].to_str();
-        let cookie = cookie.expect("ASCII");
+        let cookie = cookie(&cookies, SystemTime::now());
+        let cookie = cookie.to_str().expect("ASCII");
         assert!(cookie.starts_with("__Host-session="), "{cookie}");
         for attribute in
             ["; HttpOnly", "; SameSite=Lax", "; Secure", "; Path=/"]
@@ -148,5 +183,26 @@ mod tests {
             assert!(cookie.contains(attribute), "{cookie}");
         }
         assert!(!cookie.contains("Domain"), "{cookie}");
+    }
+
+    #[test]
+    fn a_session_ends_twelve_hours_after_the_login() {
+        let cookies = Cookies::new(Key::from(&[7; 64]), true);
+        let login = SystemTime::now();
+        let headers = [(COOKIE, cookie(&cookies, login))];
+        let headers = HeaderMap::from_iter(headers);
+        let is_open = |seconds| {
+            let now = login + Duration::from_secs(seconds);
+            cookies.session(&headers, now).is_some()
+        };
+        assert!(is_open(12 * 3_600 - 1));
+        assert!(!is_open(12 * 3_600));
+    }
+
+    /// The cookie of a login.
+    fn cookie(cookies: &Cookies, now: SystemTime) -> HeaderValue {
+        let session = Session::new("acme".to_owned(), now);
+        let response = cookies.set(&session).into_response();
+        response.headers()[SET_COOKIE].clone()
     }
 }

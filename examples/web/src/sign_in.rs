@@ -5,7 +5,8 @@
 //!    redirects the browser to the consent page.
 //! 2. Dropbox Sign redirects the browser to `GET /dropbox-sign/callback`, with
 //!    a code and the state.
-//! 3. The callback compares the state, and exchanges the code for tokens.
+//! 3. The callback compares the state, exchanges the code for tokens, and ends
+//!    the state.
 
 use axum::{
     Router,
@@ -13,7 +14,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use dropbox_sign_oauth::{AuthorizationResponse, ErrorKind};
+use dropbox_sign_oauth::AuthorizationResponse;
 use maud::{Markup, html};
 
 use crate::{
@@ -72,28 +73,25 @@ async fn start(
 
 async fn callback(
     State(app): State<App>,
-    tenant: Tenant,
+    Tenant { account, session }: Tenant,
     RawQuery(query): RawQuery,
-) -> Result<Redirect, Failure> {
-    let state = tenant.session.sign_in().ok_or(Failure::NoSignIn)?;
+) -> Result<Response, Failure> {
     // As it is in the URL: the parser decodes the query.
     let query = query.unwrap_or_default();
-    let response = AuthorizationResponse::parse(&query, state)?;
-
-    let account = app.manager.account(&tenant.account);
-    match account.sign_in(response).await {
-        // The redirect takes the code out of the address bar.
-        Ok(()) => Ok(Redirect::to("/")),
-        // Most often a reload: the code was used, and the tokens that it
-        // brought are in use.
-        Err(error) if error.kind() == ErrorKind::SignInFailed => {
-            match account.is_signed_in().await {
-                Ok(true) => Err(Failure::SignedInBefore),
-                Ok(false) | Err(_) => Err(error.into()),
-            }
-        }
-        Err(error) => Err(error.into()),
+    // A reload. At a second exchange of the code, the server should revoke the
+    // tokens that the first has brought (RFC 6749, section 4.1.2).
+    let completed = session.completed();
+    if completed.is_some_and(|state| {
+        AuthorizationResponse::parse(&query, state).is_ok()
+    }) {
+        return Err(Failure::SignedInBefore);
     }
+    let state = session.sign_in().ok_or(Failure::NoSignIn)?;
+    let response = AuthorizationResponse::parse(&query, state)?;
+    app.manager.account(&account).sign_in(response).await?;
+    let session = app.cookies.set(&session.with_completed_sign_in());
+    // The redirect takes the code out of the address bar.
+    Ok((session, Redirect::to("/")).into_response())
 }
 
 /// Forgets the tokens here. The grant at Dropbox Sign lives on until the user

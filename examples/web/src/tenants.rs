@@ -31,23 +31,31 @@ impl Tenants {
     }
 }
 
-/// Reads `acme:password globex:password`.
+/// Reads `acme:password globex:password`. An error names the number of an
+/// entry: in a text of another form, each word may be a part of a password.
 impl FromStr for Tenants {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let mut tenants = BTreeMap::new();
-        for pair in text.split_whitespace() {
+        for (at, pair) in text.split_whitespace().enumerate() {
+            let entry = format!("entry {}", at + 1);
             let (name, password) = pair
                 .split_once(':')
                 .filter(|(name, _)| !name.is_empty())
-                .ok_or("write NAME:PASSWORD for each tenant")?;
+                .ok_or_else(|| {
+                    format!("{entry}: write NAME:PASSWORD without white space")
+                })?;
             if password.len() < SHORTEST {
-                let least = format!("at least {SHORTEST} characters");
-                return Err(format!("the password of {name} needs {least}"));
+                return Err(format!(
+                    "{entry}: the password needs {SHORTEST} bytes or more, \
+                     without white space"
+                ));
             }
             if tenants.insert(name.into(), password.into()).is_some() {
-                return Err(format!("{name} is there twice"));
+                return Err(format!(
+                    "{entry}: the name is that of an entry before"
+                ));
             }
         }
         match tenants.is_empty() {

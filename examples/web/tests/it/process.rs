@@ -36,8 +36,18 @@ fn without_settings_the_program_names_the_first_that_is_missing() -> Result {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn at_sigterm_the_program_shuts_down_and_exits_with_success() -> Result {
-    use rustix::process::{Pid, Signal, kill_process};
+async fn at_a_signal_the_program_shuts_down_and_exits_with_success() -> Result {
+    use rustix::process::Signal;
+
+    for signal in [Signal::TERM, Signal::INT] {
+        ends_with_success_at(signal).await?;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+async fn ends_with_success_at(signal: rustix::process::Signal) -> Result {
+    use rustix::process::{Pid, kill_process};
 
     let world = World::new().await?;
     let mut program = program();
@@ -53,7 +63,7 @@ async fn at_sigterm_the_program_shuts_down_and_exits_with_success() -> Result {
     assert!(line.contains(r#""message":"serving""#), "{line}");
 
     let id = Pid::from_raw(process.id().try_into()?).ok_or("no process")?;
-    kill_process(id, Signal::TERM)?;
+    kill_process(id, signal)?;
     let mut rest = String::new();
     output.read_to_string(&mut rest)?;
     assert!(rest.contains(r#""message":"stopped""#), "{rest}");

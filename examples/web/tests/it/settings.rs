@@ -23,9 +23,18 @@ async fn an_error_names_the_setting_and_repeats_no_value() -> Result {
         ("WEB_SESSION_KEY", "canary"),
         ("WEB_TENANTS", "acme:canary"),
         ("WEB_TENANTS", "canary"),
+        // A password with a space: the rest looks like an entry.
+        ("WEB_TENANTS", "acme:correct-horse-and canary:staple"),
+        (
+            "WEB_TENANTS",
+            "canary:0123456789abcdef canary:0123456789abcdef",
+        ),
         ("WEB_LISTEN", "canary"),
         ("WEB_PUBLIC_URL", "http://canary.example"),
         ("WEB_PUBLIC_URL", "canary"),
+        ("WEB_PUBLIC_URL", "https://app.example/canary"),
+        ("WEB_PUBLIC_URL", "https://app.example?canary"),
+        ("WEB_PUBLIC_URL", "https://canary@app.example"),
     ] {
         let error = error(&world, name, value).ok_or(name)?;
         assert!(!error.contains("canary"), "{error}");
@@ -33,6 +42,30 @@ async fn an_error_names_the_setting_and_repeats_no_value() -> Result {
     }
     for url in ["https://app.example", "http://localhost", "http://[::1]:80"] {
         assert_eq!(error(&world, "WEB_PUBLIC_URL", url), None);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_error_of_the_tenants_names_the_number_of_the_entry() -> Result {
+    let world = World::new().await?;
+    for (value, start) in [
+        (
+            "acme:0123456789abcdef globex",
+            "entry 2: write NAME:PASSWORD",
+        ),
+        (
+            "acme:0123456789abcdef globex:short",
+            "entry 2: the password needs",
+        ),
+        (
+            "acme:0123456789abcdef acme:0123456789abcdef",
+            "entry 2: the name",
+        ),
+    ] {
+        let error = error(&world, "WEB_TENANTS", value).ok_or(value)?;
+        let start = format!("WEB_TENANTS: {start}");
+        assert!(error.starts_with(&start), "{error}");
     }
     Ok(())
 }

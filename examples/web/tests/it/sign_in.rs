@@ -52,10 +52,18 @@ async fn a_reload_of_the_callback_says_so_and_keeps_the_sign_in() -> Result {
     let callback = browser.consent().await?;
     assert_eq!(browser.get(&callback).await?.location(), "/");
 
+    // A second exchange of a code may end the tokens of the first.
+    let posts = world.fake.token_requests();
     let page = browser.get(&callback).await?;
     assert_eq!(page.status, 409);
-    assert!(page.text.contains("You are signed in"), "{}", page.text);
+    assert!(page.text.contains("has succeeded before"), "{}", page.text);
+    assert_eq!(world.fake.token_requests(), posts);
     assert_eq!(browser.get("/signature-requests").await?.status, 200);
+
+    // The same while the next sign-in is under way, which is none the worse.
+    let next = browser.consent().await?;
+    assert_eq!(browser.get(&callback).await?.status, 409);
+    assert_eq!(browser.get(&next).await?.location(), "/");
     running.stop().await??;
     Ok(())
 }
@@ -85,6 +93,21 @@ async fn a_code_that_is_too_old_signs_nobody_in() -> Result {
     let page = browser.get(&callback).await?;
     assert_eq!(page.status, 400);
     assert!(page.text.contains("too old"), "{}", page.text);
+    running.stop().await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_failed_second_sign_in_says_so_and_keeps_the_first() -> Result {
+    let world = World::new().await?;
+    let running = world.start().await?;
+    let mut browser = running.signed_in("acme").await?;
+    world.fake.next_consent(Consent::CodeExpired);
+    let callback = browser.consent().await?;
+    let page = browser.get(&callback).await?;
+    assert_eq!(page.status, 400);
+    assert!(page.text.contains("did not succeed"), "{}", page.text);
+    assert_eq!(browser.get("/signature-requests").await?.status, 200);
     running.stop().await??;
     Ok(())
 }
