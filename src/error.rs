@@ -121,6 +121,14 @@ impl Error {
 
     /// For how long no refresh will start, counted from when the error was returned. Requests before
     /// then fail with this error, and nothing is sent to the service.
+    ///
+    /// `None` says that no time is known. If [`is_retryable`](Self::is_retryable), try again after a pause
+    /// of your own. A pause may hold the account all the same: the error of a later call, or
+    /// [`AccountStatus::next_try_at`](crate::AccountStatus::next_try_at), then tells its end. With
+    /// [`ErrorKind::NotAuthorized`], for example, the account asks the store again after a second.
+    ///
+    /// `Some` with an error that needs a sign-in promises no success. After [`ErrorKind::GrantRefused`] the
+    /// refused refresh token may be presented again after this time. New tokens end the wait.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
