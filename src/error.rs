@@ -127,8 +127,9 @@ impl Error {
     /// [`AccountStatus::next_try_at`](crate::AccountStatus::next_try_at), then tells its end. With
     /// [`ErrorKind::NotAuthorized`], for example, the account asks the store again after a second.
     ///
-    /// `Some` with an error that needs a sign-in promises no success. After [`ErrorKind::GrantRefused`] the
-    /// refused refresh token may be presented again after this time. New tokens end the wait.
+    /// `Some` with an error that needs a sign-in promises no success: after this time, the account
+    /// looks for new tokens in the store. A refused refresh token is presented again only after
+    /// [`RefreshPolicy::refusal_lifetime`](crate::RefreshPolicy::refusal_lifetime). A sign-in ends the wait.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
