@@ -121,6 +121,15 @@ impl Error {
 
     /// For how long no refresh will start, counted from when the error was returned. Requests before
     /// then fail with this error, and nothing is sent to the service.
+    ///
+    /// `None` says that no time is known. If [`is_retryable`](Self::is_retryable), try again after a pause
+    /// of your own. A pause may hold the account all the same: the error of a later call, or
+    /// [`AccountStatus::next_try_at`](crate::AccountStatus::next_try_at), then tells its end. With
+    /// [`ErrorKind::NotAuthorized`], for example, the account asks the store again after a second.
+    ///
+    /// `Some` with an error that needs a sign-in promises no success: after this time, the account
+    /// looks for new tokens in the store. A refused refresh token is presented again only after
+    /// [`RefreshPolicy::refusal_lifetime`](crate::RefreshPolicy::refusal_lifetime). A sign-in ends the wait.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

@@ -20,7 +20,7 @@ use crate::error::ConfigError;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefreshPolicy {
-    /// Which refreshes run while no caller waits.
+    /// Which refreshes run while no caller waits. Default: [`Background::OnUse`].
     pub background: Background,
     /// How long before its end a token is refreshed, while it is still used: in the background, as
     /// [`background`](Self::background) says. At most [`refresh_fraction`](Self::refresh_fraction) of its
@@ -62,11 +62,11 @@ pub struct RefreshPolicy {
     /// How long a refresh token that the service refused for good is not presented again, by any
     /// process that shares the store. Default: 1 hour.
     pub refusal_lifetime: Duration,
-    /// What to do when the response to a token request is lost.
+    /// What to do when the response to a token request is lost. Default: [`LostResponse::ReplayOnce`].
     pub lost_response: LostResponse,
     /// The wait between failed refreshes.
     pub backoff: Backoff,
-    /// What to do when granted tokens cannot be saved.
+    /// What to do when granted tokens cannot be saved. Default: [`Unsaved::Publish`].
     pub unsaved: Unsaved,
     /// How long a save is retried before [`unsaved`](Self::unsaved) applies. Default: 2 seconds.
     pub save_budget: Duration,

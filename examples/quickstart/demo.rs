@@ -150,7 +150,7 @@ impl Demo {
     async fn revoked_token(&self, program: &Program) -> Result<()> {
         sleep(COOLDOWN).await;
         self.timeline
-            .scene("Revoked before the expiry: a 401, a refresh, a replay");
+            .scene("The access token is rejected before its expiry: a 401, a refresh, a replay");
         self.fake.revoke_access_tokens();
         let before = self.counts();
         self.get(program).await?;

@@ -24,6 +24,7 @@ use dropbox_sign_oauth::{
     middleware::{API_ORIGIN, redirect_policy},
     store::TokenStore,
 };
+use reqwest::StatusCode;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::{
     signal::ctrl_c,
@@ -95,6 +96,12 @@ impl Worker {
         if seeded == Seeded::Spent {
             return Err("the sign-in is over: set another seed".into());
         }
+        if let Err(error) = account.token().await
+            && !error.is_retryable()
+        {
+            // A wrong seed is refused here, not at the first job.
+            return Err(error.into());
+        }
 
         let auth = TokenRefreshMiddleware::builder(manager)
             .origins([&self.origin])
@@ -122,9 +129,14 @@ impl Worker {
             }
             // Outside of the `select!`: a job under way ends by itself.
             match self.job(client).await {
-                Ok(()) => {}
+                Ok(status) if status.is_success() => {
+                    println!("GET /v3/account: {status}");
+                }
+                // A 401 too, which is left when a replay did not help.
+                Ok(status) => println!("failed: GET /v3/account: {status}"),
                 // The next tick tries again.
-                Err(error) if passes(&error) => println!("{error}"),
+                Err(error) if passes(&error) => println!("failed: {error}"),
+                // A new seed or a corrected setting needs a new start.
                 Err(error) => return Err(error.into()),
             }
         }
@@ -133,11 +145,9 @@ impl Worker {
     async fn job(
         &self,
         client: &ClientWithMiddleware,
-    ) -> reqwest_middleware::Result<()> {
+    ) -> reqwest_middleware::Result<StatusCode> {
         let url = format!("{}/v3/account", self.origin);
-        let response = client.get(url).send().await?;
-        println!("GET /v3/account: {}", response.status());
-        Ok(())
+        Ok(client.get(url).send().await?.status())
     }
 }
 

@@ -29,7 +29,7 @@ const SHORTEST: usize = 22;
 /// use dropbox_sign_oauth::AuthorizationState;
 ///
 /// let state = AuthorizationState::random()?;
-/// let cookie = format!("sign_in={}; Path=/; HttpOnly; Secure; SameSite=Lax", state.expose_secret());
+/// let cookie = format!("sign_in={}; Path=/callback; HttpOnly; Secure; SameSite=Lax; Max-Age=3600", state.expose_secret());
 /// // At the callback:
 /// let (_, value) = cookie.split(';').next().and_then(|pair| pair.split_once('=')).expect("a pair");
 /// assert_eq!(value.parse::<AuthorizationState>()?, state);
@@ -83,6 +83,10 @@ impl Eq for AuthorizationState {}
 ///
 /// The text of another library's state serves as well. The text has 22 characters at least, as many as
 /// 128 random bits take, and letters, digits, `-`, `.`, `_` and `~` alone, which are the same in a URL.
+///
+/// At a callback, treat the [`ConfigError`] as a
+/// [`StateMismatch`](crate::AuthorizationErrorKind::StateMismatch): the user came back in another browser,
+/// or after the session ended.
 impl FromStr for AuthorizationState {
     type Err = ConfigError;
 

@@ -87,7 +87,9 @@ impl TokenManagerBuilder {
     /// valid, [`EventKind::Adopted`](crate::EventKind::Adopted) reports the load. The account has then
     /// forgotten that an error was reported, how many refreshes failed in a row, with which refresh
     /// token it was signed in, and which refresh tokens it has spent: a spent refresh token that a
-    /// failover or a user brings back into the store is presented, as after a restart.
+    /// failover or a user brings back into the store is presented, as after a restart. If the record is
+    /// gone, the account comes back as [`NotSignedIn`](crate::AccountState::NotSignedIn), not as an account
+    /// that lost its sign-in.
     ///
     /// An account that nobody is signed in to leaves soon, so that a name from outside leaves nothing
     /// behind.

@@ -115,7 +115,19 @@ impl Record {
     }
 
     /// Whether the service has refused the record's refresh token for good, and no token has come since.
-    /// Only a new sign-in helps, even while the access token is valid.
+    /// Only a new sign-in helps, even while the access token is valid. The token is presented again after
+    /// [`RefreshPolicy::refusal_lifetime`](crate::RefreshPolicy::refusal_lifetime) all the same.
+    ///
+    /// The [`lineage`](Self::lineage) knows the refused token: a store that drops the lineage never shows a
+    /// refusal.
+    ///
+    /// ```
+    /// # use dropbox_sign_oauth::{AccountId, store::{StoreError, TokenStore}};
+    /// async fn needs_a_sign_in(store: &dyn TokenStore, account: &AccountId) -> Result<bool, StoreError> {
+    ///     let record = store.load(account).await?;
+    ///     Ok(record.is_none_or(|record| record.is_refused()))
+    /// }
+    /// ```
     pub fn is_refused(&self) -> bool {
         let token = self.tokens.refresh_token();
         token.is_some_and(|token| self.refusal_of(token).is_some())

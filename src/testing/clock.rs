@@ -30,6 +30,10 @@ use crate::clock::{Clock, Timer, TokioTimer};
 ///
 /// Waits for the network, for a store and for a lease are no waits of the clock.
 ///
+/// After a refresh in the background, call [`TokenManager::flush`](crate::TokenManager::flush) before you
+/// advance the clock: if the new token's life passes while the refresh is under way, the refresh fails. The
+/// [guide](crate::guide::testing) has an example of a stale token.
+///
 /// ```
 /// use std::time::Duration;
 /// use dropbox_sign_oauth::{Clock, testing::TestSetup};

@@ -52,7 +52,7 @@ pub struct TestSetup {
 }
 
 impl TestSetup {
-    /// How long an access token of the fake lives.
+    /// How long an access token of the fake lives: an hour.
     pub const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
     /// Starts the fake, and signs the default account in.

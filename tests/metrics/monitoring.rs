@@ -59,7 +59,7 @@ fn s136_the_dashboard_shows_each_metric_and_names_no_other() {
 fn s136_the_alerts_name_metrics_of_the_code() {
     let alerts = read("examples/monitoring/alerts.yml");
     let rules = alerts.lines().filter(|line| line.contains("- alert:"));
-    assert_eq!(rules.count(), 3);
+    assert_eq!(rules.count(), 4);
     let named = named(&alerts);
     let documented = documented();
     assert!(named.len() >= 2);

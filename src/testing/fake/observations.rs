@@ -23,6 +23,10 @@ impl FakeDropboxSign {
     }
 
     /// Waits until `n` token requests have arrived; for ever, if they never arrive.
+    ///
+    /// A request may not come while a pause after a failure lasts, which another account may have caused:
+    /// [advance](crate::testing::FakeClock::advance) the clock before. An arrival is not the end of the refresh: call
+    /// [`TokenManager::flush`](crate::TokenManager::flush) before you move the clock on.
     pub async fn wait_for_token_requests(&self, n: usize) {
         let mut arrived = self.service.token.arrived.subscribe();
         let reached = arrived.wait_for(|arrived| *arrived >= n).await;
