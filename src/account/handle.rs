@@ -144,6 +144,7 @@ impl Account {
     ) -> Result<Option<BearerToken>, Error> {
         self.replace(rejected, None).await
     }
+
     /// The token in use and its freshness, without any I/O.
     pub fn current(&self) -> Option<(BearerToken, Freshness)> {
         let token = self.context().single_flight.token()?;
