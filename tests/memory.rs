@@ -145,7 +145,7 @@ async fn use_each(manager: &TokenManager, accounts: std::ops::Range<usize>) {
 }
 
 async fn bytes_per_account(is_expired: bool) -> usize {
-    let accounts = scaled(5_000, 10_000);
+    let accounts = 10_000;
     let builder = || TokenManager::builder(Granting, Endless { is_expired });
     // The runtime and the thread's copies of headers have their memory from here on.
     drop(used(builder(), 0..64).await);
