@@ -120,7 +120,7 @@ async fn s156_the_store_is_asked_once_a_second_at_most() {
     }
     assert_eq!(account.store.count(Call::Load), before + 1);
 
-    // A page shows a sign-in at once, whatever the store said a moment ago.
+    // The page shows a new sign-in at once, although the store was asked a moment ago.
     account.handle.sign_out().await.expect("signed out");
     assert!(!is_signed_in(&account).await);
     let refresh_token_alone = TokenSet::from_refresh_token("refresh-1");

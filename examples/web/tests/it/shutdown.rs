@@ -2,26 +2,20 @@
 
 use std::time::Duration;
 
-use tokio::task::yield_now;
+use dropbox_sign_oauth::testing::Hold;
+use tokio::task::{JoinHandle, yield_now};
 
 use crate::{
     Result,
-    running::{LIFETIME, World},
+    browser::Page,
+    running::{LIFETIME, Running, World},
 };
 
 #[tokio::test]
 async fn a_stop_ends_the_requests_and_saves_the_refresh() -> Result {
     let world = World::new().await?;
     let running = world.start().await?;
-    let mut browser = running.signed_in("acme").await?;
-    world.clock.advance(LIFETIME);
-
-    // The stop comes while the refresh token is spent and the new one is on
-    // its way.
-    let hold = world.fake.hold_token_responses();
-    let page =
-        tokio::spawn(async move { browser.get("/signature-requests").await });
-    hold.arrived(1).await;
+    let (hold, page) = waiting_request(&world, &running).await?;
     let served = running.stop();
     hold.release();
     assert_eq!(page.await??.status, 200);
@@ -57,13 +51,7 @@ async fn a_stop_waits_for_a_refresh_that_no_request_waits_for() -> Result {
 async fn a_stop_that_cannot_save_is_an_error() -> Result {
     let world = World::new().await?;
     let running = world.start().await?;
-    let mut browser = running.signed_in("acme").await?;
-    world.clock.advance(LIFETIME);
-
-    let hold = world.fake.hold_token_responses();
-    let page =
-        tokio::spawn(async move { browser.get("/signature-requests").await });
-    hold.arrived(1).await;
+    let (hold, page) = waiting_request(&world, &running).await?;
     std::fs::remove_dir_all(world.folder.path())?;
     let served = running.stop();
     hold.release();
@@ -82,4 +70,19 @@ async fn the_next_process_finds_the_new_tokens(world: &World) -> Result {
     assert_eq!(world.fake.token_requests(), posts);
     running.stop().await??;
     Ok(())
+}
+
+/// A request that waits for a refresh: the refresh token is spent, and the new
+/// one is on its way.
+async fn waiting_request(
+    world: &World,
+    running: &Running,
+) -> Result<(Hold, JoinHandle<Result<Page>>)> {
+    let mut browser = running.signed_in("acme").await?;
+    world.clock.advance(LIFETIME);
+    let hold = world.fake.hold_token_responses();
+    let page =
+        tokio::spawn(async move { browser.get("/signature-requests").await });
+    hold.arrived(1).await;
+    Ok((hold, page))
 }
