@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use dropbox_sign_oauth::{
-    Account, AccountId, AccountState, EndpointErrorKind, ErrorKind, LostResponse, RefreshPolicy,
-    TokenManager, TokenSet,
+    Account, AccountId, AccountState, ErrorKind, LostResponse, RefreshPolicy, TokenManager,
+    TokenSet,
     store::{MemoryStore, StoreError},
 };
 use parking_lot::Mutex;
@@ -57,13 +57,7 @@ async fn s156_each_process_knows_of_a_sign_in_and_presents_nothing() {
 #[tokio::test]
 async fn s156_a_refused_sign_in_is_none_until_the_user_signs_in_again() {
     for kind in Kind::all() {
-        let account = TestAccount::new(kind).await;
-        account.install().await;
-        account
-            .endpoint
-            .fail_with([EndpointErrorKind::GrantRefused]);
-        let longer = account.handle.token_valid_for(HOUR - SECOND);
-        longer.await.expect_err("refused");
+        let account = TestAccount::refused(kind).await;
         let other = account.in_another_process();
         // The access token beside the refused token is valid.
         for process in [&account, &other] {

@@ -185,13 +185,7 @@ async fn s132_a_sign_in_is_required_although_the_token_in_use_is_valid() {
 #[tokio::test]
 async fn s150_a_refusal_in_the_store_shows_while_the_token_beside_it_is_valid() {
     for kind in Kind::all() {
-        let account = TestAccount::new(kind).await;
-        account.install().await;
-        account
-            .endpoint
-            .fail_with([EndpointErrorKind::GrantRefused]);
-        let longer = account.handle.token_valid_for(HOUR - SECOND);
-        longer.await.expect_err("refused");
+        let account = TestAccount::refused(kind).await;
 
         let other = account.in_another_process();
         assert_eq!(other.token().await.expect("a token"), "access-0");
@@ -212,13 +206,7 @@ async fn s150_a_refusal_in_the_store_shows_while_the_token_beside_it_is_valid() 
 
 #[tokio::test]
 async fn s150_a_refusal_of_another_refresh_token_than_the_record_s_does_not_show() {
-    let account = TestAccount::new(Kind::Memory).await;
-    account.install().await;
-    account
-        .endpoint
-        .fail_with([EndpointErrorKind::GrantRefused]);
-    let longer = account.handle.token_valid_for(HOUR - SECOND);
-    longer.await.expect_err("refused");
+    let account = TestAccount::refused(Kind::Memory).await;
     // An operator pastes a token, and leaves the rest of the record as it is.
     let stored = account.record().await.expect("a record");
     let mut pasted = stored.with_version(Version::unique());

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use dropbox_sign_oauth::{
-    Account, AccountId, Clock, Error, Event, EventKind, RefreshPolicy, TokenManager, TokenSet,
+    Account, AccountId, Clock, EndpointErrorKind, Error, Event, EventKind, RefreshPolicy,
+    TokenManager, TokenSet,
     store::{Record, TokenStore},
     testing::FakeClock,
 };
@@ -83,7 +84,19 @@ impl TestAccount {
         account
     }
 
-    /// The same, with an endpoint that responds after [`Endpoint::release`].
+    /// An account whose refresh token was refused. `access-0`, beside that token, is valid for an hour.
+    pub(crate) async fn refused(kind: Kind) -> Self {
+        let account = Self::new(kind).await;
+        account.install().await;
+        account
+            .endpoint
+            .fail_with([EndpointErrorKind::GrantRefused]);
+        let longer = account.handle.token_valid_for(HOUR - SECOND);
+        longer.await.expect_err("refused");
+        account
+    }
+
+    /// As [`expired`](Self::expired), with an endpoint that responds after [`Endpoint::release`].
     pub(crate) async fn gated(kind: Kind) -> Self {
         Self::gated_with_policy(kind, RefreshPolicy::default()).await
     }
